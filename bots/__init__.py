@@ -1,0 +1,1 @@
+"""How people reach us: Slack, Telegram, the web and a terminal."""

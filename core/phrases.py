@@ -1,0 +1,90 @@
+"""Every sentence of ours that a customer reads, in their language."""
+
+import gettext
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+
+LOCALE_DIR = Path(__file__).parent / "locale"
+
+
+def _(text: str) -> str:
+    """Mark a text for extraction into the catalogues."""
+    return text
+
+
+class Phrase(StrEnum):
+    """The English text, which is also the key in `core/locale/*/LC_MESSAGES/dragoman.po`."""
+
+    # Replies of the bot
+    GREETING = _("Hello! How can I help you?")
+    WELCOME = _(
+        "Ask me anything about our products and services, in your own language. I answer from our"
+        " help articles and name the source. If I do not know, I pass you to a person."
+    )
+    THANKS = _("You're welcome. Is there anything else I can do for you?")
+    ASK_FOR_WORDS = _("Please describe your question in a few words, so that I can find the answer.")
+    WHICH_ONE = _("I found several articles that may help. Which one do you mean?")
+    LANGUAGE_SET = _("I will answer in English from now on.")
+    OTHER_LANGUAGE = _("Would you like another language?")
+    FOREIGN_ARTICLE = _("This article is only available in {language}:")
+    SOURCE = _("Source")
+    HANDOFF_UNSURE = _(
+        "I am not sure about this one, so I am passing it to a person. They will answer you here."
+    )
+    HANDOFF_ASKED = _("I am passing you to a person. They will answer you here.")
+    HANDOFF_FAULT = _(
+        "Something went wrong on our side, so I am passing your message to a person. They will"
+        " answer you here."
+    )
+    HANDOFF_FILE = _(
+        "Thank you, I have received your file. I cannot look into it myself, so I am keeping it for"
+        " a person, who will answer you here."
+    )
+    HANDOFF_VOICE = _(
+        "Thank you for your voice message. I cannot listen to it myself, so I am keeping it for a"
+        " person, who will answer you here."
+    )
+    STILL_WAITING = _("Your message is with our team. A person will answer you here.")
+    TOO_LONG = _("This message is too long for me. Please keep it under {limit} characters.")
+    TOO_FAST = _("You are writing faster than I can answer. Please wait a moment and try again.")
+    FEEDBACK_THANKS = _("Thank you for your feedback.")
+
+    # Buttons and menus
+    TALK_TO_PERSON = _("Talk to a person")
+    HELPFUL = _("Helpful")
+    NOT_HELPFUL = _("Not helpful")
+    CHOOSE_LANGUAGE = _("Choose a language")
+    WHAT_I_CAN_DO = _("What I can do")
+    LOOKING_UP = _("is looking that up…")
+    PROMPT_RETURN = _("How do I return an item?")
+    PROMPT_ORDER = _("Where is my order?")
+    PROMPT_PAYMENT = _("Which payment methods can I use?")
+
+    # The chat page
+    PAGE_TITLE = _("Customer support")
+    MESSAGE_BOX = _("Write a message")
+    SEND = _("Send")
+    YOU = _("You")
+    ASSISTANT = _("Assistant")
+    WRITING = _("The assistant is writing…")
+    OFFLINE = _("The connection is lost. Trying again…")
+    NOT_SENT = _("This message could not be sent. Please try again.")
+    NEW_CONVERSATION = _("New conversation")
+    NO_SCRIPT = _("This page needs JavaScript to show replies as they arrive.")
+
+
+@lru_cache(maxsize=64)
+def _catalogue(language: str) -> gettext.NullTranslations:
+    """The catalogue closest to a BCP 47 tag: `pt-BR` falls back to `pt`, then to English."""
+    parts = language.replace("-", "_").split("_")
+    names = ["_".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return gettext.translation("dragoman", LOCALE_DIR, languages=names, fallback=True)
+
+
+def say(phrase: Phrase, language: str, **fields: object) -> str:
+    """The phrase in the language that a BCP 47 tag names, English where we have no catalogue.
+
+    Raises: KeyError: a field that the phrase names is missing.
+    """
+    return _catalogue(language).gettext(phrase.value).format(**fields)

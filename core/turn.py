@@ -1,0 +1,222 @@
+"""The words of one turn: what comes in, what is decided, what goes out."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+WorkspaceId = NewType("WorkspaceId", str)
+ConversationId = NewType("ConversationId", int)
+TurnId = NewType("TurnId", int)
+
+
+class Channel(StrEnum):
+    """Where a conversation takes place."""
+
+    SLACK = "slack"
+    TELEGRAM = "telegram"
+    WEB = "web"
+    TERMINAL = "terminal"
+
+
+class Kind(StrEnum):
+    """What a customer did."""
+
+    MESSAGE = "message"
+    EDIT = "edit"
+    WANTS_PERSON = "wants_person"
+    CHOOSES_LANGUAGE = "chooses_language"
+
+
+class Author(StrEnum):
+    """Who wrote a message of the transcript."""
+
+    CUSTOMER = "customer"
+    BOT = "bot"
+    AGENT = "agent"
+
+
+class Owner(StrEnum):
+    """Who is expected to write next in a conversation."""
+
+    BOT = "bot"
+    WAITING = "waiting"
+    HUMAN = "human"
+    CLOSED = "closed"
+
+
+class Reason(StrEnum):
+    """Why a conversation is handed to a person."""
+
+    ASKED = "asked"
+    LOW_CONFIDENCE = "low_confidence"
+    NO_KNOWLEDGE = "no_knowledge"
+    ATTACHMENT = "attachment"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where replies of one conversation go.
+
+    `place` is spelt by the channel alone (a Slack channel and thread, a Telegram chat and topic,
+    a web visitor's id) and is unique within the workspace and channel.
+    """
+
+    workspace: WorkspaceId
+    channel: Channel
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that a customer sent; `ref` is the channel's own name for fetching it later."""
+
+    kind: str
+    ref: str
+    name: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """One thing a customer did, as the platform reported it.
+
+    `event_id` makes a redelivery recognisable and is unique in (channel, workspace).
+    `message_ref` is the platform's id of the message, the same for a message and its edits;
+    `version` orders the edits of one message, larger is newer. With `CHOOSES_LANGUAGE`, `text` is
+    the language tag that was picked.
+    """
+
+    address: Address
+    event_id: str
+    customer: str
+    kind: Kind = Kind.MESSAGE
+    text: str = ""
+    message_ref: str | None = None
+    version: float = 0.0
+    language_hint: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One line of the transcript, oldest first wherever several stand together."""
+
+    author: Author
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What the pipeline serves: one message, or a burst of them written in one go.
+
+    `language` is the language of the conversation so far, `chosen` whether the customer picked it.
+    `history` holds the last messages before this turn.
+    """
+
+    id: TurnId
+    conversation: ConversationId
+    address: Address
+    text: str
+    kind: Kind = Kind.MESSAGE
+    language: str | None = None
+    chosen: bool = False
+    language_hint: str | None = None
+    owner: Owner = Owner.BOT
+    attachments: tuple[Attachment, ...] = ()
+    history: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A span of a document that may answer a question.
+
+    `start` and `end` are character offsets into the document's text; `source` is the address a
+    reader can open, or empty; `score` is comparable within one search only.
+    """
+
+    id: str
+    document: str
+    title: str
+    text: str
+    language: str
+    heading: str = ""
+    source: str = ""
+    start: int = 0
+    end: int = 0
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search brought: passages best first, and how far to trust the first.
+
+    `probability` is calibrated: of the questions given p, a share of about p is answered by the
+    cited passages. `index` names the snapshot that was searched.
+    """
+
+    passages: tuple[Passage, ...]
+    probability: float
+    index: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A reply supported by the cited passages; `verbatim` when it is the passage's own words."""
+
+    text: str
+    citations: tuple[Passage, ...]
+    verbatim: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clarify:
+    """A question back; each of `choices` is a text the customer may send as it stands."""
+
+    text: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handoff:
+    """The turn goes to a person; `text` tells the customer so."""
+
+    reason: Reason
+    text: str
+
+
+Outcome = Answer | Clarify | Handoff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """How a turn ended, with what an operator needs to explain it.
+
+    `chosen` is true once the customer has picked the language; `offer_languages` asks the channel
+    to show the choice. `model` is empty where no model wrote. Timings are in milliseconds by step.
+    """
+
+    outcome: Outcome
+    language: str
+    probability: float
+    chosen: bool = False
+    offer_languages: tuple[str, ...] = ()
+    model: str = ""
+    index: str = ""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One platform message of a reply, rendered and cut to the platform's limits.
+
+    `body` is the channel's own JSON text; `id` is the outbox row, `attempts` how often a send was
+    begun before. `dubious` means that an earlier send was begun and its end never learnt.
+    """
+
+    id: int
+    address: Address
+    body: str
+    attempts: int = 0
+    dubious: bool = False

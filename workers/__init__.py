@@ -1,0 +1,1 @@
+"""What no customer waits for: child processes and background jobs."""
