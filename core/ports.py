@@ -4,12 +4,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from core.turn import (
+    Accepted,
     Address,
+    ConversationId,
+    Delivered,
     Found,
+    Inbound,
+    Lease,
     Message,
     Parcel,
     Passage,
     Served,
+    Step,
     Turn,
     WorkspaceId,
 )
@@ -99,4 +105,90 @@ class Presence(Protocol):
 
     async def partial(self, address: Address, text: str) -> None:
         """Show the verified beginning of the reply; each call replaces the one before."""
+        ...
+
+
+class Inbox(Protocol):
+    """Keeps what customers did, each thing once."""
+
+    async def accept(
+        self, inbound: Inbound, *, holder: str | None, held_s: float
+    ) -> Accepted | None:
+        """Commit one inbound; None if it, or a newer version of it, is there already.
+
+        With a `holder` the conversation is claimed in the same transaction if it is free.
+
+        Raises:
+            Rejected: an id is longer than the schema can hold.
+            Unavailable: it could not be committed; the platform must be made to send it again.
+        """
+        ...
+
+    async def rate(self, address: Address, turn: int, *, helpful: bool) -> bool:
+        """Keep the customer's verdict on a reply; False if that turn is not of this place."""
+        ...
+
+
+class Leases(Protocol):
+    """Decides who serves a conversation."""
+
+    async def due(self, limit: int) -> tuple[ConversationId, ...]:
+        """Conversations with something to do now that nobody holds, longest due first."""
+        ...
+
+    async def claim(
+        self, conversation: ConversationId, *, holder: str, held_s: float
+    ) -> Lease | None:
+        """Take a free or lapsed lease; None if somebody was faster."""
+        ...
+
+    async def renew(self, lease: Lease, *, held_s: float) -> None:
+        """Hold it for that much longer.
+
+        Raises: LeaseLost: somebody else has claimed it.
+        """
+        ...
+
+
+class Turns(Protocol):
+    """The turns of a held conversation. Every method may raise LeaseLost or Unavailable."""
+
+    async def next(self, lease: Lease) -> Turn | None:
+        """The oldest unserved message together with those that directly follow it."""
+        ...
+
+    async def finish(
+        self,
+        lease: Lease,
+        turn: Turn,
+        served: Served | None,
+        bodies: Sequence[str],
+        *,
+        error: str = "",
+    ) -> Step:
+        """Commit the outcome, its transcript and its parcels as one.
+
+        Without `served` the turn is only recorded. With `error` it is parked: visible, and not
+        served again. A turn that was edited meanwhile is left as it is, to be read anew.
+        """
+        ...
+
+    async def put_back(self, lease: Lease, *, retry_in_s: float) -> None:
+        """Let go of the conversation with its turn unserved, to be tried again later."""
+        ...
+
+
+class Outbox(Protocol):
+    """The parcels of a held conversation, sent in order. May raise LeaseLost or Unavailable."""
+
+    async def begin(self, lease: Lease) -> Step:
+        """Mark the next parcel as being sent, unless a person has taken over since."""
+        ...
+
+    async def settle(self, lease: Lease, parcel: Parcel, delivered: Delivered) -> Step:
+        """Record what became of a parcel and go on."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Let go of the conversation; what is left to do stays due."""
         ...

@@ -112,7 +112,8 @@ class Turn:
     """What the pipeline serves: one message, or a burst of them written in one go.
 
     `language` is the language of the conversation so far, `chosen` whether the customer picked it.
-    `history` holds the last messages before this turn.
+    `history` holds the last messages before this turn. `rows` are the inbox rows it is made of, as
+    (id, version); `epoch` is the conversation's when they were read.
     """
 
     id: TurnId
@@ -126,6 +127,8 @@ class Turn:
     owner: Owner = Owner.BOT
     attachments: tuple[Attachment, ...] = ()
     history: tuple[Message, ...] = ()
+    rows: tuple[tuple[int, float], ...] = ()
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,3 +223,51 @@ class Parcel:
     body: str
     attempts: int = 0
     dubious: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to serve one conversation; `fence` makes every older right worthless.
+
+    `attempts` counts the claims since a turn was last finished, this one included.
+    """
+
+    conversation: ConversationId
+    holder: str
+    fence: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A new inbox row; `lease` is ours when nobody else was serving the conversation."""
+
+    conversation: ConversationId
+    lease: Lease | None
+
+
+class Fate(StrEnum):
+    """What became of a parcel."""
+
+    SENT = "sent"
+    POSTPONED = "pending"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The end of one attempt to send; `retry_in_s` belongs to `POSTPONED` only."""
+
+    fate: Fate
+    ref: str = ""
+    error: str = ""
+    retry_in_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What to do next under a lease: send this parcel, else serve a turn, else it was let go."""
+
+    parcel: Parcel | None = None
+    held: bool = False

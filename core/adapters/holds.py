@@ -1,0 +1,38 @@
+"""One holder at a time for work that must not run twice."""
+
+from sqlalchemy import delete, or_
+
+from core.adapters.database import Database, Now
+from core.adapters.tables import holds
+from core.adapters.upsert import insert_into
+
+
+class Holds:
+    """Named leases by the database's clock."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the leases in `database`."""
+        self._database = database
+
+    async def take(self, name: str, holder: str, for_s: float) -> bool:
+        """Take the lease, or renew it, for that many seconds; False while another holds it."""
+        async with self._database.writing() as connection:
+            until = Now() + for_s
+            statement = insert_into(connection, holds).values(
+                name=name, holder=holder, held_until=until
+            )
+            taken = await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[holds.c.name],
+                    set_={"holder": holder, "held_until": until},
+                    where=or_(holds.c.holder == holder, holds.c.held_until < Now()),
+                ).returning(holds.c.name)
+            )
+            return taken.first() is not None
+
+    async def drop(self, name: str, holder: str) -> None:
+        """Give the lease back, so that another need not wait for its end."""
+        async with self._database.writing() as connection:
+            await connection.execute(
+                delete(holds).where(holds.c.name == name, holds.c.holder == holder)
+            )

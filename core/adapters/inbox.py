@@ -1,0 +1,168 @@
+"""What customers did, each thing once."""
+
+import json
+from dataclasses import asdict
+
+from sqlalchemy import case, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.adapters.database import Database, Now
+from core.adapters.tables import conversations, inbox, messages
+from core.adapters.upsert import insert_into
+from core.errors import Rejected
+from core.turn import Accepted, Address, Author, ConversationId, Inbound, Kind, Lease
+
+MAX_ID_CHARS = 255
+
+
+class SqlInbox:
+    """The inbox port over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep what comes in in `database`."""
+        self._database = database
+
+    async def accept(
+        self, inbound: Inbound, *, holder: str | None, held_s: float
+    ) -> Accepted | None:
+        """Commit one inbound, claiming its conversation in the same transaction if it is free."""
+        _check_lengths(inbound)
+        async with self._database.writing() as connection:
+            conversation = await _open_conversation(connection, inbound)
+            if not await _keep(connection, conversation, inbound):
+                return None
+            lease = await _claim(connection, conversation, holder, held_s)
+            return Accepted(conversation=conversation, lease=lease)
+
+    async def rate(self, address: Address, turn: int, *, helpful: bool) -> bool:
+        """Keep the customer's verdict, the last one if there are several."""
+        place = select(conversations.c.id).where(
+            conversations.c.workspace == address.workspace,
+            conversations.c.channel == address.channel,
+            conversations.c.place == address.place,
+        )
+        async with self._database.writing() as connection:
+            result = await connection.execute(
+                update(messages)
+                .where(
+                    messages.c.inbox_id == turn,
+                    messages.c.author == Author.BOT,
+                    messages.c.conversation_id.in_(place),
+                )
+                .values(rating=1 if helpful else -1)
+            )
+            return result.rowcount > 0
+
+
+def _check_lengths(inbound: Inbound) -> None:
+    ids = (inbound.event_id, inbound.address.place, inbound.customer, inbound.message_ref or "")
+    if any(len(value) > MAX_ID_CHARS for value in ids):
+        raise Rejected(f"an id of this message is longer than {MAX_ID_CHARS} characters")
+    if not inbound.event_id or not inbound.address.place:
+        raise Rejected("this message names no event or no place")
+
+
+async def _open_conversation(connection: AsyncConnection, inbound: Inbound) -> ConversationId:
+    address = inbound.address
+    statement = insert_into(connection, conversations).values(
+        workspace=address.workspace,
+        channel=address.channel,
+        place=address.place,
+        customer=inbound.customer,
+        due_at=Now(),
+        created_at=Now(),
+    )
+    row = await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["workspace", "channel", "place"],
+            # An earlier due time (a postponed parcel) must not be pushed back.
+            set_={
+                "due_at": case(
+                    (conversations.c.due_at < Now(), conversations.c.due_at), else_=Now()
+                )
+            },
+        ).returning(conversations.c.id)
+    )
+    return ConversationId(row.scalar_one())
+
+
+async def _keep(
+    connection: AsyncConnection, conversation: ConversationId, inbound: Inbound
+) -> bool:
+    """Insert the row; an edit instead rewrites the message that it belongs to, if that is here."""
+    if inbound.kind is Kind.EDIT and await _rewrite(connection, conversation, inbound):
+        return True
+    row = {
+        "workspace": inbound.address.workspace,
+        "channel": inbound.address.channel,
+        "event_id": inbound.event_id,
+        "conversation_id": conversation,
+        "message_ref": inbound.message_ref,
+        "version": inbound.version,
+        # An edit that overtook its original carries the whole text: it is the message.
+        "kind": Kind.MESSAGE if inbound.kind is Kind.EDIT else inbound.kind,
+        "text": inbound.text,
+        "language_hint": inbound.language_hint,
+        "attachments": json.dumps([asdict(item) for item in inbound.attachments]),
+        "received_at": Now(),
+    }
+    statement = insert_into(connection, inbox).values(row).on_conflict_do_nothing()
+    return (await connection.execute(statement.returning(inbox.c.id))).first() is not None
+
+
+async def _rewrite(
+    connection: AsyncConnection, conversation: ConversationId, inbound: Inbound
+) -> bool:
+    """Apply an edit; True if the message is known, whether or not the edit was news."""
+    mine = (
+        inbox.c.conversation_id == conversation,
+        inbox.c.message_ref == inbound.message_ref,
+    )
+    known = (await connection.execute(select(inbox.c.id).where(*mine))).first()
+    if known is None:
+        return False
+    changed = await connection.execute(
+        update(inbox)
+        .where(*mine, inbox.c.version < inbound.version)
+        .values(text=inbound.text, version=inbound.version)
+    )
+    if changed.rowcount:
+        # What was answered already is corrected in the transcript, not answered again.
+        await connection.execute(
+            update(messages)
+            .where(messages.c.inbox_id == known.id, messages.c.author == Author.CUSTOMER)
+            .values(text=inbound.text)
+        )
+    return True
+
+
+async def _claim(
+    connection: AsyncConnection, conversation: ConversationId, holder: str | None, held_s: float
+) -> Lease | None:
+    if holder is None:
+        return None
+    return await claim(connection, conversation, holder=holder, held_s=held_s)
+
+
+async def claim(
+    connection: AsyncConnection, conversation: ConversationId, *, holder: str, held_s: float
+) -> Lease | None:
+    """Take the lease of a conversation inside a running transaction, if it is free or lapsed."""
+    taken = await connection.execute(
+        update(conversations)
+        .where(
+            conversations.c.id == conversation,
+            or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
+        )
+        .values(
+            holder=holder,
+            held_until=Now() + held_s,
+            fence=conversations.c.fence + 1,
+            attempts=conversations.c.attempts + 1,
+        )
+        .returning(conversations.c.fence, conversations.c.attempts)
+    )
+    row = taken.first()
+    if row is None:
+        return None
+    return Lease(conversation=conversation, holder=holder, fence=row.fence, attempts=row.attempts)

@@ -1,0 +1,71 @@
+"""Who serves which conversation, by the database's clock."""
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.adapters.database import Database, Now
+from core.adapters.inbox import claim
+from core.adapters.tables import conversations
+from core.errors import LeaseLost
+from core.turn import ConversationId, Lease
+
+
+class SqlLeases:
+    """The leases port over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the leases in `database`."""
+        self._database = database
+
+    async def due(self, limit: int) -> tuple[ConversationId, ...]:
+        """Conversations with something to do now that nobody holds, longest due first."""
+        async with self._database.reading() as connection:
+            rows = await connection.execute(
+                select(conversations.c.id)
+                .where(
+                    conversations.c.due_at <= Now(),
+                    or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
+                )
+                .order_by(conversations.c.due_at)
+                .limit(limit)
+            )
+            return tuple(ConversationId(row.id) for row in rows)
+
+    async def claim(
+        self, conversation: ConversationId, *, holder: str, held_s: float
+    ) -> Lease | None:
+        """Take a free or lapsed lease; None if somebody was faster."""
+        async with self._database.writing() as connection:
+            return await claim(connection, conversation, holder=holder, held_s=held_s)
+
+    async def renew(self, lease: Lease, *, held_s: float) -> None:
+        """Hold it for that much longer."""
+        async with self._database.writing() as connection:
+            renewed = await connection.execute(
+                update(conversations).where(held(lease)).values(held_until=Now() + held_s)
+            )
+            if not renewed.rowcount:
+                raise LeaseLost(f"conversation {lease.conversation}")
+
+
+def held(lease: Lease) -> ColumnElement[bool]:
+    """True of the conversation's row while this very lease is in force.
+
+    A lapsed lease that nobody took over still counts: its fence is the newest.
+    """
+    return and_(
+        conversations.c.id == lease.conversation,
+        conversations.c.fence == lease.fence,
+        conversations.c.holder == lease.holder,
+    )
+
+
+async def let_go(
+    connection: AsyncConnection, lease: Lease, *, due_at: ColumnElement[float] | float | None
+) -> None:
+    """Give the lease back inside a running transaction; a clean end clears the attempts."""
+    await connection.execute(
+        update(conversations)
+        .where(held(lease))
+        .values(holder=None, held_until=None, attempts=0, due_at=due_at)
+    )
