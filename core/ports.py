@@ -100,7 +100,7 @@ class Presence(Protocol):
     """Shows a waiting customer that work goes on; its failures never hold up a reply."""
 
     async def working(self, address: Address, language: str | None) -> None:
-        """Show that a reply is being prepared (typing, status)."""
+        """Show that a reply is being prepared; called again every few seconds until it is there."""
         ...
 
     async def partial(self, address: Address, text: str) -> None:
@@ -187,8 +187,4 @@ class Outbox(Protocol):
 
     async def settle(self, lease: Lease, parcel: Parcel, delivered: Delivered) -> Step:
         """Record what became of a parcel and go on."""
-        ...
-
-    async def release(self, lease: Lease) -> None:
-        """Let go of the conversation; what is left to do stays due."""
         ...

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     EDIT = "edit"
     WANTS_PERSON = "wants_person"
     CHOOSES_LANGUAGE = "chooses_language"
+    # A message beyond what one customer may send; it is kept, and not answered one by one.
+    FLOOD = "flood"
 
 
 class Author(StrEnum):
@@ -251,13 +253,15 @@ class Fate(StrEnum):
 
     SENT = "sent"
     POSTPONED = "pending"
+    # It may have been sent: the platform is to be asked before anything else.
+    DUBIOUS = "sending"
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """The end of one attempt to send; `retry_in_s` belongs to `POSTPONED` only."""
+    """The end of one attempt to send; `retry_in_s` says when to try or ask again."""
 
     fate: Fate
     ref: str = ""

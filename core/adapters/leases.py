@@ -1,5 +1,7 @@
 """Who serves which conversation, by the database's clock."""
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -58,6 +60,28 @@ def held(lease: Lease) -> ColumnElement[bool]:
         conversations.c.fence == lease.fence,
         conversations.c.holder == lease.holder,
     )
+
+
+async def lock(connection: AsyncConnection, lease: Lease) -> Any:
+    """Lock the conversation's row, which every transaction does before it touches another.
+
+    Returns: its workspace, channel, place and epoch.
+    Raises: LeaseLost: somebody else has claimed it.
+    """
+    rows = await connection.execute(
+        select(
+            conversations.c.workspace,
+            conversations.c.channel,
+            conversations.c.place,
+            conversations.c.epoch,
+        )
+        .where(held(lease))
+        .with_for_update()
+    )
+    row = rows.first()
+    if row is None:
+        raise LeaseLost(f"conversation {lease.conversation}")
+    return row
 
 
 async def let_go(

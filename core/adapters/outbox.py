@@ -6,9 +6,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.adapters.database import Database, Now
-from core.adapters.leases import held, let_go
-from core.adapters.tables import conversations, inbox, outbox
-from core.errors import LeaseLost
+from core.adapters.leases import let_go, lock
+from core.adapters.tables import inbox, outbox
 from core.turn import Address, Channel, Delivered, Fate, Lease, Parcel, Step, WorkspaceId
 
 # SQLAlchemy types a row by its columns, one type argument each.
@@ -34,7 +33,7 @@ class SqlOutbox:
             "platform_ref": delivered.ref or None,
             "error": delivered.error or None,
         }
-        if delivered.fate is Fate.POSTPONED:
+        if delivered.fate in (Fate.POSTPONED, Fate.DUBIOUS):
             values["not_before"] = Now() + delivered.retry_in_s
         async with self._database.writing() as connection:
             # What was sent was sent, whoever holds the lease by now: only `advance` checks it.
@@ -45,31 +44,13 @@ class SqlOutbox:
             )
             return await advance(connection, lease)
 
-    async def release(self, lease: Lease) -> None:
-        """Let go of the conversation; what is left to do stays due."""
-        async with self._database.writing() as connection:
-            await let_go(connection, lease, due_at=Now())
-
 
 async def advance(connection: AsyncConnection, lease: Lease) -> Step:
     """Decide what comes next and mark it, inside a running transaction.
 
     Raises: LeaseLost: somebody else has claimed the conversation.
     """
-    conversation = (
-        await connection.execute(
-            select(
-                conversations.c.workspace,
-                conversations.c.channel,
-                conversations.c.place,
-                conversations.c.epoch,
-            )
-            .where(held(lease))
-            .with_for_update()
-        )
-    ).first()
-    if conversation is None:
-        raise LeaseLost(f"conversation {lease.conversation}")
+    conversation = await lock(connection, lease)
     await connection.execute(
         update(outbox)
         .where(

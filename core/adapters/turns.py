@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, case, func, insert, literal, select, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.adapters.database import Database, Now
-from core.adapters.leases import held
+from core.adapters.leases import held, lock
 from core.adapters.outbox import advance
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.errors import LeaseLost
@@ -82,6 +82,7 @@ class SqlTurns:
     ) -> Step:
         """Commit the outcome, its transcript and its parcels as one."""
         async with self._database.writing() as connection:
+            await lock(connection, lease)
             if not await _close_rows(connection, turn, error):
                 return await advance(connection, lease)
             epoch = await _close_conversation(connection, lease, turn, served)
@@ -104,9 +105,9 @@ class SqlTurns:
 
 def _burst(rows: Sequence[SqlRow]) -> Sequence[SqlRow]:
     """Messages are read in one go; anything else (a button) is a turn by itself."""
-    if rows[0].kind != Kind.MESSAGE:
+    if rows[0].kind not in (Kind.MESSAGE, Kind.FLOOD):
         return rows[:1]
-    return list(takewhile(lambda row: row.kind == Kind.MESSAGE, rows))
+    return list(takewhile(lambda row: row.kind == rows[0].kind, rows))
 
 
 def _turn(
@@ -157,22 +158,14 @@ async def _close_conversation(
     changes: dict[str, ColumnElement[object] | object] = {"attempts": 0}
     if served is not None:
         changes |= _changes(turn, served)
-    row = (
-        await connection.execute(
-            update(conversations)
-            .where(held(lease), conversations.c.epoch == turn.epoch)
-            .values(changes)
-            .returning(conversations.c.epoch)
-        )
-    ).first()
-    if row is not None:
-        return int(row.epoch)
-    exists = await connection.execute(
-        update(conversations).where(held(lease)).values(attempts=0).returning(conversations.c.id)
+    updated = await connection.execute(
+        update(conversations)
+        .where(held(lease), conversations.c.epoch == turn.epoch)
+        .values(changes)
+        .returning(conversations.c.epoch)
     )
-    if exists.first() is None:
-        raise LeaseLost(f"conversation {lease.conversation}")
-    return None
+    row = updated.first()
+    return None if row is None else int(row.epoch)
 
 
 def _changes(turn: Turn, served: Served) -> dict[str, ColumnElement[object] | object]:

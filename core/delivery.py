@@ -1,0 +1,181 @@
+"""Who serves which conversation when: at once after a message, or when a sweep finds it due."""
+
+import asyncio
+import os
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from core.crashpoints import passed
+from core.errors import LeaseLost, Unavailable
+from core.flood import Allowance
+from core.ports import Inbox, Leases
+from core.serving import Serving, Station
+from core.turn import Address, ConversationId, Inbound, Kind, Lease
+
+MAX_ACTIVE = 256
+SWEEP_S = 1.0
+STOP_S = 20.0
+# What one customer may write: far more than a person types, far less than a script sends.
+MESSAGES_AT_ONCE = 20
+MESSAGES_PER_MINUTE = 30.0
+
+log = structlog.get_logger()
+
+
+class Delivery:
+    """Takes in what customers do and sees that each thing is served, once and in order."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        leases: Leases,
+        station: Station,
+        allowance: Allowance | None = None,
+        max_active: int = MAX_ACTIVE,
+    ) -> None:
+        """Serve at most `max_active` conversations at a time; more wait in the database."""
+        self._inbox = inbox
+        self._leases = leases
+        self._station = station
+        self._allowance = allowance or Allowance(
+            burst=MESSAGES_AT_ONCE, per_minute=MESSAGES_PER_MINUTE, clock_s=time.monotonic
+        )
+        self._max_active = max_active
+        # Unlike a process id it is never used again, on no machine.
+        self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
+        self._serving: dict[ConversationId, tuple[Serving, asyncio.Task[None]]] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        """Start sweeping and renewing."""
+        self._background = [
+            asyncio.create_task(self._keep_sweeping()),
+            asyncio.create_task(self._keep_renewing()),
+        ]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Claim nothing more; finish what is being served, or give it back after `STOP_S`."""
+        self._stopping = True
+        self._background[0].cancel()
+        serving = [task for _, task in self._serving.values()]
+        if serving:
+            await asyncio.wait(serving, timeout=STOP_S)
+        for task in (*serving, *self._background):
+            task.cancel()
+        await asyncio.gather(*serving, *self._background, return_exceptions=True)
+
+    async def accept(self, inbound: Inbound) -> bool:
+        """Keep an inbound for good, then see to it; False if it was here already.
+
+        Once this returns the platform may be told "received".
+
+        Raises:
+            Rejected: it is unusable and will stay so.
+            Unavailable: it could not be kept; the platform must send it again.
+        """
+        if inbound.kind is Kind.MESSAGE and not self._allowance.take(
+            (inbound.address.workspace, inbound.address.channel, inbound.customer)
+        ):
+            inbound = replace(inbound, kind=Kind.FLOOD)
+        accepted = await self._inbox.accept(
+            inbound,
+            holder=self._holder if self._has_room() else None,
+            held_s=self._station.pace.held_s,
+        )
+        passed("accepted")
+        if accepted is None:
+            return False
+        if accepted.lease is not None:
+            self._start(accepted.lease, fresh=inbound.kind is Kind.MESSAGE)
+        elif accepted.conversation in self._serving:
+            self._serving[accepted.conversation][0].nudge()
+        return True
+
+    async def rate(self, address: Address, turn: int, *, helpful: bool) -> bool:
+        """Keep the customer's verdict on a reply; False if that turn is not of this place."""
+        return await self._inbox.rate(address, turn, helpful=helpful)
+
+    async def sweep(self) -> int:
+        """Serve what is due and held by nobody; the number of conversations claimed."""
+        claimed = 0
+        room = self._max_active - len(self._serving)
+        for conversation in await self._leases.due(max(0, room)):
+            lease = await self._leases.claim(
+                conversation, holder=self._holder, held_s=self._station.pace.held_s
+            )
+            passed("claimed")
+            if lease is not None:
+                claimed += 1
+                self._start(lease, fresh=False)
+        return claimed
+
+    def _has_room(self) -> bool:
+        return not self._stopping and len(self._serving) < self._max_active
+
+    def _start(self, lease: Lease, *, fresh: bool) -> None:
+        serving = Serving(lease, self._station, fresh=fresh)
+        task = asyncio.create_task(self._serve(serving))
+        self._serving[lease.conversation] = (serving, task)
+
+    async def _serve(self, serving: Serving) -> None:
+        """Serve one conversation; whatever goes wrong, others go on and this one stays due."""
+        lease = serving.lease
+        structlog.contextvars.bind_contextvars(conversation=lease.conversation)
+        try:
+            await serving.run()
+        except LeaseLost:
+            log.warning("lease_lost")
+        except Unavailable as error:
+            # Nothing can be written back: the lease lapses, and a sweep takes it up.
+            log.warning("serving_interrupted", dependency=error.dependency, error=str(error))
+            await self._let_go(lease, serving)
+        except asyncio.CancelledError:
+            await self._let_go(lease, serving)
+            raise
+        except Exception:
+            log.exception("serving_failed", attempts=lease.attempts)
+            await self._let_go(lease, serving)
+        finally:
+            if self._serving.get(lease.conversation, (None,))[0] is serving:
+                del self._serving[lease.conversation]
+
+    async def _let_go(self, lease: Lease, serving: Serving) -> None:
+        with suppress(Unavailable, LeaseLost):
+            await serving.put_back()
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Unavailable as error:
+                log.warning("sweep_failed", error=str(error))
+            except Exception:
+                log.exception("sweep_failed")
+            await asyncio.sleep(SWEEP_S)
+
+    async def _keep_renewing(self) -> None:
+        held_s = self._station.pace.held_s
+        while True:
+            await asyncio.sleep(held_s / 3)
+            for serving, task in list(self._serving.values()):
+                try:
+                    await self._leases.renew(serving.lease, held_s=held_s)
+                    serving.renewed()
+                except LeaseLost:
+                    task.cancel()
+                except Unavailable as error:
+                    log.warning("renewal_failed", error=str(error))

@@ -1,0 +1,314 @@
+"""One conversation served under one lease: its turns answered, its parcels sent, in order."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from core.crashpoints import passed
+from core.errors import LeaseLost, Rejected, Unavailable
+from core.phrases import Phrase, say
+from core.ports import Outbox, Port, Presence, ShowPartial, Turns
+from core.turn import (
+    Answer,
+    Author,
+    Channel,
+    Clarify,
+    Delivered,
+    Fate,
+    Handoff,
+    Kind,
+    Lease,
+    Owner,
+    Parcel,
+    Reason,
+    Served,
+    Step,
+    Turn,
+)
+
+MAX_ATTEMPTS = 3
+MAX_BURST = 10
+MAX_BACKOFF_S = 300.0
+# A typing indicator fades after 5 s (Telegram Bot API, sendChatAction).
+WORKING_EVERY_S = 4.0
+
+log = structlog.get_logger()
+
+AnswerTurn = Callable[[Turn, ShowPartial], Awaitable[Served]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long things may take, in seconds.
+
+    `gather_s`: quiet time after a message before it is answered. `held_s`: length of a lease.
+    `send_s`: one call to a platform. `resend_unknown`: send again what may have been sent, on a
+    platform that cannot be read back (may double), instead of leaving it to a person.
+    """
+
+    gather_s: float = 0.4
+    held_s: float = 30.0
+    send_s: float = 30.0
+    resend_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """Everything that serving a conversation needs."""
+
+    turns: Turns
+    outbox: Outbox
+    answer: AnswerTurn
+    ports: Mapping[Channel, Port]
+    presences: Mapping[Channel, Presence]
+    pace: Pace
+    default_language: str
+
+
+class Serving:
+    """A lease at work in this process."""
+
+    def __init__(self, lease: Lease, station: Station, *, fresh: bool) -> None:
+        """Serve under `lease`; `fresh` if a message was just accepted together with it."""
+        self.lease = lease
+        self._station = station
+        self._fresh = fresh
+        self._attempts = lease.attempts
+        self._newer = asyncio.Event()
+        self._shown = False
+        self._renewed_at_s = time.monotonic()
+
+    def nudge(self) -> None:
+        """Tell that another message of this conversation was accepted."""
+        self._newer.set()
+
+    def renewed(self) -> None:
+        """Tell that the lease was renewed just now."""
+        self._renewed_at_s = time.monotonic()
+
+    async def run(self) -> None:
+        """Work until nothing is due.
+
+        Raises: LeaseLost, Unavailable: as the ports do; what is left stays due.
+        """
+        station = self._station
+        if self._fresh:
+            await self._quiet()
+            step = Step(held=True)
+        else:
+            step = await station.outbox.begin(self.lease)
+        while step.held:
+            if step.parcel is not None:
+                step = await self._deliver(step.parcel)
+            else:
+                step = await self._serve_turn()
+
+    async def put_back(self) -> None:
+        """Let go with the turn unserved; each further attempt waits longer."""
+        await self._station.turns.put_back(self.lease, retry_in_s=_backoff_s(self._attempts - 1))
+
+    async def _quiet(self) -> None:
+        """Wait until the customer has stopped writing for `gather_s`, at most ten times that."""
+        gather_s = self._station.pace.gather_s
+        for _ in range(MAX_BURST):
+            self._newer.clear()
+            try:
+                await asyncio.wait_for(self._newer.wait(), gather_s)
+            except TimeoutError:
+                return
+
+    async def _serve_turn(self) -> Step:
+        turn = await self._station.turns.next(self.lease)
+        passed("turn_read")
+        if turn is None:
+            return await self._station.outbox.begin(self.lease)
+        structlog.contextvars.bind_contextvars(conversation=turn.conversation, turn=turn.id)
+        if self._attempts > MAX_ATTEMPTS:
+            return await self._park(turn)
+        started_s = time.perf_counter()
+        served = await self._answered(turn)
+        if served is None and not self._only_recorded(turn):
+            await self._quiet()
+            return Step(held=True)
+        passed("answered")
+        step = await self._finish(turn, served)
+        passed("finished")
+        if served is not None:
+            _log_turn(turn, served, time.perf_counter() - started_s)
+        return step
+
+    async def _finish(self, turn: Turn, served: Served | None, error: str = "") -> Step:
+        port = self._station.ports.get(turn.address.channel)
+        bodies = port.render(served, turn) if served is not None and port is not None else ()
+        step = await self._station.turns.finish(self.lease, turn, served, bodies, error=error)
+        self._attempts = 1
+        return step
+
+    async def _park(self, turn: Turn) -> Step:
+        """Three processes or tries ended before this turn did: tell the customer, and go on."""
+        log.error("turn_parked", attempts=self._attempts)
+        language = turn.language or self._station.default_language
+        served = Served(
+            outcome=Handoff(reason=Reason.FAULT, text=say(Phrase.HANDOFF_FAULT, language)),
+            language=language,
+            probability=0.0,
+        )
+        return await self._finish(turn, served, f"gave up after {MAX_ATTEMPTS} attempts")
+
+    @staticmethod
+    def _only_recorded(turn: Turn) -> bool:
+        """True of turns that get no reply: a person answers, or it is one more of a flood."""
+        if turn.owner is Owner.HUMAN:
+            return True
+        withdrawn = turn.kind is Kind.MESSAGE and not turn.text and not turn.attachments
+        return turn.kind is Kind.FLOOD or (withdrawn and any(version for _, version in turn.rows))
+
+    async def _answered(self, turn: Turn) -> Served | None:
+        """The outcome; None if a newer message came first, or if no reply is due."""
+        if self._only_recorded(turn):
+            return self._flood_notice(turn)
+        self._newer.clear()
+        self._shown = False
+        answering = asyncio.create_task(self._answer(turn))
+        newer = asyncio.create_task(self._newer.wait())
+        try:
+            await asyncio.wait({answering, newer}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done() and (self._shown or len(turn.rows) >= MAX_BURST):
+                await asyncio.wait({answering})
+            return answering.result() if answering.done() else None
+        finally:
+            for task in (answering, newer):
+                task.cancel()
+            await asyncio.gather(answering, newer, return_exceptions=True)
+
+    def _flood_notice(self, turn: Turn) -> Served | None:
+        language = turn.language or turn.language_hint or self._station.default_language
+        text = say(Phrase.TOO_FAST, language)
+        # A history without any reply is all flood: the notice stands further up.
+        replies = [line.text for line in turn.history if line.author is Author.BOT]
+        told = replies[-1] == text if replies else bool(turn.history)
+        if turn.kind is not Kind.FLOOD or turn.owner is Owner.HUMAN or told:
+            return None
+        return Served(outcome=Clarify(text=text), language=language, probability=0.0)
+
+    async def _answer(self, turn: Turn) -> Served:
+        presence = self._station.presences.get(turn.address.channel)
+
+        async def show(text: str) -> None:
+            self._shown = True
+            if presence is not None:
+                await _quietly(presence.partial(turn.address, text))
+
+        if presence is None:
+            return await self._station.answer(turn, show)
+        working = asyncio.create_task(_keep_showing(presence, turn))
+        try:
+            return await self._station.answer(turn, show)
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    async def _deliver(self, parcel: Parcel) -> Step:
+        delivered = await self._send(parcel)
+        passed("sent")
+        if delivered.fate is not Fate.SENT:
+            log.warning(
+                "parcel_not_sent",
+                parcel=parcel.id,
+                channel=parcel.address.channel,
+                fate=delivered.fate.name.lower(),
+                error=delivered.error,
+                retry_in_s=delivered.retry_in_s,
+            )
+        step = await self._station.outbox.settle(self.lease, parcel, delivered)
+        passed("settled")
+        return step
+
+    async def _send(self, parcel: Parcel) -> Delivered:
+        port = self._station.ports.get(parcel.address.channel)
+        if port is None:
+            return Delivered(
+                fate=Fate.POSTPONED, error="this channel is switched off", retry_in_s=60.0
+            )
+        if parcel.dubious:
+            found = await self._look_up(port, parcel)
+            if found is not None:
+                return found
+        if time.monotonic() - self._renewed_at_s > self._station.pace.held_s:
+            # This process was stopped for so long that another may have taken over.
+            raise LeaseLost(f"conversation {self.lease.conversation}")
+        try:
+            async with asyncio.timeout(self._station.pace.send_s):
+                return Delivered(fate=Fate.SENT, ref=await port.send(parcel))
+        except Unavailable as error:
+            return _postponed(parcel, error)
+        except Rejected as error:
+            return Delivered(fate=Fate.REFUSED, error=str(error))
+        except TimeoutError:
+            found = await self._look_up(port, parcel)
+            return found or Delivered(
+                fate=Fate.POSTPONED, error="timed out and is not there", retry_in_s=1.0
+            )
+
+    async def _look_up(self, port: Port, parcel: Parcel) -> Delivered | None:
+        """What the platform knows of a send whose end we never learnt; None: send it again."""
+        try:
+            async with asyncio.timeout(self._station.pace.send_s):
+                ref = await port.find(parcel)
+        except LookupError:
+            if self._station.pace.resend_unknown:
+                return None
+            return Delivered(fate=Fate.UNKNOWN, error="the platform does not say if it was sent")
+        except (Unavailable, TimeoutError) as error:
+            retry_in_s = getattr(error, "retry_after_s", None) or _backoff_s(parcel.attempts)
+            return Delivered(fate=Fate.DUBIOUS, error=str(error), retry_in_s=retry_in_s)
+        return None if ref is None else Delivered(fate=Fate.SENT, ref=ref)
+
+
+def _backoff_s(attempts: int) -> float:
+    return min(MAX_BACKOFF_S, 2.0 ** min(attempts, 10))
+
+
+def _postponed(parcel: Parcel, error: Unavailable) -> Delivered:
+    retry_in_s = error.retry_after_s
+    if retry_in_s is None:
+        retry_in_s = _backoff_s(parcel.attempts)
+    return Delivered(fate=Fate.POSTPONED, error=str(error), retry_in_s=retry_in_s)
+
+
+async def _keep_showing(presence: Presence, turn: Turn) -> None:
+    while True:
+        await _quietly(presence.working(turn.address, turn.language))
+        await asyncio.sleep(WORKING_EVERY_S)
+
+
+async def _quietly(showing: Awaitable[None]) -> None:
+    """A typing indicator that fails is no reason to hold up a reply."""
+    try:
+        await showing
+    except (Unavailable, Rejected, TimeoutError) as error:
+        log.info("presence_not_shown", error=str(error))
+
+
+def _log_turn(turn: Turn, served: Served, took_s: float) -> None:
+    """One wide event a turn; metrics are counted from it."""
+    outcome = served.outcome
+    log.info(
+        "turn_served",
+        channel=turn.address.channel,
+        workspace=turn.address.workspace,
+        kind=turn.kind,
+        messages=len(turn.rows),
+        language=served.language,
+        outcome=type(outcome).__name__.lower(),
+        reason=outcome.reason if isinstance(outcome, Handoff) else None,
+        verbatim=outcome.verbatim if isinstance(outcome, Answer) else None,
+        probability=round(served.probability, 3),
+        model=served.model,
+        index=served.index,
+        took_s=round(took_s, 4),
+        **{f"{step}_ms": round(ms, 1) for step, ms in served.timings_ms.items()},
+    )

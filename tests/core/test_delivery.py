@@ -1,0 +1,459 @@
+"""The durable path: each message once, in order, whatever fails in between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select, update
+
+from core.adapters.database import Database, Now
+from core.adapters.inbox import SqlInbox
+from core.adapters.leases import SqlLeases
+from core.adapters.outbox import SqlOutbox
+from core.adapters.tables import conversations, inbox, messages, outbox
+from core.adapters.turns import SqlTurns
+from core.delivery import Delivery
+from core.errors import LeaseLost, Rejected, Unavailable
+from core.flood import Allowance
+from core.ports import ShowPartial
+from core.serving import Pace, Station
+from core.turn import (
+    Address,
+    Answer,
+    Author,
+    Channel,
+    Handoff,
+    Inbound,
+    Kind,
+    Owner,
+    Reason,
+    Served,
+    Turn,
+    WorkspaceId,
+)
+from tests.fakes.port import FakePort
+
+ADDRESS = Address(workspace=WorkspaceId("default"), channel=Channel.WEB, place="visitor-1")
+
+
+def message(number: int, text: str | None = None, **changes: object) -> Inbound:
+    inbound = Inbound(
+        address=ADDRESS,
+        event_id=f"event-{number}",
+        customer="customer-1",
+        text=text if text is not None else f"question {number}",
+        message_ref=f"message-{number}",
+    )
+    return replace(inbound, **changes)  # type: ignore[arg-type]  # test shorthand
+
+
+async def echo(turn: Turn, show: ShowPartial) -> Served:
+    outcome = Answer(text=f"re: {turn.text}", citations=())
+    return Served(outcome=outcome, language="en", probability=1.0)
+
+
+def station(
+    database: Database,
+    port: FakePort,
+    answer: Callable[[Turn, ShowPartial], Awaitable[Served]] = echo,
+    **pace: object,
+) -> Station:
+    return Station(
+        turns=SqlTurns(database),
+        outbox=SqlOutbox(database),
+        answer=answer,
+        ports={Channel.WEB: port},
+        presences={},
+        pace=Pace(**{"gather_s": 0.0, **pace}),  # type: ignore[arg-type]  # test shorthand
+        default_language="en",
+    )
+
+
+@asynccontextmanager
+async def delivering(
+    database: Database, served_by: Station, **options: object
+) -> AsyncIterator[Delivery]:
+    delivery = Delivery(
+        inbox=SqlInbox(database),
+        leases=SqlLeases(database),
+        station=served_by,
+        **options,  # type: ignore[arg-type]  # test shorthand
+    )
+    async with delivery:
+        yield delivery
+
+
+async def states(database: Database, table: object = outbox) -> list[str]:
+    async with database.reading() as connection:
+        column = table.c.state  # type: ignore[attr-defined]  # any table with a state
+        rows = await connection.execute(select(column).order_by(table.c.id))  # type: ignore[attr-defined]
+        return [row.state for row in rows]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_message_is_answered_and_kept_in_the_transcript(database: Database) -> None:
+    port = FakePort()
+    async with delivering(database, station(database, port)) as delivery:
+        assert await delivery.accept(message(1))
+        assert await port.until(1) == ["re: question 1"]
+    async with database.reading() as connection:
+        rows = (await connection.execute(select(messages).order_by(messages.c.id))).all()
+        row = (await connection.execute(select(conversations))).one()
+    assert [(line.author, line.text) for line in rows] == [
+        ("customer", "question 1"),
+        ("bot", "re: question 1"),
+    ]
+    assert (row.holder, row.due_at, row.attempts) == (None, None, 0)
+    assert await states(database) == ["sent"]
+
+
+async def test_a_duplicate_is_answered_once(database: Database) -> None:
+    port = FakePort()
+    async with delivering(database, station(database, port)) as delivery:
+        taken = await asyncio.gather(*(delivery.accept(message(1)) for _ in range(20)))
+        await port.until(1)
+        # The same message under another event id, as Slack's app_mention and message events.
+        assert not await delivery.accept(message(1, event_id="another"))
+    assert sum(taken) == 1
+    assert port.texts == ["re: question 1"]
+
+
+async def test_replies_keep_the_order_of_the_messages(database: Database) -> None:
+    port = FakePort()
+
+    async def slow_first(turn: Turn, show: ShowPartial) -> Served:
+        await show("…")
+        await asyncio.sleep(0.05 if turn.text == "question 0" else 0)
+        return await echo(turn, show)
+
+    async with delivering(database, station(database, port, slow_first)) as delivery:
+        for number in range(5):
+            await delivery.accept(message(number, kind=Kind.WANTS_PERSON))
+        texts = await port.until(5)
+    assert texts == [f"re: question {number}" for number in range(5)]
+
+
+async def test_a_burst_is_answered_together(database: Database) -> None:
+    port = FakePort()
+    async with delivering(database, station(database, port, gather_s=0.1)) as delivery:
+        for number, text in enumerate(["Hi", "I have a question", "about returns"]):
+            await delivery.accept(message(number, text))
+        assert await port.until(1) == ["re: Hi\nI have a question\nabout returns"]
+
+
+async def test_a_newer_message_stops_the_answer_that_nobody_has_seen(database: Database) -> None:
+    port = FakePort()
+    begun = asyncio.Event()
+    seen: list[str] = []
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        seen.append(turn.text)
+        begun.set()
+        if len(seen) == 1:
+            await asyncio.Event().wait()
+        return await echo(turn, show)
+
+    async with delivering(database, station(database, port, slow)) as delivery:
+        await delivery.accept(message(1))
+        await begun.wait()
+        await delivery.accept(message(2))
+        assert await port.until(1) == ["re: question 1\nquestion 2"]
+
+
+async def test_an_edit_before_the_answer_changes_the_question(database: Database) -> None:
+    port = FakePort()
+    edit = message(9, "better", message_ref="message-1", kind=Kind.EDIT, version=2.0)
+    async with delivering(database, station(database, port, gather_s=0.1)) as delivery:
+        await delivery.accept(message(1, "bad"))
+        await delivery.accept(edit)
+        assert await port.until(1) == ["re: better"]
+
+
+async def test_an_edit_that_overtakes_its_original_is_the_message(database: Database) -> None:
+    port = FakePort()
+    edit = message(9, "better", message_ref="message-1", kind=Kind.EDIT, version=2.0)
+    async with delivering(database, station(database, port)) as delivery:
+        assert await delivery.accept(edit)
+        assert await port.until(1) == ["re: better"]
+        assert not await delivery.accept(message(1, "bad"))
+    assert port.texts == ["re: better"]
+
+
+async def test_an_edit_after_the_answer_corrects_the_transcript_only(database: Database) -> None:
+    port = FakePort()
+    edit = message(9, "better", message_ref="message-1", kind=Kind.EDIT, version=2.0)
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1, "bad"))
+        await port.until(1)
+        await delivery.accept(edit)
+    async with database.reading() as connection:
+        texts = (await connection.execute(select(messages.c.text).order_by(messages.c.id))).all()
+    assert [row.text for row in texts] == ["better", "re: bad"]
+    assert port.texts == ["re: bad"]
+
+
+async def test_an_edit_during_the_answer_starts_it_again(database: Database) -> None:
+    port = FakePort()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        await show("…")
+        begun.set()
+        await go_on.wait()
+        return await echo(turn, show)
+
+    edit = message(9, "better", message_ref="message-1", kind=Kind.EDIT, version=2.0)
+    async with delivering(database, station(database, port, slow)) as delivery:
+        await delivery.accept(message(1, "bad"))
+        await begun.wait()
+        await delivery.accept(edit)
+        go_on.set()
+        assert await port.until(1) == ["re: better"]
+
+
+async def test_a_postponed_parcel_is_sent_later_and_before_newer_ones(database: Database) -> None:
+    port = FakePort()
+    port.faults = [(Unavailable("slack", retry_after_s=0.3), False)]
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await until(lambda: _has(database, "pending"))
+        await delivery.accept(message(2))
+        assert await port.until(2) == ["re: question 1", "re: question 2"]
+
+
+async def _has(database: Database, state: str) -> bool:
+    return state in await states(database)
+
+
+async def test_a_send_whose_end_is_unknown_is_looked_up_first(database: Database) -> None:
+    port = FakePort()
+    port.faults = [(TimeoutError(), True)]
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await until(lambda: _has(database, "sent"))
+    assert port.texts == ["re: question 1"]
+
+
+async def test_where_nothing_can_be_looked_up_it_is_left_to_a_person(database: Database) -> None:
+    port = FakePort(readable=False)
+    port.faults = [(TimeoutError(), True)]
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await until(lambda: _has(database, "unknown"))
+    assert port.texts == ["re: question 1"]
+
+
+async def test_a_refused_parcel_does_not_hold_up_the_next(database: Database) -> None:
+    port = FakePort()
+    port.faults = [(Rejected("blocked"), False)]
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await until(lambda: _has(database, "refused"))
+        await delivery.accept(message(2))
+        assert await port.until(1) == ["re: question 2"]
+
+
+async def test_a_turn_that_always_fails_is_parked_and_the_conversation_goes_on(
+    database: Database,
+) -> None:
+    port = FakePort()
+
+    async def poisoned(turn: Turn, show: ShowPartial) -> Served:
+        if "poison" in turn.text:
+            raise ValueError("a bug")
+        return await echo(turn, show)
+
+    async with delivering(database, station(database, port, poisoned)) as delivery:
+        await delivery.accept(message(1, "poison"))
+        for _ in range(3):
+            await until(lambda: _is_free(database))
+            await _make_due(database)
+            await delivery.sweep()
+        assert "person" in (await port.until(1))[0]
+        await delivery.accept(message(2))
+        assert (await port.until(2))[1] == "re: question 2"
+    assert await states(database, inbox) == ["parked", "done"]
+
+
+async def _is_free(database: Database) -> bool:
+    async with database.reading() as connection:
+        return await connection.scalar(select(conversations.c.holder)) is None
+
+
+async def _make_due(database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(update(conversations).values(due_at=Now() - 1))
+
+
+async def test_a_sweep_takes_up_what_a_dead_process_held(database: Database) -> None:
+    accepted = await SqlInbox(database).accept(message(1), holder="dead", held_s=0.05)
+    assert accepted is not None
+    assert accepted.lease is not None
+    port = FakePort()
+    async with delivering(database, station(database, port)):
+        assert await port.until(1) == ["re: question 1"]
+    # The dead one wakes up: its lease is worth nothing.
+    with pytest.raises(LeaseLost):
+        await SqlTurns(database).next(accepted.lease)
+
+
+async def test_a_parcel_begun_by_a_dead_process_is_not_sent_twice(database: Database) -> None:
+    accepted = await SqlInbox(database).accept(message(1), holder="dead", held_s=0.2)
+    assert accepted is not None
+    assert accepted.lease is not None
+    turns = SqlTurns(database)
+    turn = await turns.next(accepted.lease)
+    assert turn is not None
+    step = await turns.finish(accepted.lease, turn, await echo(turn, _ignore), ["re: question 1"])
+    assert step.parcel is not None
+    port = FakePort()
+    await port.send(step.parcel)
+    async with delivering(database, station(database, port)):
+        await until(lambda: _has(database, "sent"))
+    assert port.texts == ["re: question 1"]
+
+
+async def _ignore(text: str) -> None:
+    return None
+
+
+async def test_a_reply_is_dropped_when_a_person_took_over_meanwhile(database: Database) -> None:
+    port = FakePort()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        await show("…")
+        begun.set()
+        await go_on.wait()
+        return await echo(turn, show)
+
+    async with delivering(database, station(database, port, slow)) as delivery:
+        await delivery.accept(message(1))
+        await begun.wait()
+        async with database.writing() as connection:
+            await connection.execute(
+                update(conversations).values(owner=Owner.HUMAN, epoch=conversations.c.epoch + 1)
+            )
+        go_on.set()
+        await until(lambda: _is_free(database))
+        await delivery.accept(message(2))
+        await until(lambda: _is_free(database))
+    assert port.texts == []
+    async with database.reading() as connection:
+        authors = (await connection.execute(select(messages.c.author))).all()
+    assert [row.author for row in authors] == [Author.CUSTOMER, Author.CUSTOMER]
+
+
+async def test_a_handoff_puts_the_conversation_in_the_queue_once(database: Database) -> None:
+    port = FakePort()
+
+    async def hand_over(turn: Turn, show: ShowPartial) -> Served:
+        outcome = Handoff(reason=Reason.ASKED, text=f"to a person, owner was {turn.owner}")
+        return Served(outcome=outcome, language="de", probability=0.0)
+
+    async with delivering(database, station(database, port, hand_over)) as delivery:
+        await delivery.accept(message(1))
+        await port.until(1)
+        await until(lambda: _is_free(database))
+        await delivery.accept(message(2))
+        assert (await port.until(2))[1].endswith("waiting")
+    async with database.reading() as connection:
+        row = (await connection.execute(select(conversations))).one()
+    assert (row.owner, row.reason, row.epoch, row.language) == ("waiting", "asked", 1, "de")
+
+
+async def test_all_parts_of_a_reply_are_sent_in_order(database: Database) -> None:
+    port = FakePort(parts=3)
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        assert await port.until(3) == [f"re: question 1 {part}" for part in (1, 2, 3)]
+
+
+async def test_a_flood_is_kept_and_answered_with_one_notice(database: Database) -> None:
+    port = FakePort()
+    allowance = Allowance(burst=1, per_minute=1, clock_s=lambda: 0.0)
+    serving = station(database, port)
+    async with delivering(database, serving, allowance=allowance) as delivery:
+        await delivery.accept(message(0))
+        await port.until(1)
+        for number in range(1, 30):
+            await delivery.accept(message(number))
+        texts = await port.until(2)
+        await until(lambda: _is_free(database))
+    assert "wait a moment" in texts[1]
+    assert len(port.texts) == 2
+    assert await states(database, inbox) == ["done"] * 30
+
+
+async def test_a_rating_counts_only_from_the_conversation_it_belongs_to(
+    database: Database,
+) -> None:
+    port = FakePort()
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await port.until(1)
+        async with database.reading() as connection:
+            turn = await connection.scalar(select(inbox.c.id))
+        assert turn is not None
+        stranger = replace(ADDRESS, place="visitor-2")
+        assert not await delivery.rate(stranger, turn, helpful=False)
+        assert await delivery.rate(ADDRESS, turn, helpful=True)
+    async with database.reading() as connection:
+        rating = await connection.scalar(
+            select(messages.c.rating).where(messages.c.author == Author.BOT)
+        )
+    assert rating == 1
+
+
+async def test_stopping_finishes_what_is_being_served(database: Database) -> None:
+    port = FakePort()
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        await asyncio.sleep(0.2)
+        return await echo(turn, show)
+
+    async with delivering(database, station(database, port, slow)) as delivery:
+        await delivery.accept(message(1))
+    assert port.texts == ["re: question 1"]
+    assert await _is_free(database)
+
+
+async def test_an_over_long_id_is_refused(database: Database) -> None:
+    async with delivering(database, station(database, FakePort())) as delivery:
+        with pytest.raises(Rejected, match="255"):
+            await delivery.accept(message(1, event_id="x" * 256))
+
+
+async def test_two_processes_on_one_database_answer_each_message_once(database: Database) -> None:
+    port = FakePort()
+    serving = station(database, port)
+    async with delivering(database, serving) as one, delivering(database, serving) as two:
+        for number in range(40):
+            place = replace(ADDRESS, place=f"visitor-{number % 8}")
+            inbound = message(number, address=place, customer=f"customer-{number % 8}")
+            await asyncio.gather(one.accept(inbound), two.accept(inbound))
+
+        async def all_served() -> bool:
+            return set(await states(database, inbox)) == {"done"} and await _all_free(database)
+
+        await until(all_served)
+    answered = "\n".join(port.texts)
+    for number in range(40):
+        assert sum(f"question {number}" in line for line in answered.splitlines()) >= 1
+    lines = [line.removeprefix("re: ") for line in answered.splitlines()]
+    assert sorted(lines) == sorted(f"question {number}" for number in range(40))
+
+
+async def _all_free(database: Database) -> bool:
+    async with database.reading() as connection:
+        rows = await connection.execute(
+            select(conversations.c.id).where(conversations.c.holder.is_not(None))
+        )
+        return rows.first() is None

@@ -1,0 +1,83 @@
+"""Services for tests: by URL from the environment, on the standard port, or started privately."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+STANDARD = "postgresql://postgres@127.0.0.1:5432/postgres"
+
+
+def missing(service: str, how: str) -> None:
+    """Skip for want of a service, but never on the machine that vouches for a commit."""
+    reason = f"{service} is not here: {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _answers(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(url, timeout=3)
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return False
+    await connection.close()
+    return True
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server on which databases may be created."""
+    for url in (os.environ.get("DRAGOMAN_TEST_POSTGRES_URL"), STANDARD):
+        if url and asyncio.run(_answers(url)):  # noqa: TID251 - a fixture owns its loop
+            yield url
+            return
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not binaries:
+        missing("PostgreSQL", "set DRAGOMAN_TEST_POSTGRES_URL or install Debian's postgresql")
+    with _private_postgres(binaries[-1].parent) as url:
+        yield url
+
+
+@contextmanager
+def _private_postgres(binaries: Path) -> Iterator[str]:
+    """A server of our own in a temporary folder; it refuses to run as root, so not as root."""
+    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    prefix = as_postgres if os.getuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="dragoman-postgres-"))
+    if prefix:
+        shutil.chown(folder, "postgres", "postgres")
+    port = free_port()
+    data = folder / "data"
+    subprocess.run(
+        [*prefix, str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    control = [*prefix, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
+    subprocess.run(
+        [*control, "-l", str(folder / "log"), "-o", options, "start"], check=True, cwd=folder
+    )
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd=folder)
+        shutil.rmtree(folder, ignore_errors=True)
