@@ -1,0 +1,239 @@
+"""Every setting, read once from the environment or from a file `.env`."""
+
+import difflib
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from cryptography.fernet import Fernet
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import Misconfigured
+
+PREFIX = "DRAGOMAN_"
+
+
+def _plain(name: str) -> AliasChoices:
+    """The name that everybody uses for it, or ours with the prefix."""
+    return AliasChoices(name, f"{PREFIX}{name}")
+
+
+class Settings(BaseSettings):
+    """What an operator may set. A field's description is its line in `.env.example`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    data_dir: Path = Field(
+        default=Path("~/.local/share/dragoman"),
+        description="Where the database, the indexes and the keys are kept",
+    )
+    database_url: str = Field(
+        default="",
+        description="postgresql://user:password@host/name; empty for SQLite in the data folder",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the web server listens on")
+    port: int = Field(default=8080, ge=0, le=65535, description="Its port; 0 takes any free one")
+    public_url: str = Field(
+        default="", description="https://… under which the internet reaches this server, if it does"
+    )
+    client_ip_header: str = Field(
+        default="", description="Header with the client's address, set by your proxy"
+    )
+    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Sites that may show the chat page in a frame, comma-separated"
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Seals tokens and cookies; empty keeps a generated one in the data folder",
+    )
+    workspace: str = Field(
+        default="default",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="The workspace that the web page and single-token channels belong to",
+    )
+    demo: bool = Field(default=True, description="Load the demo company into an empty workspace")
+
+    default_language: str = Field(
+        default="en", description="Language of a reply when the customer's is unsure"
+    )
+    languages: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Languages to answer in, comma-separated; empty for all"
+    )
+    precision: float = Field(
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="Answer alone only if right at least this share of the time",
+    )
+    gather_s: float = Field(
+        default=0.4, ge=0, le=5, description="Quiet seconds to wait for the rest of a message"
+    )
+    resend_unknown: bool = Field(
+        default=False,
+        description="Send again where Telegram did not say whether it sent (may double)",
+    )
+
+    encoder: str = Field(
+        default="", description="Sentence encoder: a folder or hub id; empty for the one that ships"
+    )
+    reranker: str = Field(
+        default="", description="Cross-encoder that re-orders passages: a folder or hub id"
+    )
+    knowledge_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Web hosts that knowledge may be fetched from, comma-separated"
+    )
+    model_url: str = Field(
+        default="", description="OpenAI-compatible endpoint of the dialogue model, ending in /v1"
+    )
+    model: str = Field(
+        default="",
+        description="Its model name; without a URL, the folder of a model that we then serve",
+    )
+    model_api_key: SecretStr = Field(default=SecretStr(""), description="Its key, if it asks")
+
+    slack_bot_token: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_plain("SLACK_BOT_TOKEN"),
+        description="xoxb-… of a Slack app in one workspace",
+    )
+    slack_app_token: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_plain("SLACK_APP_TOKEN"),
+        description="xapp-… for Socket Mode, where no public address exists",
+    )
+    slack_signing_secret: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_plain("SLACK_SIGNING_SECRET"),
+        description="Signing secret, where Slack reaches us by HTTP",
+    )
+    slack_client_id: str = Field(
+        default="",
+        validation_alias=_plain("SLACK_CLIENT_ID"),
+        description="OAuth client id, to be installed in many Slack workspaces",
+    )
+    slack_client_secret: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_plain("SLACK_CLIENT_SECRET"),
+        description="Its secret",
+    )
+    slack_api_url: str = Field(
+        default="https://slack.com/api/",
+        validation_alias=_plain("SLACK_API_URL"),
+        description="Slack's Web API; the tests name a fake one",
+    )
+    telegram_bot_token: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_plain("TELEGRAM_BOT_TOKEN"),
+        description="Token that BotFather gave you",
+    )
+    telegram_webhook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_plain("TELEGRAM_WEBHOOK_SECRET"),
+        description="With a public URL: receive by webhook, guarded by this; empty polls",
+    )
+    telegram_api_url: str = Field(
+        default="https://api.telegram.org",
+        validation_alias=_plain("TELEGRAM_API_URL"),
+        description="The Bot API; the tests name a fake one",
+    )
+
+    broker_url: str = Field(
+        default="", description="amqp://… or redis://… of Celery, in the distributed form"
+    )
+    log_format: str = Field(
+        default="auto",
+        pattern="^(auto|console|json)$",
+        description="console, json, or auto: columns in a terminal, JSON elsewhere",
+    )
+    log_level: str = Field(
+        default="info", pattern="^(debug|info|warning|error)$", description="Least level to log"
+    )
+
+    @field_validator("languages", "knowledge_hosts", "frame_ancestors", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(item.strip() for item in value.split(",") if item.strip())
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'dragoman.db'}"
+
+    def sealing_key(self) -> bytes:
+        """The key that seals tokens, made and kept on first use if none is set.
+
+        Raises: Misconfigured: the data folder cannot be written.
+        """
+        if self.secret_key.get_secret_value():
+            return self.secret_key.get_secret_value().encode()
+        return kept_secret(self.data_dir / "secret-key", Fernet.generate_key)
+
+
+def kept_secret(path: Path, make: object = None) -> bytes:
+    """The secret in a file that only its owner can read, made on first use."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        secret = make() if callable(make) else secrets.token_urlsafe(32).encode()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot keep a key in {path}: {error.strerror}; set DRAGOMAN_DATA_DIR to a folder"
+            " that can be written"
+        ) from error
+    else:
+        return bytes(secret)
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises: Misconfigured: one is unknown or has an impossible value, in one line each.
+    """
+    _refuse_unknown()
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{_variable(str(fault['loc'][0]))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
+        raise Misconfigured("; ".join(lines)) from error
+
+
+def variables() -> dict[str, str]:
+    """The environment variable of each setting, by field name."""
+    return {name: _variable(name) for name in Settings.model_fields}
+
+
+def _variable(field: str) -> str:
+    info = Settings.model_fields.get(field)
+    if info is not None and isinstance(info.validation_alias, AliasChoices):
+        return str(info.validation_alias.choices[0])
+    return field if field.isupper() else f"{PREFIX}{field.upper()}"
+
+
+def _refuse_unknown() -> None:
+    """A misspelt name would otherwise be ignored in silence."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in os.environ:
+        # DRAGOMAN_TEST_… belongs to the test suite.
+        if name.startswith(PREFIX) and name not in known and not name.startswith("DRAGOMAN_TEST_"):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise Misconfigured(f"{name} is not a setting{hint}")
