@@ -7,6 +7,18 @@ from pathlib import Path
 
 LOCALE_DIR = Path(__file__).parent / "locale"
 
+# Tags whose readers are served by a catalogue of another name.
+_SERVED_BY = {
+    "zh_TW": "zh_Hant",
+    "zh_HK": "zh_Hant",
+    "zh_MO": "zh_Hant",
+    "yue": "zh_Hant",
+    "no": "nb",
+    "nn": "nb",
+    "iw": "he",
+    "in": "id",
+}
+
 
 def _(text: str) -> str:
     """Mark a text for extraction into the catalogues."""
@@ -23,10 +35,14 @@ class Phrase(StrEnum):
         " help articles and name the source. If I do not know, I pass you to a person."
     )
     THANKS = _("You're welcome. Is there anything else I can do for you?")
-    ASK_FOR_WORDS = _("Please describe your question in a few words, so that I can find the answer.")
+    ASK_FOR_WORDS = _(
+        "Please describe your question in a few words, so that I can find the answer."
+    )
     WHICH_ONE = _("I found several articles that may help. Which one do you mean?")
+    # Translators: name your own language here, not English.
     LANGUAGE_SET = _("I will answer in English from now on.")
     OTHER_LANGUAGE = _("Would you like another language?")
+    # Translators: {language} is a name such as "Deutsch" or "中文", which cannot be inflected.
     FOREIGN_ARTICLE = _("This article is only available in {language}:")
     SOURCE = _("Source")
     HANDOFF_UNSURE = _(
@@ -55,7 +71,9 @@ class Phrase(StrEnum):
     HELPFUL = _("Helpful")
     NOT_HELPFUL = _("Not helpful")
     CHOOSE_LANGUAGE = _("Choose a language")
+    ASK_A_QUESTION = _("Ask a question")
     WHAT_I_CAN_DO = _("What I can do")
+    # Translators: follows the name of the bot.
     LOOKING_UP = _("is looking that up…")
     PROMPT_RETURN = _("How do I return an item?")
     PROMPT_ORDER = _("Where is my order?")
@@ -74,12 +92,17 @@ class Phrase(StrEnum):
     NO_SCRIPT = _("This page needs JavaScript to show replies as they arrive.")
 
 
+def _names(language: str) -> list[str]:
+    """Catalogues to try for a BCP 47 tag in any case, closest first: `pt-br` is pt_BR, then pt."""
+    first, *rest = language.replace("_", "-").split("-")
+    parts = [first.lower(), *(part.title() if len(part) == 4 else part.upper() for part in rest)]
+    names = ("_".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return [_SERVED_BY.get(name, name) for name in names]
+
+
 @lru_cache(maxsize=64)
 def _catalogue(language: str) -> gettext.NullTranslations:
-    """The catalogue closest to a BCP 47 tag: `pt-BR` falls back to `pt`, then to English."""
-    parts = language.replace("-", "_").split("_")
-    names = ["_".join(parts[:length]) for length in range(len(parts), 0, -1)]
-    return gettext.translation("dragoman", LOCALE_DIR, languages=names, fallback=True)
+    return gettext.translation("dragoman", LOCALE_DIR, languages=_names(language), fallback=True)
 
 
 def say(phrase: Phrase, language: str, **fields: object) -> str:

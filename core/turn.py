@@ -23,6 +23,8 @@ class Kind(StrEnum):
 
     MESSAGE = "message"
     EDIT = "edit"
+    # The customer opened the chat (Telegram's /start) or asked what the bot can do (/help).
+    OPENED = "opened"
     WANTS_PERSON = "wants_person"
     CHOOSES_LANGUAGE = "chooses_language"
     # A message beyond what one customer may send; it is kept, and not answered one by one.
@@ -86,7 +88,7 @@ class Inbound:
     `event_id` makes a redelivery recognisable and is unique in (channel, workspace).
     `message_ref` is the platform's id of the message, the same for a message and its edits;
     `version` orders the edits of one message, larger is newer. With `CHOOSES_LANGUAGE`, `text` is
-    the language tag that was picked.
+    the language tag that was picked, or empty to be shown the choice.
     """
 
     address: Address
