@@ -2,7 +2,7 @@
 
 import gettext
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 LOCALE_DIR = Path(__file__).parent / "locale"
@@ -100,12 +100,22 @@ def _names(language: str) -> list[str]:
     return [_SERVED_BY.get(name, name) for name in names]
 
 
+@cache
+def _translated() -> frozenset[str]:
+    return frozenset(path.name for path in LOCALE_DIR.iterdir())
+
+
 @lru_cache(maxsize=64)
 def _catalogue(language: str) -> gettext.NullTranslations:
-    return gettext.translation("dragoman", LOCALE_DIR, languages=_names(language), fallback=True)
+    # Not gettext.translation: its own expansion of names tries zh before zh_Hant for zh_Hant_HK.
+    for name in _names(language):
+        if name in _translated():
+            with (LOCALE_DIR / name / "LC_MESSAGES" / "dragoman.mo").open("rb") as compiled:
+                return gettext.GNUTranslations(compiled)
+    return gettext.NullTranslations()
 
 
-def say(phrase: Phrase, language: str, **fields: object) -> str:
+def say(phrase: Phrase, language: str, /, **fields: object) -> str:
     """The phrase in the language that a BCP 47 tag names, English where we have no catalogue.
 
     Raises: KeyError: a field that the phrase names is missing.
