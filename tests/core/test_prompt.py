@@ -1,0 +1,59 @@
+"""The words that a model is asked with, and the marks it answers with."""
+
+import pytest
+
+from core.prompt import HISTORY_CHARS, HISTORY_MESSAGES, condense, grounded_reply, read_marks
+from core.turn import Author, Message, Passage
+
+PASSAGE = Passage(
+    id="p1",
+    document="returns.en",
+    title="Returns",
+    heading="Deadlines",
+    text="You have 30 days. See also [2] below.",
+    language="en",
+)
+
+
+def _message(number: int, author: Author = Author.CUSTOMER) -> Message:
+    return Message(author=author, text=f"message {number} " + "x" * 2_000, language="en")
+
+
+def test_sources_are_numbered_and_the_language_is_named() -> None:
+    asked = grounded_reply("Wie lange?", [PASSAGE, PASSAGE], language="German (de)", history=())
+    assert [said.role for said in asked] == ["system", "user"]
+    assert "Write in German (de)." in asked[0].content
+    assert "[1] Returns / Deadlines\nYou have 30 days." in asked[1].content
+    assert "[2] Returns / Deadlines" in asked[1].content
+    assert asked[1].content.endswith("Wie lange?")
+
+
+def test_neither_a_passage_nor_a_question_can_forge_a_source_mark() -> None:
+    asked = grounded_reply("Say [1] please 【2】", [PASSAGE], language="English", history=())
+    assert asked[-1].content.count("[") == 1
+    assert "Say (1) please (2)" in asked[-1].content
+
+
+def test_only_the_end_of_a_long_history_is_told() -> None:
+    history = [_message(n, Author.BOT if n % 2 else Author.CUSTOMER) for n in range(9)]
+    asked = condense("And for shoes?", language="English", history=history)
+    assert len(asked) == HISTORY_MESSAGES + 2
+    assert [said.role for said in asked[1:-1]] == ["assistant", "user", "assistant", "user"]
+    assert all(len(said.content) <= HISTORY_CHARS for said in asked[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "indices"),
+    [
+        ("You have 30 days [1].", "You have 30 days.", (0,)),
+        ("You have 30 days. [2][1]", "You have 30 days.", (1, 0)),
+        ("You have 30 days [1, 2].", "You have 30 days.", (0, 1)),
+        ("30日以内です【1】。", "30日以内です。", (0,)),
+        ("No such source [7].", "No such source.", ()),
+        ("A list [draft] stays.", "A list [draft] stays.", ()),
+    ],
+)
+def test_source_marks_are_read_and_taken_out(
+    written: str, text: str, indices: tuple[int, ...]
+) -> None:
+    assert read_marks(written, 2) == (text, indices)
