@@ -1,0 +1,249 @@
+"""The dialogue model behind an OpenAI-compatible HTTP endpoint."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import TracebackType
+from typing import Self
+
+import httpx2
+import openai
+from babel import Locale, UnknownLocaleError
+from openai.types.chat import (
+    ChatCompletionAssistantMessageParam,
+    ChatCompletionChunk,
+    ChatCompletionMessageParam,
+    ChatCompletionSystemMessageParam,
+    ChatCompletionUserMessageParam,
+)
+
+from core.errors import Unavailable
+from core.prompt import Said, grounded_reply
+from core.turn import Message, Passage
+
+_THINKING = ("<think>", "</think>")
+# The last four are what the client lets through when a server sends no sense.
+_FAILURES = (
+    openai.OpenAIError,
+    httpx2.HTTPError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a model may take and how much it may write."""
+
+    connect_s: float = 2.0
+    first_token_s: float = 10.0
+    between_tokens_s: float = 5.0
+    total_s: float = 30.0
+    max_tokens: int = 400
+
+
+class Breaker:
+    """Stops asking a dependency that failed several times in a row, for a while."""
+
+    def __init__(
+        self,
+        *,
+        failures: int = 3,
+        rest_s: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """After `failures` in a row, refuse for `rest_s`; then let a single trial through."""
+        self._allowed = failures
+        self._rest_s = rest_s
+        self._clock = clock
+        self._failed = 0
+        self._until = 0.0
+
+    def check(self) -> None:
+        """Raises: Unavailable: the model rests; `retry_after_s` says how long."""
+        now = self._clock()
+        if self._failed < self._allowed:
+            return
+        if now < self._until:
+            raise Unavailable("model", "resting after failures", retry_after_s=self._until - now)
+        self._until = now + self._rest_s  # one trial; the others go on waiting for its end
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self._failed += 1
+        self._until = self._clock() + self._rest_s
+
+    def worked(self) -> None:
+        """Forget the failures."""
+        self._failed = 0
+
+
+class HttpGenerator:
+    """Writes replies with a model server; one object for the life of the process."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        limits: Limits | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
+        """Speak to `url`, with or without `/v1`; without a `model` the server's first is used."""
+        self._name = model
+        self._limits = limits or Limits()
+        self._breaker = breaker or Breaker()
+        base = url.rstrip("/")
+        self._client = openai.AsyncOpenAI(
+            base_url=base if base.endswith("/v1") else f"{base}/v1",
+            api_key=api_key or "none",
+            max_retries=0,
+            # The model belongs to the operator: no proxy of the environment stands between.
+            http_client=openai.DefaultAsyncHttpx2Client(
+                trust_env=False,
+                timeout=openai.Timeout(self._limits.total_s, connect=self._limits.connect_s),
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before the first question."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    @property
+    def model(self) -> str:
+        """The name of the model version in service; empty until the server has told it."""
+        return PurePath(self._name).name if self._name else ""
+
+    async def write(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        language: str,
+        history: Sequence[Message],
+    ) -> AsyncGenerator[str, None]:
+        """Yield the reply piece by piece as the model writes it.
+
+        Raises: Unavailable: the model is down, too slow, cut off or writes without end.
+        """
+        self._breaker.check()
+        asked = grounded_reply(
+            question, passages, language=_language_name(language), history=history
+        )
+        try:
+            async with aclosing(self._stream(asked)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except TimeoutError as error:
+            self._breaker.failed()
+            raise Unavailable("model", "too slow") from error
+        except _FAILURES as error:
+            self._breaker.failed()
+            raise Unavailable("model", type(error).__name__) from error
+        except Unavailable:
+            self._breaker.failed()
+            raise
+        self._breaker.worked()
+
+    async def _stream(self, asked: Sequence[Said]) -> AsyncGenerator[str, None]:
+        """The pieces of one reply, without what a reasoning model thinks before it."""
+        outside = _Outside()
+        finish: str | None = None
+        async with aclosing(self._chunks(asked)) as chunks:
+            async for chunk in chunks:
+                if chunk.choices:
+                    finish = chunk.choices[0].finish_reason or finish
+                    yield outside.of(chunk.choices[0].delta.content or "")
+        if finish != "stop":
+            # The server hung up, or the model hit the limit in the middle of a sentence.
+            raise Unavailable("model", f"reply not finished ({finish})")
+
+    async def _chunks(self, asked: Sequence[Said]) -> AsyncGenerator[ChatCompletionChunk, None]:
+        """What the server streams, held to the limits of time."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._limits.total_s
+        async with asyncio.timeout(self._limits.first_token_s):
+            stream = await self._client.chat.completions.create(
+                model=await self._model_name(),
+                messages=[_param(said) for said in asked],
+                max_tokens=self._limits.max_tokens,
+                temperature=0,
+                stream=True,
+            )
+        wait_s = self._limits.first_token_s
+        try:
+            chunks = aiter(stream)
+            while True:
+                async with asyncio.timeout(min(wait_s, max(0.0, deadline - clock()))):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                if chunk.choices and chunk.choices[0].delta.content:
+                    wait_s = self._limits.between_tokens_s
+                yield chunk
+        finally:
+            await stream.close()
+
+    async def _model_name(self) -> str:
+        if not self._name:
+            models = await self._client.models.list()
+            if not models.data:
+                raise Unavailable("model", "the server offers none")
+            self._name = models.data[0].id
+        return self._name
+
+
+class _Outside:
+    """Keeps what stands outside of the thinking of a reasoning model."""
+
+    def __init__(self) -> None:
+        self._held: str | None = ""  # None once it is clear that no thinking opens the reply
+
+    def of(self, piece: str) -> str:
+        if self._held is None:
+            return piece
+        self._held += piece
+        start, end = _THINKING
+        seen = self._held.lstrip()
+        if seen.startswith(start):
+            thought, closed, rest = seen.partition(end)
+            self._held = None if closed else thought
+            return rest
+        if start.startswith(seen):
+            return ""
+        self._held = None
+        return seen
+
+
+def _language_name(tag: str) -> str:
+    """The English name of a language with its tag, such as "German (de)"."""
+    try:
+        name = Locale.parse(tag, sep="-").get_display_name("en")
+    except (ValueError, UnknownLocaleError):
+        name = None
+    return f"{name} ({tag})" if name else tag
+
+
+def _param(said: Said) -> ChatCompletionMessageParam:
+    match said.role:
+        case "system":
+            return ChatCompletionSystemMessageParam(role="system", content=said.content)
+        case "assistant":
+            return ChatCompletionAssistantMessageParam(role="assistant", content=said.content)
+        case "user":
+            return ChatCompletionUserMessageParam(role="user", content=said.content)

@@ -1,0 +1,140 @@
+"""The HTTP generator against a model server that behaves and misbehaves."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.adapters.generator import Breaker, HttpGenerator, Limits
+from core.errors import Unavailable
+from core.turn import Author, Message, Passage
+from tests.fakes.model import FakeModel, Mood, fake_model
+
+PASSAGE = Passage(
+    id="p1",
+    document="returns.en",
+    title="Returns",
+    text="You have 30 days. Then it is too late.",
+    language="en",
+)
+QUICK = Limits(connect_s=0.5, first_token_s=0.3, between_tokens_s=0.2, total_s=2, max_tokens=50)
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeModel]:
+    async with fake_model() as server:
+        yield server
+
+
+@pytest.fixture
+async def generator(fake: FakeModel) -> AsyncIterator[HttpGenerator]:
+    async with HttpGenerator(fake.url, limits=QUICK) as made:
+        yield made
+
+
+async def _written(generator: HttpGenerator, language: str = "en") -> str:
+    history = [Message(author=Author.CUSTOMER, text="Hello", language="en")]
+    pieces = generator.write("How long?", [PASSAGE], language=language, history=history)
+    return "".join([piece async for piece in pieces])
+
+
+async def test_a_reply_is_streamed_from_the_sources(
+    fake: FakeModel, generator: HttpGenerator
+) -> None:
+    assert await _written(generator) == "You have 30 days. [1]"
+    assert generator.model == "fake-1"
+    assert fake.asked[0]["max_tokens"] == 50
+    assert fake.asked[0]["stream"] is True
+
+
+async def test_the_language_is_named_in_words(fake: FakeModel, generator: HttpGenerator) -> None:
+    await _written(generator, "pt-BR")
+    assert "Write in Portuguese (Brazil) (pt-BR)." in fake.asked[0]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    "mood",
+    [
+        Mood.STALLS,
+        Mood.STALLS_HALFWAY,
+        Mood.GARBAGE,
+        Mood.NONSENSE,
+        Mood.ERROR,
+        Mood.CUT,
+    ],
+)
+async def test_a_server_that_fails_is_unavailable(
+    fake: FakeModel, generator: HttpGenerator, mood: Mood
+) -> None:
+    fake.mood = mood
+    with pytest.raises(Unavailable) as caught:
+        await _written(generator)
+    assert caught.value.dependency == "model"
+    assert "0xdeadbeef" not in str(caught.value)
+
+
+async def test_a_reply_without_end_is_cut_at_the_total_time(fake: FakeModel) -> None:
+    fake.mood = Mood.ENDLESS
+    limits = Limits(connect_s=0.5, first_token_s=0.3, between_tokens_s=0.2, total_s=0.4)
+    async with HttpGenerator(fake.url, limits=limits) as generator:
+        with pytest.raises(Unavailable):
+            await _written(generator)
+
+
+async def test_a_port_where_nobody_listens_is_unavailable() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with HttpGenerator(f"http://127.0.0.1:{port}/v1", model="m", limits=QUICK) as generator:
+        with pytest.raises(Unavailable):
+            await _written(generator)
+
+
+async def test_a_consumer_may_stop_in_the_middle(fake: FakeModel, generator: HttpGenerator) -> None:
+    fake.mood = Mood.ENDLESS
+    pieces = generator.write("How long?", [PASSAGE], language="en", history=())
+    assert await anext(pieces)
+    await pieces.aclose()
+    fake.mood = Mood.GROUNDED
+    assert await _written(generator) == "You have 30 days. [1]"
+
+
+@pytest.mark.parametrize(
+    ("written", "reply"),
+    [
+        ("<think>Hm, 14 or 30?</think>You have 30 days.", "You have 30 days."),
+        ("<think> never closed", ""),
+        ("< 30 days is fine.", "< 30 days is fine."),
+    ],
+)
+async def test_what_a_model_thinks_is_not_part_of_its_reply(
+    fake: FakeModel, generator: HttpGenerator, written: str, reply: str
+) -> None:
+    fake.mood, fake.text = Mood.SAYS, written
+    assert await _written(generator) == reply
+
+
+async def test_a_dead_model_is_left_alone_for_a_while(fake: FakeModel) -> None:
+    now = 0.0
+    breaker = Breaker(failures=2, rest_s=10, clock=lambda: now)
+    fake.mood = Mood.ERROR
+    async with HttpGenerator(fake.url, model="m", limits=QUICK, breaker=breaker) as generator:
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                await _written(generator)
+        assert len(fake.asked) == 2
+        now = 11.0
+        fake.mood = Mood.GROUNDED
+        assert await _written(generator) == "You have 30 days. [1]"
+        assert await _written(generator) == "You have 30 days. [1]"
+
+
+def test_a_rested_breaker_lets_a_single_trial_through() -> None:
+    now = 0.0
+    breaker = Breaker(failures=1, rest_s=10, clock=lambda: now)
+    breaker.failed()
+    now = 10.0
+    breaker.check()
+    with pytest.raises(Unavailable) as caught:
+        breaker.check()
+    assert caught.value.retry_after_s == 10.0
