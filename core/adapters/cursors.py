@@ -1,6 +1,6 @@
 """How far each channel has been read."""
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from core.adapters.database import Database
 from core.adapters.tables import cursors
@@ -17,8 +17,9 @@ class Cursors:
 
     async def read(self, workspace: WorkspaceId, channel: Channel, name: str) -> str | None:
         """The value last written under that name."""
-        async with self._database.reading() as connection:
-            return await connection.scalar(
+
+        def work(connection: Connection) -> str | None:
+            return connection.scalar(
                 select(cursors.c.value).where(
                     cursors.c.workspace == workspace,
                     cursors.c.channel == channel,
@@ -26,14 +27,19 @@ class Cursors:
                 )
             )
 
+        return await self._database.read(work)
+
     async def write(self, workspace: WorkspaceId, channel: Channel, name: str, value: str) -> None:
         """Replace the value."""
-        async with self._database.writing() as connection:
+
+        def work(connection: Connection) -> None:
             statement = insert_into(connection, cursors).values(
                 workspace=workspace, channel=channel, name=name, value=value
             )
-            await connection.execute(
+            connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=list(cursors.primary_key), set_={"value": value}
                 )
             )
+
+        await self._database.write(work)

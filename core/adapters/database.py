@@ -1,19 +1,20 @@
 """One way to open the database, SQLite or PostgreSQL, brought to the newest schema."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-import structlog
+import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Float
@@ -24,8 +25,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # Any constant serves: it only has to be the same in every replica that starts at once.
 MIGRATION_LOCK = 7_305_621_188
 BUSY_TIMEOUT_S = 10.0
+SQLITE_READERS = 4
+SQLITE_VERSION = "select sqlite_version()"
+POSTGRES_VERSION = "show server_version"
 
-log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class Now(FunctionElement[float]):
@@ -46,52 +50,106 @@ def _now_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
     return "extract(epoch from clock_timestamp())::float8"
 
 
-class Database:
-    """An engine with the two things every query of ours needs: a transaction and one error."""
+class Database(Protocol):
+    """A database that runs plain functions over a connection, each as one transaction.
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take over an engine that `open_database` made."""
-        self._engine = engine
-        # SQLite has one writer at a time and wakes the waiting ones by polling: a queue is faster.
-        alone = engine.dialect.name == "sqlite"
-        self._writer: AbstractAsyncContextManager[None] = asyncio.Lock() if alone else nullcontext()
+    Statements stand in plain functions because a SQLite transaction must not change threads, and
+    because one hop to a thread and back costs as much as several statements.
+    """
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that may write, committed at the end of the block.
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that may write, and commit it.
 
         Raises: Unavailable: the database cannot be reached, is locked, or its disk is full.
         """
-        try:
-            async with self._writer, self._engine.begin() as connection:
-                yield connection
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translated(error) from error
+        ...
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view for reading only, which never waits for a writer.
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that only reads, and so never waits for a writer.
 
         Raises: Unavailable: the database cannot be reached.
         """
+        ...
+
+    async def check(self) -> str:
+        """The server's name and version, as a person would write it."""
+        ...
+
+
+class SqliteDatabase:
+    """One writer thread, several readers beside it (WAL)."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take over an engine whose connections `_prepare_sqlite` has set up."""
+        self._engine = engine
+        # SQLite has one writer at a time and wakes the waiting ones by polling: a queue is faster.
+        self._writer = ThreadPoolExecutor(1, "sqlite-write")
+        self._readers = ThreadPoolExecutor(SQLITE_READERS, "sqlite-read")
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in the writer thread."""
+        return await _in_thread(self._writer, self._transaction, work, "BEGIN IMMEDIATE")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a reader thread."""
+        return await _in_thread(self._readers, self._transaction, work, "BEGIN")
+
+    async def check(self) -> str:
+        """Ask for the library's version."""
+        version = await self.read(lambda connection: connection.scalar(text(SQLITE_VERSION)))
+        return f"SQLite {version}"
+
+    def close(self) -> None:
+        """Wait for what is running, then close the connections."""
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self._engine.dispose()
+
+    def _transaction(self, work: Callable[[Connection], T], begin: str) -> T:
         try:
-            async with self._engine.connect() as connection:
-                connection.info["reading"] = True
-                try:
-                    yield connection
-                finally:
-                    await connection.rollback()
-                    connection.info.pop("reading", None)
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql(begin)
+                result = work(connection)
+                connection.commit()
+                return result
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             raise _translated(error) from error
 
+
+class PostgresDatabase:
+    """A pool of connections to PostgreSQL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Take over an engine."""
+        self._engine = engine
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction."""
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            raise _translated(error) from error
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction, which need not be told apart here."""
+        return await self.write(work)
+
     async def check(self) -> str:
-        """Ask the server for its version, as a person would write it."""
-        async with self.reading() as connection:
-            if self._engine.dialect.name == "sqlite":
-                version = await connection.scalar(text("select sqlite_version()"))
-                return f"SQLite {version}"
-            return f"PostgreSQL {await connection.scalar(text('show server_version'))}"
+        """Ask for the server's version."""
+        version = await self.read(lambda connection: connection.scalar(text(POSTGRES_VERSION)))
+        return f"PostgreSQL {version}"
+
+
+async def _in_thread(pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: object) -> T:
+    """Run in a thread; a cancelled caller still waits until the transaction has ended."""
+    future = asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await future
+        raise
 
 
 def _translated(error: Exception) -> Exception:
@@ -113,24 +171,15 @@ def _is_outage(error: DBAPIError) -> bool:
     return type(error).__name__ in {"OperationalError", "InterfaceError", "InternalError"}
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
-    """WAL, durable commits, and writers that queue up front instead of failing half-way."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _on_connect(connection: Any, record: Any) -> None:
-        # pysqlite's own BEGIN is deferred: two writers could both read and then both fail.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        reading = connection.info.get("reading", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def _on_sqlite_connect(connection: Any, record: Any) -> None:
+    """WAL, durable commits, and transactions that begin as we say, not as pysqlite guesses."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    cursor.close()
 
 
 def _migrate(connection: Connection) -> None:
@@ -142,7 +191,7 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _async_url(url: str) -> Any:
+def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -150,15 +199,12 @@ def _async_url(url: str) -> Any:
             "DRAGOMAN_DATABASE_URL is not a database URL; write sqlite:///path/to/file.db or"
             " postgresql://user:password@host/name"
         ) from error
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-    backend = "postgresql" if parsed.drivername == "postgres" else parsed.get_backend_name()
-    if backend not in drivers:
+    backend = parsed.drivername.split("+")[0]
+    if backend not in {"sqlite", "postgresql", "postgres"}:
         raise Misconfigured(
             f"DRAGOMAN_DATABASE_URL names {backend}; SQLite and PostgreSQL are supported"
         )
-    if backend == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    return parsed.set(drivername=drivers[backend])
+    return parsed
 
 
 @asynccontextmanager
@@ -169,28 +215,59 @@ async def open_database(url: str, *, pool_size: int = 10) -> AsyncIterator[Datab
         Misconfigured: the URL is wrong, or the file is no database.
         Unavailable: the server does not answer.
     """
-    parsed = _async_url(url)
-    sqlite = parsed.get_backend_name() == "sqlite"
-    connect_args = {"timeout": BUSY_TIMEOUT_S} if sqlite else {"timeout": 10, "command_timeout": 30}
+    parsed = _parsed(url)
+    if parsed.drivername.startswith("sqlite"):
+        async with _open_sqlite(parsed) as sqlite:
+            yield sqlite
+    else:
+        async with _open_postgres(parsed, pool_size) as postgres:
+            yield postgres
+
+
+@asynccontextmanager
+async def _open_sqlite(parsed: URL) -> AsyncIterator[Database]:
+    try:
+        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"the database file {parsed.database}: {error.strerror}") from error
+    engine = create_engine(
+        parsed.set(drivername="sqlite"),
+        pool_size=SQLITE_READERS + 1,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _on_sqlite_connect)
+    database = SqliteDatabase(engine)
+    try:
+        await database.write(_migrate)
+    except (DBAPIError, Unavailable) as error:
+        database.close()
+        cause = str(getattr(error, "orig", error))
+        if "not a database" in cause or "unable to open" in cause or "malformed" in cause:
+            raise Misconfigured(f"the database file {parsed.database}: {cause}") from error
+        raise
+    try:
+        yield database
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+@asynccontextmanager
+async def _open_postgres(parsed: URL, pool_size: int) -> AsyncIterator[Database]:
     engine = create_async_engine(
-        parsed,
-        pool_size=5 if sqlite else pool_size,
+        parsed.set(drivername="postgresql+asyncpg"),
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=not sqlite,
-        connect_args=connect_args,
+        connect_args={"timeout": 10, "command_timeout": 30},
     )
-    if sqlite:
-        _prepare_sqlite(engine)
     try:
         try:
             async with asyncio.timeout(60), engine.begin() as connection:
                 await connection.run_sync(_migrate)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            cause = getattr(error, "orig", None) or error
-            if "not a database" in str(cause) or "unable to open" in str(cause):
-                raise Misconfigured(f"the database file {parsed.database}: {cause}") from error
-            raise Unavailable("database", str(cause).splitlines()[0]) from error
-        yield Database(engine)
+        except (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+            cause = str(getattr(error, "orig", None) or error) or type(error).__name__
+            raise Unavailable("database", cause.splitlines()[0]) from error
+        yield PostgresDatabase(engine)
     finally:
         await engine.dispose()

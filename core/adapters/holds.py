@@ -1,6 +1,6 @@
 """One holder at a time for work that must not run twice."""
 
-from sqlalchemy import delete, or_
+from sqlalchemy import Connection, delete, or_
 
 from core.adapters.database import Database, Now
 from core.adapters.tables import holds
@@ -16,12 +16,13 @@ class Holds:
 
     async def take(self, name: str, holder: str, for_s: float) -> bool:
         """Take the lease, or renew it, for that many seconds; False while another holds it."""
-        async with self._database.writing() as connection:
+
+        def work(connection: Connection) -> bool:
             until = Now() + for_s
             statement = insert_into(connection, holds).values(
                 name=name, holder=holder, held_until=until
             )
-            taken = await connection.execute(
+            taken = connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=[holds.c.name],
                     set_={"holder": holder, "held_until": until},
@@ -30,9 +31,12 @@ class Holds:
             )
             return taken.first() is not None
 
+        return await self._database.write(work)
+
     async def drop(self, name: str, holder: str) -> None:
         """Give the lease back, so that another need not wait for its end."""
-        async with self._database.writing() as connection:
-            await connection.execute(
-                delete(holds).where(holds.c.name == name, holds.c.holder == holder)
-            )
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(holds).where(holds.c.name == name, holds.c.holder == holder))
+
+        await self._database.write(work)

@@ -3,8 +3,7 @@
 import json
 from dataclasses import asdict
 
-from sqlalchemy import case, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, case, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.tables import conversations, inbox, messages
@@ -27,12 +26,15 @@ class SqlInbox:
     ) -> Accepted | None:
         """Commit one inbound, claiming its conversation in the same transaction if it is free."""
         _check_lengths(inbound)
-        async with self._database.writing() as connection:
-            conversation = await _open_conversation(connection, inbound)
-            if not await _keep(connection, conversation, inbound):
+
+        def work(connection: Connection) -> Accepted | None:
+            conversation = _open_conversation(connection, inbound)
+            if not _keep(connection, conversation, inbound):
                 return None
-            lease = await _claim(connection, conversation, holder, held_s)
+            lease = _claim(connection, conversation, holder, held_s)
             return Accepted(conversation=conversation, lease=lease)
+
+        return await self._database.write(work)
 
     async def rate(self, address: Address, turn: int, *, helpful: bool) -> bool:
         """Keep the customer's verdict, the last one if there are several."""
@@ -41,8 +43,9 @@ class SqlInbox:
             conversations.c.channel == address.channel,
             conversations.c.place == address.place,
         )
-        async with self._database.writing() as connection:
-            result = await connection.execute(
+
+        def work(connection: Connection) -> bool:
+            result = connection.execute(
                 update(messages)
                 .where(
                     messages.c.inbox_id == turn,
@@ -53,6 +56,8 @@ class SqlInbox:
             )
             return result.rowcount > 0
 
+        return await self._database.write(work)
+
 
 def _check_lengths(inbound: Inbound) -> None:
     ids = (inbound.event_id, inbound.address.place, inbound.customer, inbound.message_ref or "")
@@ -62,7 +67,7 @@ def _check_lengths(inbound: Inbound) -> None:
         raise Rejected("this message names no event or no place")
 
 
-async def _open_conversation(connection: AsyncConnection, inbound: Inbound) -> ConversationId:
+def _open_conversation(connection: Connection, inbound: Inbound) -> ConversationId:
     address = inbound.address
     statement = insert_into(connection, conversations).values(
         workspace=address.workspace,
@@ -72,7 +77,7 @@ async def _open_conversation(connection: AsyncConnection, inbound: Inbound) -> C
         due_at=Now(),
         created_at=Now(),
     )
-    row = await connection.execute(
+    row = connection.execute(
         statement.on_conflict_do_update(
             index_elements=["workspace", "channel", "place"],
             # An earlier due time (a postponed parcel) must not be pushed back.
@@ -86,11 +91,9 @@ async def _open_conversation(connection: AsyncConnection, inbound: Inbound) -> C
     return ConversationId(row.scalar_one())
 
 
-async def _keep(
-    connection: AsyncConnection, conversation: ConversationId, inbound: Inbound
-) -> bool:
+def _keep(connection: Connection, conversation: ConversationId, inbound: Inbound) -> bool:
     """Insert the row; an edit instead rewrites the message that it belongs to, if that is here."""
-    if inbound.kind is Kind.EDIT and await _rewrite(connection, conversation, inbound):
+    if inbound.kind is Kind.EDIT and _rewrite(connection, conversation, inbound):
         return True
     row = {
         "workspace": inbound.address.workspace,
@@ -107,28 +110,26 @@ async def _keep(
         "received_at": Now(),
     }
     statement = insert_into(connection, inbox).values(row).on_conflict_do_nothing()
-    return (await connection.execute(statement.returning(inbox.c.id))).first() is not None
+    return (connection.execute(statement.returning(inbox.c.id))).first() is not None
 
 
-async def _rewrite(
-    connection: AsyncConnection, conversation: ConversationId, inbound: Inbound
-) -> bool:
+def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbound) -> bool:
     """Apply an edit; True if the message is known, whether or not the edit was news."""
     mine = (
         inbox.c.conversation_id == conversation,
         inbox.c.message_ref == inbound.message_ref,
     )
-    known = (await connection.execute(select(inbox.c.id).where(*mine))).first()
+    known = (connection.execute(select(inbox.c.id).where(*mine))).first()
     if known is None:
         return False
-    changed = await connection.execute(
+    changed = connection.execute(
         update(inbox)
         .where(*mine, inbox.c.version < inbound.version)
         .values(text=inbound.text, version=inbound.version)
     )
     if changed.rowcount:
         # What was answered already is corrected in the transcript, not answered again.
-        await connection.execute(
+        connection.execute(
             update(messages)
             .where(messages.c.inbox_id == known.id, messages.c.author == Author.CUSTOMER)
             .values(text=inbound.text)
@@ -136,19 +137,19 @@ async def _rewrite(
     return True
 
 
-async def _claim(
-    connection: AsyncConnection, conversation: ConversationId, holder: str | None, held_s: float
+def _claim(
+    connection: Connection, conversation: ConversationId, holder: str | None, held_s: float
 ) -> Lease | None:
     if holder is None:
         return None
-    return await claim(connection, conversation, holder=holder, held_s=held_s)
+    return claim(connection, conversation, holder=holder, held_s=held_s)
 
 
-async def claim(
-    connection: AsyncConnection, conversation: ConversationId, *, holder: str, held_s: float
+def claim(
+    connection: Connection, conversation: ConversationId, *, holder: str, held_s: float
 ) -> Lease | None:
     """Take the lease of a conversation inside a running transaction, if it is free or lapsed."""
-    taken = await connection.execute(
+    taken = connection.execute(
         update(conversations)
         .where(
             conversations.c.id == conversation,

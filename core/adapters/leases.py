@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.inbox import claim
@@ -21,8 +20,9 @@ class SqlLeases:
 
     async def due(self, limit: int) -> tuple[ConversationId, ...]:
         """Conversations with something to do now that nobody holds, longest due first."""
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
+
+        def work(connection: Connection) -> tuple[ConversationId, ...]:
+            rows = connection.execute(
                 select(conversations.c.id)
                 .where(
                     conversations.c.due_at <= Now(),
@@ -33,21 +33,29 @@ class SqlLeases:
             )
             return tuple(ConversationId(row.id) for row in rows)
 
+        return await self._database.read(work)
+
     async def claim(
         self, conversation: ConversationId, *, holder: str, held_s: float
     ) -> Lease | None:
         """Take a free or lapsed lease; None if somebody was faster."""
-        async with self._database.writing() as connection:
-            return await claim(connection, conversation, holder=holder, held_s=held_s)
+
+        def work(connection: Connection) -> Lease | None:
+            return claim(connection, conversation, holder=holder, held_s=held_s)
+
+        return await self._database.write(work)
 
     async def renew(self, lease: Lease, *, held_s: float) -> None:
         """Hold it for that much longer."""
-        async with self._database.writing() as connection:
-            renewed = await connection.execute(
+
+        def work(connection: Connection) -> None:
+            renewed = connection.execute(
                 update(conversations).where(held(lease)).values(held_until=Now() + held_s)
             )
             if not renewed.rowcount:
                 raise LeaseLost(f"conversation {lease.conversation}")
+
+        await self._database.write(work)
 
 
 def held(lease: Lease) -> ColumnElement[bool]:
@@ -62,21 +70,30 @@ def held(lease: Lease) -> ColumnElement[bool]:
     )
 
 
-async def lock(connection: AsyncConnection, lease: Lease) -> Any:
+_LOCK = (
+    select(
+        conversations.c.workspace,
+        conversations.c.channel,
+        conversations.c.place,
+        conversations.c.epoch,
+    )
+    .where(
+        conversations.c.id == bindparam("id"),
+        conversations.c.fence == bindparam("fence"),
+        conversations.c.holder == bindparam("holder"),
+    )
+    .with_for_update()
+)
+
+
+def lock(connection: Connection, lease: Lease) -> Any:
     """Lock the conversation's row, which every transaction does before it touches another.
 
     Returns: its workspace, channel, place and epoch.
     Raises: LeaseLost: somebody else has claimed it.
     """
-    rows = await connection.execute(
-        select(
-            conversations.c.workspace,
-            conversations.c.channel,
-            conversations.c.place,
-            conversations.c.epoch,
-        )
-        .where(held(lease))
-        .with_for_update()
+    rows = connection.execute(
+        _LOCK, {"id": lease.conversation, "fence": lease.fence, "holder": lease.holder}
     )
     row = rows.first()
     if row is None:
@@ -84,11 +101,11 @@ async def lock(connection: AsyncConnection, lease: Lease) -> Any:
     return row
 
 
-async def let_go(
-    connection: AsyncConnection, lease: Lease, *, due_at: ColumnElement[float] | float | None
+def let_go(
+    connection: Connection, lease: Lease, *, due_at: ColumnElement[float] | float | None
 ) -> None:
     """Give the lease back inside a running transaction; a clean end clears the attempts."""
-    await connection.execute(
+    connection.execute(
         update(conversations)
         .where(held(lease))
         .values(holder=None, held_until=None, attempts=0, due_at=due_at)

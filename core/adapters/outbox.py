@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.leases import let_go, lock
@@ -23,8 +22,11 @@ class SqlOutbox:
 
     async def begin(self, lease: Lease) -> Step:
         """Mark the next parcel as being sent, unless a person has taken over since."""
-        async with self._database.writing() as connection:
-            return await advance(connection, lease)
+
+        def work(connection: Connection) -> Step:
+            return advance(connection, lease)
+
+        return await self._database.write(work)
 
     async def settle(self, lease: Lease, parcel: Parcel, delivered: Delivered) -> Step:
         """Record what became of a parcel and go on."""
@@ -35,72 +37,73 @@ class SqlOutbox:
         }
         if delivered.fate in (Fate.POSTPONED, Fate.DUBIOUS):
             values["not_before"] = Now() + delivered.retry_in_s
-        async with self._database.writing() as connection:
+
+        def work(connection: Connection) -> Step:
             # What was sent was sent, whoever holds the lease by now: only `advance` checks it.
-            await connection.execute(
+            connection.execute(
                 update(outbox)
                 .where(outbox.c.id == parcel.id, outbox.c.state == "sending")
                 .values(values)
             )
-            return await advance(connection, lease)
+            return advance(connection, lease)
+
+        return await self._database.write(work)
 
 
-async def advance(connection: AsyncConnection, lease: Lease) -> Step:
+def advance(connection: Connection, lease: Lease, conversation: SqlRow | None = None) -> Step:
     """Decide what comes next and mark it, inside a running transaction.
+
+    `conversation` is the row that the transaction has locked already, if it has.
 
     Raises: LeaseLost: somebody else has claimed the conversation.
     """
-    conversation = await lock(connection, lease)
-    await connection.execute(
-        update(outbox)
-        .where(
-            outbox.c.conversation_id == lease.conversation,
-            outbox.c.state == "pending",
-            outbox.c.epoch < conversation.epoch,
-        )
-        .values(state="dropped")
-    )
-    row = await _oldest_unsent(connection, lease)
+    conversation = conversation or lock(connection, lease)
+    row = _oldest_unsent(connection, lease, conversation.epoch)
     if row is not None and row.due:
-        await connection.execute(
+        connection.execute(
             update(outbox)
             .where(outbox.c.id == row.id)
-            .values(state="sending", attempts=outbox.c.attempts + 1)
+            .values(state="sending", attempts=row.attempts + 1)
         )
         return Step(parcel=_parcel(row, conversation), held=True)
-    if await _has_pending(connection, lease):
+    if connection.execute(_PENDING, {"conversation": lease.conversation}).first() is not None:
         return Step(held=True)
-    await let_go(connection, lease, due_at=row.not_before if row is not None else None)
+    let_go(connection, lease, due_at=row.not_before if row is not None else None)
     return Step()
 
 
-async def _oldest_unsent(connection: AsyncConnection, lease: Lease) -> SqlRow | None:
-    rows = await connection.execute(
-        select(
-            outbox.c.id,
-            outbox.c.body,
-            outbox.c.state,
-            outbox.c.attempts,
-            outbox.c.not_before,
-            ((outbox.c.not_before.is_(None)) | (outbox.c.not_before <= Now())).label("due"),
-        )
-        .where(
-            outbox.c.conversation_id == lease.conversation,
-            outbox.c.state.in_(("pending", "sending")),
-        )
-        .order_by(outbox.c.id)
-        .limit(1)
+# Built once: putting a statement together costs more than running it.
+_OLDEST_UNSENT = (
+    select(
+        outbox.c.id,
+        outbox.c.body,
+        outbox.c.state,
+        outbox.c.epoch,
+        outbox.c.attempts,
+        outbox.c.not_before,
+        ((outbox.c.not_before.is_(None)) | (outbox.c.not_before <= Now())).label("due"),
     )
-    return rows.first()
+    .where(
+        outbox.c.conversation_id == bindparam("conversation"),
+        outbox.c.state.in_(("pending", "sending")),
+    )
+    .order_by(outbox.c.id)
+    .limit(1)
+)
+_PENDING = (
+    select(inbox.c.id)
+    .where(inbox.c.conversation_id == bindparam("conversation"), inbox.c.state == "pending")
+    .limit(1)
+)
 
 
-async def _has_pending(connection: AsyncConnection, lease: Lease) -> bool:
-    row = await connection.execute(
-        select(inbox.c.id)
-        .where(inbox.c.conversation_id == lease.conversation, inbox.c.state == "pending")
-        .limit(1)
-    )
-    return row.first() is not None
+def _oldest_unsent(connection: Connection, lease: Lease, epoch: int) -> SqlRow | None:
+    """The next parcel; those that a takeover has made stale are dropped on the way."""
+    while True:
+        row = connection.execute(_OLDEST_UNSENT, {"conversation": lease.conversation}).first()
+        if row is None or row.epoch >= epoch or row.state == "sending":
+            return row
+        connection.execute(update(outbox).where(outbox.c.id == row.id).values(state="dropped"))
 
 
 def _parcel(row: SqlRow, conversation: SqlRow) -> Parcel:

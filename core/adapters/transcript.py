@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from core.adapters.database import Database
 from core.adapters.tables import conversations, messages
@@ -30,8 +30,9 @@ class Transcript:
 
     async def lines(self, address: Address, after: int = 0) -> tuple[Line, ...]:
         """The messages of one conversation with an id above `after`."""
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
+
+        def work(connection: Connection) -> tuple[Line, ...]:
+            rows = connection.execute(
                 select(
                     messages.c.id,
                     messages.c.author,
@@ -60,3 +61,5 @@ class Transcript:
                 )
                 for row in rows
             )
+
+        return await self._database.read(work)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, case, insert, literal, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.leases import held, lock
@@ -51,14 +50,13 @@ class SqlTurns:
 
     async def next(self, lease: Lease) -> Turn | None:
         """The oldest unserved message together with those that directly follow it."""
-        async with self._database.reading() as connection:
-            conversation = (
-                await connection.execute(select(conversations).where(held(lease)))
-            ).first()
+
+        def work(connection: Connection) -> Turn | None:
+            conversation = (connection.execute(select(conversations).where(held(lease)))).first()
             if conversation is None:
                 raise LeaseLost(f"conversation {lease.conversation}")
             rows = (
-                await connection.execute(
+                connection.execute(
                     select(inbox)
                     .where(
                         inbox.c.conversation_id == lease.conversation, inbox.c.state == "pending"
@@ -69,7 +67,9 @@ class SqlTurns:
             ).all()
             if not rows:
                 return None
-            return _turn(conversation, _burst(rows), await _history(connection, lease))
+            return _turn(conversation, _burst(rows), _history(connection, lease))
+
+        return await self._database.read(work)
 
     async def finish(
         self,
@@ -81,26 +81,32 @@ class SqlTurns:
         error: str = "",
     ) -> Step:
         """Commit the outcome, its transcript and its parcels as one."""
-        async with self._database.writing() as connection:
-            await lock(connection, lease)
-            if not await _close_rows(connection, turn, error):
-                return await advance(connection, lease)
-            epoch = await _close_conversation(connection, lease, turn, served)
-            # A person took over while this was written: the reply is no longer wanted.
-            said = served if served is not None and epoch is not None else None
-            await _write_transcript(connection, turn, said, served)
+
+        def work(connection: Connection) -> Step:
+            conversation = lock(connection, lease)
+            if not _close_rows(connection, turn, error):
+                return advance(connection, lease, conversation)
+            # If a person took over while this was written, the reply is no longer wanted.
+            said = served if conversation.epoch == turn.epoch else None
+            _close_conversation(connection, turn, said)
+            _write_transcript(connection, turn, said, served)
             if said is not None and bodies:
-                await _write_parcels(connection, turn, epoch, bodies)
-            return await advance(connection, lease)
+                _write_parcels(connection, turn, bodies)
+            return advance(connection, lease, conversation)
+
+        return await self._database.write(work)
 
     async def put_back(self, lease: Lease, *, retry_in_s: float) -> None:
         """Let go of the conversation with its turn unserved; the attempt stays counted."""
-        async with self._database.writing() as connection:
-            await connection.execute(
+
+        def work(connection: Connection) -> None:
+            connection.execute(
                 update(conversations)
                 .where(held(lease))
                 .values(holder=None, held_until=None, due_at=Now() + retry_in_s)
             )
+
+        await self._database.write(work)
 
 
 def _burst(rows: Sequence[SqlRow]) -> Sequence[SqlRow]:
@@ -138,8 +144,8 @@ def _turn(
     )
 
 
-async def _history(connection: AsyncConnection, lease: Lease) -> tuple[Message, ...]:
-    rows = await connection.execute(
+def _history(connection: Connection, lease: Lease) -> tuple[Message, ...]:
+    rows = connection.execute(
         select(messages.c.author, messages.c.text, messages.c.language)
         .where(messages.c.conversation_id == lease.conversation)
         .order_by(messages.c.id.desc())
@@ -151,25 +157,17 @@ async def _history(connection: AsyncConnection, lease: Lease) -> tuple[Message, 
     return tuple(reversed(newest_first))
 
 
-async def _close_conversation(
-    connection: AsyncConnection, lease: Lease, turn: Turn, served: Served | None
-) -> int | None:
-    """Write what the turn changed; the epoch of its reply, or None if a person has taken over."""
-    changes: dict[str, ColumnElement[object] | object] = {"attempts": 0}
-    if served is not None:
-        changes |= _changes(turn, served)
-    updated = await connection.execute(
-        update(conversations)
-        .where(held(lease), conversations.c.epoch == turn.epoch)
-        .values(changes)
-        .returning(conversations.c.epoch)
+def _close_conversation(connection: Connection, turn: Turn, said: Served | None) -> None:
+    changes: dict[str, Any] = {"attempts": 0}
+    if said is not None:
+        changes |= _changes(turn, said)
+    connection.execute(
+        update(conversations).where(conversations.c.id == turn.conversation).values(changes)
     )
-    row = updated.first()
-    return None if row is None else int(row.epoch)
 
 
-def _changes(turn: Turn, served: Served) -> dict[str, ColumnElement[object] | object]:
-    changes: dict[str, ColumnElement[object] | object] = {
+def _changes(turn: Turn, served: Served) -> dict[str, Any]:
+    changes: dict[str, Any] = {
         "language": served.language,
         "chosen": served.chosen or turn.chosen,
     }
@@ -177,37 +175,35 @@ def _changes(turn: Turn, served: Served) -> dict[str, ColumnElement[object] | ob
     if isinstance(outcome, Handoff) and turn.owner is not Owner.WAITING:
         changes |= {
             "owner": Owner.WAITING,
-            "epoch": conversations.c.epoch + 1,
             "reason": outcome.reason,
             "waiting_since": Now(),
         }
     return changes
 
 
-async def _close_rows(connection: AsyncConnection, turn: Turn, error: str) -> bool:
+def _close_rows(connection: Connection, turn: Turn, error: str) -> bool:
     """Mark the turn's rows as served; False if one of them was edited since it was read."""
-    version = case(dict(turn.rows), value=inbox.c.id)
     ids = [row_id for row_id, _ in turn.rows]
-    unchanged = (inbox.c.id.in_(ids), inbox.c.state == "pending", inbox.c.version == version)
-    count = await connection.scalar(select(func.count()).select_from(inbox).where(*unchanged))
-    if count != len(ids):
-        return False
-    await connection.execute(
+    version = case(dict(turn.rows), value=inbox.c.id)
+    closed = connection.execute(
         update(inbox)
-        .where(inbox.c.id.in_(ids))
+        .where(inbox.c.id.in_(ids), inbox.c.version == version)
         .values(state="parked" if error else "done", error=error or None)
     )
-    return True
+    if closed.rowcount == len(ids):
+        return True
+    connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(state="pending"))
+    return False
 
 
-async def _write_transcript(
-    connection: AsyncConnection, turn: Turn, said: Served | None, served: Served | None
+def _write_transcript(
+    connection: Connection, turn: Turn, said: Served | None, served: Served | None
 ) -> None:
     language = served.language if served is not None else turn.language or UNDETERMINED
     if turn.kind is not Kind.CHOOSES_LANGUAGE:
-        await _copy_to_transcript(connection, turn, language)
+        _copy_to_transcript(connection, turn, language)
     if said is not None:
-        await connection.execute(
+        connection.execute(
             insert(messages).values(
                 workspace=turn.address.workspace,
                 conversation_id=turn.conversation,
@@ -221,7 +217,7 @@ async def _write_transcript(
         )
 
 
-async def _copy_to_transcript(connection: AsyncConnection, turn: Turn, language: str) -> None:
+def _copy_to_transcript(connection: Connection, turn: Turn, language: str) -> None:
     said = {
         "workspace": inbox.c.workspace,
         "conversation_id": inbox.c.conversation_id,
@@ -240,20 +236,18 @@ async def _copy_to_transcript(connection: AsyncConnection, turn: Turn, language:
         )
         .order_by(inbox.c.id)
     )
-    await connection.execute(insert(messages).from_select(list(said), rows))
+    connection.execute(insert(messages).from_select(list(said), rows))
 
 
-async def _write_parcels(
-    connection: AsyncConnection, turn: Turn, epoch: int | None, bodies: Sequence[str]
-) -> None:
+def _write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) -> None:
     shared = {
         "workspace": turn.address.workspace,
         "conversation_id": turn.conversation,
         "inbox_id": turn.id,
-        "epoch": epoch,
+        "epoch": turn.epoch,
         "created_at": Now(),
     }
-    await connection.execute(
+    connection.execute(
         insert(outbox).values(
             [{**shared, "part": part, "body": body} for part, body in enumerate(bodies)]
         )

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-def insert_into(connection: AsyncConnection, table: Table) -> Any:
+def insert_into(connection: Connection, table: Table) -> Any:
     """The dialect's own insert, which knows `on_conflict_do_nothing` and `…_do_update`."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)

@@ -1,7 +1,7 @@
 """Tokens of platform accounts, encrypted at rest."""
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from core.adapters.database import Database, Now
 from core.adapters.tables import installations
@@ -33,29 +33,28 @@ class Vault:
             "sealed": self._fernet.encrypt(secret.encode()).decode(),
             "installed_at": Now(),
         }
-        async with self._database.writing() as connection:
+
+        def work(connection: Connection) -> None:
             statement = insert_into(connection, installations).values(
                 channel=channel, account=account, **values
             )
-            await connection.execute(
+            connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=list(installations.primary_key), set_=values
                 )
             )
+
+        await self._database.write(work)
 
     async def get(self, channel: Channel, account: str) -> tuple[WorkspaceId, str] | None:
         """The account's workspace and secret.
 
         Raises: Misconfigured: it was sealed with another key.
         """
-        async with self._database.reading() as connection:
-            row = (
-                await connection.execute(
-                    select(installations.c.workspace, installations.c.sealed).where(
-                        installations.c.channel == channel, installations.c.account == account
-                    )
-                )
-            ).first()
+        wanted = select(installations.c.workspace, installations.c.sealed).where(
+            installations.c.channel == channel, installations.c.account == account
+        )
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
         if row is None:
             return None
         try:
@@ -69,9 +68,12 @@ class Vault:
 
     async def remove(self, channel: Channel, account: str) -> None:
         """Forget an account that uninstalled us."""
-        async with self._database.writing() as connection:
-            await connection.execute(
+
+        def work(connection: Connection) -> None:
+            connection.execute(
                 delete(installations).where(
                     installations.c.channel == channel, installations.c.account == account
                 )
             )
+
+        await self._database.write(work)

@@ -1,12 +1,13 @@
 """The durable path: each message once, in order, whatever fails in between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Table, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.inbox import SqlInbox
@@ -85,11 +86,13 @@ async def delivering(
         yield delivery
 
 
-async def states(database: Database, table: object = outbox) -> list[str]:
-    async with database.reading() as connection:
-        column = table.c.state  # type: ignore[attr-defined]  # any table with a state
-        rows = await connection.execute(select(column).order_by(table.c.id))  # type: ignore[attr-defined]
-        return [row.state for row in rows]
+async def rows_of(database: Database, table: Table) -> Sequence[Any]:
+    everything = select(table).order_by(table.c.id)
+    return await database.read(lambda connection: connection.execute(everything).all())
+
+
+async def states(database: Database, table: Table = outbox) -> list[str]:
+    return [row.state for row in await rows_of(database, table)]
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -103,9 +106,8 @@ async def test_a_message_is_answered_and_kept_in_the_transcript(database: Databa
     async with delivering(database, station(database, port)) as delivery:
         assert await delivery.accept(message(1))
         assert await port.until(1) == ["re: question 1"]
-    async with database.reading() as connection:
-        rows = (await connection.execute(select(messages).order_by(messages.c.id))).all()
-        row = (await connection.execute(select(conversations))).one()
+    rows = await rows_of(database, messages)
+    [row] = await rows_of(database, conversations)
     assert [(line.author, line.text) for line in rows] == [
         ("customer", "question 1"),
         ("bot", "re: question 1"),
@@ -193,9 +195,7 @@ async def test_an_edit_after_the_answer_corrects_the_transcript_only(database: D
         await delivery.accept(message(1, "bad"))
         await port.until(1)
         await delivery.accept(edit)
-    async with database.reading() as connection:
-        texts = (await connection.execute(select(messages.c.text).order_by(messages.c.id))).all()
-    assert [row.text for row in texts] == ["better", "re: bad"]
+    assert [row.text for row in await rows_of(database, messages)] == ["better", "re: bad"]
     assert port.texts == ["re: bad"]
 
 
@@ -283,13 +283,12 @@ async def test_a_turn_that_always_fails_is_parked_and_the_conversation_goes_on(
 
 
 async def _is_free(database: Database) -> bool:
-    async with database.reading() as connection:
-        return await connection.scalar(select(conversations.c.holder)) is None
+    return all(row.holder is None for row in await rows_of(database, conversations))
 
 
 async def _make_due(database: Database) -> None:
-    async with database.writing() as connection:
-        await connection.execute(update(conversations).values(due_at=Now() - 1))
+    due = update(conversations).values(due_at=Now() - 1)
+    await database.write(lambda connection: connection.execute(due))
 
 
 async def test_a_sweep_takes_up_what_a_dead_process_held(database: Database) -> None:
@@ -337,18 +336,17 @@ async def test_a_reply_is_dropped_when_a_person_took_over_meanwhile(database: Da
     async with delivering(database, station(database, port, slow)) as delivery:
         await delivery.accept(message(1))
         await begun.wait()
-        async with database.writing() as connection:
-            await connection.execute(
-                update(conversations).values(owner=Owner.HUMAN, epoch=conversations.c.epoch + 1)
-            )
+        taken = update(conversations).values(owner=Owner.HUMAN, epoch=conversations.c.epoch + 1)
+        await database.write(lambda connection: connection.execute(taken))
         go_on.set()
         await until(lambda: _is_free(database))
         await delivery.accept(message(2))
         await until(lambda: _is_free(database))
     assert port.texts == []
-    async with database.reading() as connection:
-        authors = (await connection.execute(select(messages.c.author))).all()
-    assert [row.author for row in authors] == [Author.CUSTOMER, Author.CUSTOMER]
+    assert [row.author for row in await rows_of(database, messages)] == [
+        Author.CUSTOMER,
+        Author.CUSTOMER,
+    ]
 
 
 async def test_a_handoff_puts_the_conversation_in_the_queue_once(database: Database) -> None:
@@ -364,9 +362,8 @@ async def test_a_handoff_puts_the_conversation_in_the_queue_once(database: Datab
         await until(lambda: _is_free(database))
         await delivery.accept(message(2))
         assert (await port.until(2))[1].endswith("waiting")
-    async with database.reading() as connection:
-        row = (await connection.execute(select(conversations))).one()
-    assert (row.owner, row.reason, row.epoch, row.language) == ("waiting", "asked", 1, "de")
+    [row] = await rows_of(database, conversations)
+    assert (row.owner, row.reason, row.epoch, row.language) == ("waiting", "asked", 0, "de")
 
 
 async def test_all_parts_of_a_reply_are_sent_in_order(database: Database) -> None:
@@ -399,17 +396,11 @@ async def test_a_rating_counts_only_from_the_conversation_it_belongs_to(
     async with delivering(database, station(database, port)) as delivery:
         await delivery.accept(message(1))
         await port.until(1)
-        async with database.reading() as connection:
-            turn = await connection.scalar(select(inbox.c.id))
-        assert turn is not None
+        [turn] = [row.id for row in await rows_of(database, inbox)]
         stranger = replace(ADDRESS, place="visitor-2")
         assert not await delivery.rate(stranger, turn, helpful=False)
         assert await delivery.rate(ADDRESS, turn, helpful=True)
-    async with database.reading() as connection:
-        rating = await connection.scalar(
-            select(messages.c.rating).where(messages.c.author == Author.BOT)
-        )
-    assert rating == 1
+    assert [row.rating for row in await rows_of(database, messages)] == [None, 1]
 
 
 async def test_stopping_finishes_what_is_being_served(database: Database) -> None:
@@ -441,7 +432,7 @@ async def test_two_processes_on_one_database_answer_each_message_once(database: 
             await asyncio.gather(one.accept(inbound), two.accept(inbound))
 
         async def all_served() -> bool:
-            return set(await states(database, inbox)) == {"done"} and await _all_free(database)
+            return set(await states(database, inbox)) == {"done"} and await _is_free(database)
 
         await until(all_served)
     answered = "\n".join(port.texts)
@@ -449,11 +440,3 @@ async def test_two_processes_on_one_database_answer_each_message_once(database: 
         assert sum(f"question {number}" in line for line in answered.splitlines()) >= 1
     lines = [line.removeprefix("re: ") for line in answered.splitlines()]
     assert sorted(lines) == sorted(f"question {number}" for number in range(40))
-
-
-async def _all_free(database: Database) -> bool:
-    async with database.reading() as connection:
-        rows = await connection.execute(
-            select(conversations.c.id).where(conversations.c.holder.is_not(None))
-        )
-        return rows.first() is None
