@@ -1,0 +1,153 @@
+"""The database as an operator meets it: gone, locked, full, foreign, half-way migrated."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy.engine import make_url
+
+from core.adapters import database as database_module
+from core.adapters.cursors import Cursors
+from core.adapters.database import Database, Now, open_database
+from core.adapters.tables import cursors, metadata
+from core.errors import Misconfigured, Unavailable
+from core.turn import Channel, WorkspaceId
+from tests.services import free_port
+
+WORKSPACE = WorkspaceId("default")
+
+
+async def test_the_migrations_make_exactly_the_schema_in_tables(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    assert await database.read(differences) == []
+
+
+async def test_the_clock_is_the_databases_and_moves(database: Database) -> None:
+    first = await database.read(lambda connection: connection.scalar(select(Now())))
+    second = await database.read(lambda connection: connection.scalar(select(Now())))
+    assert first is not None
+    assert second is not None
+    assert 1_700_000_000 < first <= second
+
+
+async def test_opening_twice_at_once_migrates_once(database_url: str) -> None:
+    async def version() -> str:
+        async with open_database(database_url) as opened:
+            return await opened.check()
+
+    versions = await asyncio.gather(version(), version())
+    assert versions[0].startswith(("SQLite 3", "PostgreSQL 1"))
+
+
+async def test_an_error_in_a_transaction_leaves_nothing_behind(database: Database) -> None:
+    def half(connection: Connection) -> None:
+        connection.execute(
+            insert(cursors).values(workspace=WORKSPACE, channel="web", name="a", value="1")
+        )
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await database.write(half)
+    assert await Cursors(database).read(WORKSPACE, Channel.WEB, "a") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://localhost/x", "SQLite and PostgreSQL are supported"),
+        ("no url at all", "is not a database URL"),
+    ],
+)
+async def test_a_wrong_url_gets_one_clear_line(url: str, says: str) -> None:
+    with pytest.raises(Misconfigured, match=says):
+        async with open_database(url):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("dear diary\n" * 500)
+    with pytest.raises(Misconfigured, match="not a database"):
+        async with open_database(f"sqlite:///{path}"):
+            pass
+    assert path.read_text().startswith("dear diary")
+
+
+async def test_a_server_that_is_down_is_unavailable() -> None:
+    with pytest.raises(Unavailable, match="database"):
+        async with open_database(f"postgresql://postgres@127.0.0.1:{free_port()}/x"):
+            pass
+
+
+async def test_a_server_that_dies_is_unavailable_until_it_is_back(
+    postgres_database_url: str, postgres_url: str
+) -> None:
+    name = make_url(postgres_database_url).database
+    async with open_database(postgres_database_url) as opened:
+        store = Cursors(opened)
+        await store.write(WORKSPACE, Channel.WEB, "a", "1")
+        admin = await asyncpg.connect(postgres_url)
+        await admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name
+        )
+        await admin.close()
+        with pytest.raises(Unavailable, match="database"):
+            await store.read(WORKSPACE, Channel.WEB, "a")
+        assert await store.read(WORKSPACE, Channel.WEB, "a") == "1"
+
+
+async def test_a_locked_file_is_unavailable_after_the_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_S", 0.2)
+    path = tmp_path / "dragoman.db"
+    async with open_database(f"sqlite:///{path}") as opened:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        store = Cursors(opened)
+        with pytest.raises(Unavailable, match="locked"):
+            await store.write(WORKSPACE, Channel.WEB, "a", "1")
+        assert await store.read(WORKSPACE, Channel.WEB, "a") is None
+        other.execute("ROLLBACK")
+        other.close()
+        await store.write(WORKSPACE, Channel.WEB, "a", "1")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system of one megabyte")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+async def test_a_full_disk_is_unavailable_loses_nothing_and_heals(small_disk: Path) -> None:
+    async with open_database(f"sqlite:///{small_disk / 'dragoman.db'}") as opened:
+        store = Cursors(opened)
+        await store.write(WORKSPACE, Channel.WEB, "kept", "1")
+        filler = small_disk / "filler"
+        with pytest.raises(OSError, match="No space left"):
+            filler.write_bytes(b"x" * 2_000_000)
+        with pytest.raises(Unavailable, match="full"):
+            await store.write(WORKSPACE, Channel.WEB, "too much", "x" * 500_000)
+        assert await store.read(WORKSPACE, Channel.WEB, "kept") == "1"
+        filler.unlink()
+        await store.write(WORKSPACE, Channel.WEB, "after", "2")
+        check = text("PRAGMA integrity_check")
+        assert await opened.read(lambda connection: connection.scalar(check)) == "ok"
+        count = select(func.count()).select_from(cursors)
+        assert (await opened.read(lambda connection: connection.scalar(count)) or 0) >= 2
