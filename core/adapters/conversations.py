@@ -1,0 +1,130 @@
+"""What is known of conversations, for those who look on from outside."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from core.adapters.database import Database, Now
+from core.adapters.tables import conversations, inbox, messages, outbox
+from core.turn import Address, Author, Channel, ConversationId, Owner, WorkspaceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A conversation in which a customer waits for a person, `waited_s` long already."""
+
+    id: ConversationId
+    channel: Channel
+    language: str
+    reason: str
+    waited_s: float
+    last_message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """How much went wrong and wants a person's eye: a count each."""
+
+    parked: int
+    unknown: int
+    refused: int
+    late: int
+
+
+class Conversations:
+    """Read-only questions about all conversations of a workspace."""
+
+    def __init__(self, database: Database) -> None:
+        """Read from `database`."""
+        self._database = database
+
+    async def known(self, address: Address) -> bool:
+        """Whether anybody has written there."""
+        wanted = select(conversations.c.id).where(
+            conversations.c.workspace == address.workspace,
+            conversations.c.channel == address.channel,
+            conversations.c.place == address.place,
+        )
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        return row is not None
+
+    async def recent(
+        self, workspace: WorkspaceId, channel: Channel, within_s: float
+    ) -> tuple[str, ...]:
+        """The places in which somebody wrote within that many seconds, newest first."""
+        newest = func.max(inbox.c.received_at)
+        wanted = (
+            select(conversations.c.place)
+            .join(inbox, inbox.c.conversation_id == conversations.c.id)
+            .where(
+                conversations.c.workspace == workspace,
+                conversations.c.channel == channel,
+                inbox.c.received_at > Now() - within_s,
+            )
+            .group_by(conversations.c.place)
+            .order_by(newest.desc())
+        )
+        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
+        return tuple(row.place for row in rows)
+
+    async def waiting(self, workspace: WorkspaceId) -> tuple[Waiting, ...]:
+        """Who waits for a person, longest first."""
+        last_message = (
+            select(messages.c.text)
+            .where(
+                messages.c.conversation_id == conversations.c.id,
+                messages.c.author == Author.CUSTOMER,
+            )
+            .order_by(messages.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        wanted = (
+            select(
+                conversations.c.id,
+                conversations.c.channel,
+                conversations.c.language,
+                conversations.c.reason,
+                (Now() - conversations.c.waiting_since).label("waited_s"),
+                last_message.label("last_message"),
+            )
+            .where(conversations.c.workspace == workspace, conversations.c.owner == Owner.WAITING)
+            .order_by(conversations.c.waiting_since)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
+        return tuple(
+            Waiting(
+                id=ConversationId(row.id),
+                channel=Channel(row.channel),
+                language=row.language or "und",
+                reason=row.reason or "",
+                waited_s=row.waited_s or 0.0,
+                last_message=row.last_message or "",
+            )
+            for row in rows
+        )
+
+    async def trouble(self, *, late_s: float = 60.0) -> Trouble:
+        """Count what is parked, of unknown fate, refused, or due for longer than `late_s`."""
+
+        def work(connection: Connection) -> Trouble:
+            fates = connection.execute(
+                select(outbox.c.state, func.count())
+                .where(outbox.c.state.in_(("unknown", "refused")))
+                .group_by(outbox.c.state)
+            )
+            count = {state: number for state, number in fates}
+            parked = select(func.count()).select_from(inbox).where(inbox.c.state == "parked")
+            late = (
+                select(func.count())
+                .select_from(conversations)
+                .where(conversations.c.due_at < Now() - late_s)
+            )
+            return Trouble(
+                parked=connection.scalar(parked) or 0,
+                unknown=count.get("unknown", 0),
+                refused=count.get("refused", 0),
+                late=connection.scalar(late) or 0,
+            )
+
+        return await self._database.read(work)

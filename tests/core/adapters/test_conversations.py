@@ -1,0 +1,48 @@
+"""What an operator sees of all conversations."""
+
+from core.adapters.conversations import Conversations, Trouble
+from core.adapters.database import Database
+from core.adapters.inbox import SqlInbox
+from core.adapters.turns import SqlTurns
+from core.turn import Address, Channel, Handoff, Inbound, Reason, Served, WorkspaceId
+
+WORKSPACE = WorkspaceId("default")
+ADDRESS = Address(workspace=WORKSPACE, channel=Channel.SLACK, place="C1/1.0")
+
+
+async def hand_over(database: Database, *, error: str = "") -> None:
+    inbound = Inbound(address=ADDRESS, event_id="e1", customer="U1", text="ich brauche Hilfe")
+    accepted = await SqlInbox(database).accept(inbound, holder="me", held_s=60)
+    assert accepted is not None
+    assert accepted.lease is not None
+    turns = SqlTurns(database)
+    turn = await turns.next(accepted.lease)
+    assert turn is not None
+    served = Served(outcome=Handoff(reason=Reason.ASKED, text="…"), language="de", probability=0.0)
+    await turns.finish(accepted.lease, turn, served, ["…"], error=error)
+
+
+async def test_a_waiting_customer_is_listed_with_reason_and_words(database: Database) -> None:
+    await hand_over(database)
+    [waiting] = await Conversations(database).waiting(WORKSPACE)
+    assert (waiting.channel, waiting.language, waiting.reason) == ("slack", "de", "asked")
+    assert waiting.last_message == "ich brauche Hilfe"
+    assert 0 <= waiting.waited_s < 60
+    assert await Conversations(database).waiting(WorkspaceId("other")) == ()
+
+
+async def test_known_and_recent_places_stay_within_their_workspace(database: Database) -> None:
+    await hand_over(database)
+    seen = Conversations(database)
+    assert await seen.known(ADDRESS)
+    assert await seen.recent(WORKSPACE, Channel.SLACK, 60) == ("C1/1.0",)
+    assert await seen.recent(WorkspaceId("other"), Channel.SLACK, 60) == ()
+    assert await seen.recent(WORKSPACE, Channel.TELEGRAM, 60) == ()
+
+
+async def test_what_was_given_up_is_counted(database: Database) -> None:
+    assert await Conversations(database).trouble() == Trouble(
+        parked=0, unknown=0, refused=0, late=0
+    )
+    await hand_over(database, error="gave up")
+    assert (await Conversations(database).trouble()).parked == 1
