@@ -1,0 +1,90 @@
+"""One update from Telegram, kept before anybody says "received"."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import structlog
+from telegram import Update
+
+from bots.telegram.api import Me, TelegramApi
+from bots.telegram.buttons import Act
+from bots.telegram.presses import Pressed, acknowledge, notice
+from bots.telegram.updates import Meaning, Moved, read
+from core.errors import Rejected
+from core.turn import Address, Inbound, WorkspaceId
+
+log = structlog.get_logger()
+
+Accept = Callable[[Inbound], Awaitable[bool]]
+Move = Callable[[Address, str], Awaitable[bool]]
+
+
+class Rate(Protocol):
+    """Keeps the verdict on a reply; False if that turn is not of this place."""
+
+    def __call__(self, address: Address, turn: int, *, helpful: bool) -> Awaitable[bool]: ...  # noqa: D102 - the class says it
+
+
+class Intake:
+    """Reads updates, whichever way they came, and keeps what they say."""
+
+    def __init__(
+        self, api: TelegramApi, workspace: WorkspaceId, *, accept: Accept, rate: Rate, move: Move
+    ) -> None:
+        """Keep messages by `accept`, verdicts by `rate`, new ids of groups by `move`."""
+        self._api = api
+        self._workspace = workspace
+        self._accept = accept
+        self._rate = rate
+        self._move = move
+        self._notices: set[asyncio.Task[None]] = set()
+
+    async def take(self, raw: Mapping[str, object]) -> None:
+        """Keep one update; once this returns Telegram may forget it.
+
+        Raises:
+            Unavailable: it could not be kept and must come again.
+            TelegramError: we do not know yet who we are; it must come again.
+        """
+        me = await self._api.me()
+        meaning = self._read(raw, me)
+        try:
+            if isinstance(meaning, Inbound):
+                await self._accept(meaning)
+            elif isinstance(meaning, Pressed):
+                await self._take_press(meaning)
+            elif isinstance(meaning, Moved):
+                await self._move(meaning.address, meaning.place)
+        except Rejected as error:
+            log.warning("telegram_update_refused", update=raw.get("update_id"), error=str(error))
+
+    async def drain(self) -> None:
+        """Wait for the notices that are still on their way."""
+        await asyncio.gather(*self._notices, return_exceptions=True)
+
+    def _read(self, raw: Mapping[str, object], me: Me) -> Meaning | None:
+        """The meaning of an update; what cannot be read now never can be, so that it is skipped."""
+        try:
+            return read(Update.de_json(dict(raw), None), me, self._workspace)
+        except Exception:
+            log.exception("telegram_update_unreadable", update=raw.get("update_id"))
+            return None
+
+    async def _take_press(self, pressed: Pressed) -> None:
+        kept = await self._keep_press(pressed)
+        # Telegram's answer to our answer must not hold up the next update.
+        task = asyncio.create_task(acknowledge(self._api, pressed, notice(pressed, kept=kept)))
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
+
+    async def _keep_press(self, pressed: Pressed) -> bool:
+        press, inbound = pressed.press, pressed.inbound
+        if press is None:
+            return False
+        if press.act is Act.FEEDBACK:
+            return await self._rate(inbound.address, press.turn, helpful=press.value == "1")
+        if press.act is Act.CHOICE and not inbound.text:
+            return True
+        await self._accept(inbound)
+        return True

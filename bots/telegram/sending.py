@@ -1,0 +1,81 @@
+"""Replies on their way to a Telegram chat."""
+
+from typing import NoReturn
+
+import structlog
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, ChatMigrated, RetryAfter
+
+from bots.telegram.api import TelegramApi, plain_errors, wait_of
+from bots.telegram.buttons import Keyboard
+from bots.telegram.places import chat_of
+from bots.telegram.rendering import Body, render
+from core.turn import Parcel, Served, Turn
+
+log = structlog.get_logger()
+
+# A preview would make Telegram fetch the address before anybody has read it.
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+class TelegramPort:
+    """The way out to Telegram chats."""
+
+    def __init__(self, api: TelegramApi) -> None:
+        """Send as the bot of `api`, within its limits."""
+        self._api = api
+
+    def render(self, served: Served, turn: Turn) -> tuple[str, ...]:
+        """Cut a reply into messages of at most 4,096 UTF-16 units."""
+        return render(served, turn)
+
+    async def send(self, parcel: Parcel) -> str:
+        """Send one message; its id counts within the chat."""
+        chat_id, thread_id = chat_of(parcel.address.place)
+        body = Body.from_json(parcel.body)
+        with plain_errors():
+            try:
+                return await self._send(chat_id, thread_id, body)
+            except ChatMigrated as moved:
+                # A group that became a supergroup; it had no topics before.
+                log.info("telegram_group_moved")
+                return await self._send(moved.new_chat_id, None, body)
+
+    async def find(self, parcel: Parcel) -> NoReturn:
+        """Say that a bot cannot read a chat back."""
+        raise LookupError("a Telegram bot cannot read its own messages back")
+
+    async def _send(self, chat_id: int, thread_id: int | None, body: Body) -> str:
+        await self._api.limits.turn(chat_id)
+        try:
+            return await self._post(chat_id, thread_id, body.html, body, ParseMode.HTML)
+        except BadRequest as error:
+            if "can't parse entities" not in error.message.lower():
+                raise
+            log.warning("telegram_html_refused")
+            return await self._post(chat_id, thread_id, body.plain, body, None)
+        except RetryAfter as error:
+            self._api.limits.pause(chat_id, wait_of(error))
+            raise
+
+    async def _post(
+        self, chat_id: int, thread_id: int | None, text: str, body: Body, mode: ParseMode | None
+    ) -> str:
+        message = await self._api.bot.send_message(
+            chat_id=chat_id,
+            text=text,
+            parse_mode=mode,
+            message_thread_id=thread_id,
+            link_preview_options=_NO_PREVIEW,
+            reply_markup=_markup(body.buttons),
+        )
+        return str(message.message_id)
+
+
+def _markup(buttons: Keyboard) -> InlineKeyboardMarkup | None:
+    if not buttons:
+        return None
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(b.label, callback_data=b.data) for b in row] for row in buttons]
+    )

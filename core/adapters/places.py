@@ -1,0 +1,35 @@
+"""Conversations that a platform has given another place."""
+
+from sqlalchemy import exists, update
+
+from core.adapters.database import Database
+from core.adapters.tables import conversations
+from core.turn import Address
+
+
+class Places:
+    """Renames places, as when a Telegram group becomes a supergroup with another id."""
+
+    def __init__(self, database: Database) -> None:
+        """Rename in `database`."""
+        self._database = database
+
+    async def move(self, address: Address, place: str) -> bool:
+        """Let a conversation go on at `place`; False if there is none, or one is there already."""
+        taken = conversations.alias()
+        async with self._database.writing() as connection:
+            moved = await connection.execute(
+                update(conversations)
+                .where(
+                    conversations.c.workspace == address.workspace,
+                    conversations.c.channel == address.channel,
+                    conversations.c.place == address.place,
+                    ~exists().where(
+                        taken.c.workspace == address.workspace,
+                        taken.c.channel == address.channel,
+                        taken.c.place == place,
+                    ),
+                )
+                .values(place=place)
+            )
+            return moved.rowcount > 0
