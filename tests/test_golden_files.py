@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -5,11 +6,28 @@ import pytest
 
 from tests.golden_cases import BadCase, Conversation, contains, load, load_file, same_language
 
-KNOWLEDGE_DIR = Path(__file__).parents[1] / "examples" / "demo" / "knowledge"
-LANGUAGES = tuple(
-    ["en", "zh", "es", "fr", "de", "pt", "it", "nl", "ru"]
-    + ["ja", "ko", "ar", "tr", "pl", "vi", "id", "uk", "hi"]
-)
+DEMO_DIR = Path(__file__).parents[1] / "examples" / "demo"
+KNOWLEDGE_DIR = DEMO_DIR / "knowledge"
+LANGUAGES = {
+    "en",
+    "zh",
+    "es",
+    "fr",
+    "de",
+    "pt",
+    "it",
+    "nl",
+    "ru",
+    "ja",
+    "ko",
+    "ar",
+    "tr",
+    "pl",
+    "vi",
+    "id",
+    "uk",
+    "hi",
+}
 GOOD = """
 name: a question
 turns:
@@ -30,8 +48,10 @@ def test_every_language_has_three_conversations_or_more(
     conversations: tuple[Conversation, ...],
 ) -> None:
     counts = Counter(conversation.folder for conversation in conversations)
-    assert {language: counts[language] for language in LANGUAGES if counts[language] < 3} == {}
-    assert set(counts) == set(LANGUAGES)
+    assert {
+        language: counts[language] for language in sorted(LANGUAGES) if counts[language] < 3
+    } == {}
+    assert set(counts) == LANGUAGES
 
 
 def test_no_two_conversations_have_one_name(conversations: tuple[Conversation, ...]) -> None:
@@ -60,6 +80,25 @@ def test_only_a_customer_without_an_own_article_needs_the_multilingual_encoder(
         )
         if not foreign:
             assert conversation.needs is None, conversation.id
+
+
+def test_every_labelled_question_names_an_article_or_none() -> None:
+    lines = (DEMO_DIR / "labelled.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    wrong = [
+        row
+        for row in rows
+        if set(row) != {"lang", "query", "doc_id"}
+        or row["lang"] not in LANGUAGES
+        or (row["doc_id"] and not (KNOWLEDGE_DIR / f"{row['doc_id']}.md").is_file())
+    ]
+    assert wrong == []
+
+
+def test_no_labelled_question_is_a_golden_one(conversations: tuple[Conversation, ...]) -> None:
+    golden = {turn.say for conversation in conversations for turn in conversation.turns}
+    lines = (DEMO_DIR / "labelled.jsonl").read_text(encoding="utf-8").splitlines()
+    assert golden & {json.loads(line)["query"] for line in lines} == set()
 
 
 def test_the_reader_accepts_the_documented_form(tmp_path: Path) -> None:
