@@ -113,7 +113,7 @@ class Conversations:
                 .where(outbox.c.state.in_(("unknown", "refused")))
                 .group_by(outbox.c.state)
             )
-            count = {state: number for state, number in fates}
+            count = {row[0]: row[1] for row in fates}
             parked = select(func.count()).select_from(inbox).where(inbox.c.state == "parked")
             late = (
                 select(func.count())
