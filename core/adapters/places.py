@@ -1,6 +1,6 @@
 """Conversations that a platform has given another place."""
 
-from sqlalchemy import exists, update
+from sqlalchemy import Connection, exists, update
 
 from core.adapters.database import Database
 from core.adapters.tables import conversations
@@ -17,19 +17,23 @@ class Places:
     async def move(self, address: Address, place: str) -> bool:
         """Let a conversation go on at `place`; False if there is none, or one is there already."""
         taken = conversations.alias()
-        async with self._database.writing() as connection:
-            moved = await connection.execute(
-                update(conversations)
-                .where(
-                    conversations.c.workspace == address.workspace,
-                    conversations.c.channel == address.channel,
-                    conversations.c.place == address.place,
-                    ~exists().where(
-                        taken.c.workspace == address.workspace,
-                        taken.c.channel == address.channel,
-                        taken.c.place == place,
-                    ),
-                )
-                .values(place=place)
+        there_already = exists().where(
+            taken.c.workspace == address.workspace,
+            taken.c.channel == address.channel,
+            taken.c.place == place,
+        )
+        statement = (
+            update(conversations)
+            .where(
+                conversations.c.workspace == address.workspace,
+                conversations.c.channel == address.channel,
+                conversations.c.place == address.place,
+                ~there_already,
             )
-            return moved.rowcount > 0
+            .values(place=place)
+        )
+
+        def work(connection: Connection) -> bool:
+            return connection.execute(statement).rowcount > 0
+
+        return await self._database.write(work)
