@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.tables import conversations, inbox, messages, outbox
@@ -32,7 +32,7 @@ class Trouble:
 
 
 class Conversations:
-    """Read-only questions about all conversations of a workspace."""
+    """The conversations of a workspace, seen from outside."""
 
     def __init__(self, database: Database) -> None:
         """Read from `database`."""
@@ -66,6 +66,29 @@ class Conversations:
         )
         rows = await self._database.read(lambda connection: connection.execute(wanted).all())
         return tuple(row.place for row in rows)
+
+    async def move(self, address: Address, place: str) -> bool:
+        """Let a conversation go on under another place, such as a chat that got a new id.
+
+        Returns: False if there is none, or if the new place has a conversation already.
+        """
+        taken = select(conversations.c.id).where(
+            conversations.c.workspace == address.workspace,
+            conversations.c.channel == address.channel,
+            conversations.c.place == place,
+        )
+        moving = (
+            update(conversations)
+            .where(
+                conversations.c.workspace == address.workspace,
+                conversations.c.channel == address.channel,
+                conversations.c.place == address.place,
+                ~taken.exists(),
+            )
+            .values(place=place)
+        )
+        moved = await self._database.write(lambda connection: connection.execute(moving).rowcount)
+        return moved > 0
 
     async def waiting(self, workspace: WorkspaceId) -> tuple[Waiting, ...]:
         """Who waits for a person, longest first."""

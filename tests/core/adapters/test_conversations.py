@@ -1,5 +1,7 @@
 """What an operator sees of all conversations."""
 
+from dataclasses import replace
+
 from core.adapters.conversations import Conversations, Trouble
 from core.adapters.database import Database
 from core.adapters.inbox import SqlInbox
@@ -46,3 +48,12 @@ async def test_what_was_given_up_is_counted(database: Database) -> None:
     )
     await hand_over(database, error="gave up")
     assert (await Conversations(database).trouble()).parked == 1
+
+
+async def test_a_conversation_moves_to_a_free_place_only(database: Database) -> None:
+    await hand_over(database)
+    seen = Conversations(database)
+    assert await seen.move(ADDRESS, "C2/1.0")
+    assert await seen.known(replace(ADDRESS, place="C2/1.0"))
+    assert not await seen.move(ADDRESS, "C3/1.0")
+    assert not await seen.move(replace(ADDRESS, place="C2/1.0"), "C2/1.0")
