@@ -66,6 +66,13 @@ class Vault:
             ) from error
         return WorkspaceId(row.workspace), secret
 
+    async def accounts(self, channel: Channel) -> tuple[str, ...]:
+        """Every account of a channel that has a secret here."""
+        wanted = select(installations.c.account).where(installations.c.channel == channel)
+        return await self._database.read(
+            lambda connection: tuple(connection.execute(wanted).scalars())
+        )
+
     async def remove(self, channel: Channel, account: str) -> None:
         """Forget an account that uninstalled us."""
 
