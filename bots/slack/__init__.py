@@ -1,0 +1,1 @@
+"""Slack: Events API and Socket Mode in, Web API out."""

@@ -1,0 +1,211 @@
+"""Reading back what was said while nobody listened."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bots.slack.api import asked
+from bots.slack.place import Place
+from bots.slack.teams import Team, Teams
+from core.adapters.cursors import Cursors
+from core.adapters.holds import Holds
+from core.errors import Rejected, Unavailable
+from core.turn import Channel, WorkspaceId
+
+EVERY_S = 600.0
+# Threads older than this are not read again: Slack lets an app read 50 of them a minute.
+RECENT_S = 24 * 3600.0
+# What is younger may still be on its way to us, and says nothing about the socket.
+SETTLED_S = 15.0
+PAGE = 200
+KINDS = ("im", "public_channel,private_channel")
+START = "start"
+
+log = structlog.get_logger()
+
+Take = Callable[[Team, Mapping[str, Any]], Awaitable[bool]]
+Call = Callable[..., Awaitable[AsyncSlackResponse]]
+
+
+class Recent(Protocol):
+    """Places in which somebody wrote lately."""
+
+    def __call__(
+        self, workspace: WorkspaceId, channel: Channel, within_s: float
+    ) -> Awaitable[tuple[str, ...]]:
+        """List them, newest first."""
+        ...
+
+
+class Backfill:
+    """Compares Slack's history with ours, after each gap and now and then.
+
+    Each place has a mark: the `ts` of the newest message that was read back there. What comes
+    after it goes the same way as any event, where ids tell what is known. Edits and deletions of
+    messages before the mark are not seen.
+    """
+
+    def __init__(
+        self,
+        *,
+        teams: Teams,
+        cursors: Cursors,
+        holds: Holds,
+        recent: Recent,
+        take: Take,
+        holder: str,
+        every_s: float = EVERY_S,
+    ) -> None:
+        """Pass messages to `take`; of several replicas one reads in each period."""
+        self._teams = teams
+        self._cursors = cursors
+        self._holds = holds
+        self._recent = recent
+        self._take = take
+        self._holder = holder
+        self._every_s = every_s
+        self._gap = asyncio.Event()
+        self.on_missed: Callable[[], None] = lambda: None
+
+    def gap(self) -> None:
+        """Tell that events may have been lost just now."""
+        self._gap.set()
+
+    async def run(self) -> None:
+        """Read back at once, after each gap and every `every_s`, until cancelled."""
+        self._gap.set()
+        while True:
+            after_gap = await self._due()
+            for team in await self._reachable():
+                try:
+                    missed = await self._fill_in_turn(team, after_gap)
+                except (Unavailable, Rejected, TimeoutError) as error:
+                    log.warning("slack_backfill_failed", team=team.me.team, error=str(error))
+                    continue
+                if missed:
+                    log.warning("slack_messages_recovered", team=team.me.team, count=missed)
+                if missed and not after_gap:
+                    # The socket looks alive, yet it did not bring these.
+                    self.on_missed()
+
+    async def fill(self, team: Team) -> int:
+        """Read one team back; how many settled messages were news.
+
+        Raises: Unavailable, Rejected, TimeoutError: as the calls do; what was read stays read.
+        """
+        start = await self._start(team)
+        missed = 0
+        for channel in await self._channels(team):
+            missed += await self._fill_place(team, Place(channel=channel), start)
+        for text in await self._recent(team.me.workspace, Channel.SLACK, RECENT_S):
+            place = Place.parse(text)
+            if place.thread is not None:
+                missed += await self._fill_place(team, place, start)
+        return missed
+
+    async def _due(self) -> bool:
+        try:
+            await asyncio.wait_for(self._gap.wait(), self._every_s)
+        except TimeoutError:
+            return False
+        self._gap.clear()
+        return True
+
+    async def _reachable(self) -> tuple[Team, ...]:
+        try:
+            return await self._teams.all()
+        except (Unavailable, TimeoutError) as error:
+            log.warning("slack_backfill_failed", error=str(error))
+            return ()
+
+    async def _fill_in_turn(self, team: Team, after_gap: bool) -> int:
+        name = f"slack-backfill:{team.me.team}"
+        mine = await self._holds.take(name, self._holder, self._every_s * 0.9)
+        return await self.fill(team) if mine or after_gap else 0
+
+    async def _start(self, team: Team) -> float:
+        """When we began with this team: what was said before is not ours to answer."""
+        kept = await self._cursors.read(team.me.workspace, Channel.SLACK, START)
+        if kept is None:
+            kept = f"{time.time():.6f}"
+            await self._cursors.write(team.me.workspace, Channel.SLACK, START, kept)
+        return float(kept)
+
+    async def _channels(self, team: Team) -> list[str]:
+        """The channels that the bot is in; of those it may not list, none."""
+        found: list[str] = []
+        for kinds in KINDS:
+            page = partial(
+                team.client.users_conversations, types=kinds, exclude_archived=True, limit=PAGE
+            )
+            try:
+                found += [str(channel["id"]) async for channel in _pages(page, "channels")]
+            except Rejected as error:
+                log.warning("slack_channels_not_listed", kinds=kinds, error=str(error))
+        return found
+
+    async def _fill_place(self, team: Team, place: Place, start: float) -> int:
+        name = f"mark:{place}"
+        mark = await self._cursors.read(team.me.workspace, Channel.SLACK, name)
+        try:
+            said = await _history(team, place, mark or f"{start:.6f}")
+        except Rejected as error:
+            log.info("slack_place_not_read", error=str(error))
+            return 0
+        missed = 0
+        for message in said:
+            event = {"type": "message", "channel": place.channel, **message}
+            news = await self._take(team, event)
+            missed += news and float(message["ts"]) < time.time() - SETTLED_S
+            if place.thread is None and message.get("reply_count"):
+                thread = Place(channel=place.channel, thread=str(message["ts"]))
+                missed += await self._fill_place(team, thread, start)
+        if said:
+            newest = str(said[-1]["ts"])
+            await self._cursors.write(team.me.workspace, Channel.SLACK, name, newest)
+        return missed
+
+
+async def _history(team: Team, place: Place, oldest: str) -> list[dict[str, Any]]:
+    """Messages of a place after `oldest`, oldest first."""
+    client = team.client
+    if place.thread is None:
+        page = partial(client.conversations_history, channel=place.channel)
+    else:
+        page = partial(client.conversations_replies, channel=place.channel, ts=place.thread)
+    page = partial(page, oldest=oldest, limit=PAGE)
+    said = [message async for message in _pages(page, "messages")]
+    # Replies come with the message that they hang on, however old it is.
+    return sorted(
+        (message for message in said if float(message["ts"]) > float(oldest)),
+        key=lambda message: float(message["ts"]),
+    )
+
+
+async def _pages(call: Call, key: str) -> AsyncIterator[dict[str, Any]]:
+    cursor: str | None = None
+    while True:
+        page = await _patiently(call, cursor)
+        items: list[dict[str, Any]] = page.get(key, [])
+        for item in items:
+            yield item
+        cursor = (page.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            return
+
+
+async def _patiently(call: Call, cursor: str | None) -> AsyncSlackResponse:
+    """Call, and as often as Slack says when to come back, come back."""
+    while True:
+        try:
+            return await asked(call(cursor=cursor))
+        except Unavailable as error:
+            if error.retry_after_s is None:
+                raise
+            log.info("slack_backfill_waits", for_s=error.retry_after_s)
+            await asyncio.sleep(error.retry_after_s)

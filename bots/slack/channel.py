@@ -1,0 +1,254 @@
+"""The Slack channel put together: what the rest of the program sees of it."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from starlette.routing import BaseRoute, Route
+
+from bots.slack.api import API_URL, asked, open_session
+from bots.slack.backfill import EVERY_S, Backfill, Recent
+from bots.slack.ingress import Accept, Ingress, Known, Rate
+from bots.slack.ingress_http import HttpIngress
+from bots.slack.oauth import SCOPES, OAuth
+from bots.slack.port import SlackPort
+from bots.slack.socket_mode import SILENT_S, SocketMode
+from bots.slack.teams import Teams
+from core.adapters.cursors import Cursors
+from core.adapters.holds import Holds
+from core.adapters.vault import Vault
+from core.errors import Misconfigured
+from core.turn import WorkspaceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackOptions:
+    """Values of the settings; an empty one switches its part off.
+
+    The team of `bot_token` is served as `workspace`; teams that install the app from
+    `public_url`/slack/install are each a workspace of their own, named by the team's id.
+    """
+
+    workspace: WorkspaceId
+    bot_token: str = ""
+    app_token: str = ""
+    signing_secret: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    public_url: str = ""
+    api_url: str = API_URL
+    default_language: str = "en"
+    backfill_every_s: float = EVERY_S
+    silent_s: float = SILENT_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackNeeds:
+    """What the channel asks of the rest of the program."""
+
+    accept: Accept
+    rate: Rate
+    known: Known
+    recent: Recent
+    cursors: Cursors
+    holds: Holds
+    vault: Vault | None = None
+
+
+class SlackChannel:
+    """Slack by one token, by OAuth, or both; over HTTP, Socket Mode, or both."""
+
+    def __init__(
+        self,
+        options: SlackOptions,
+        needs: SlackNeeds,
+        session: aiohttp.ClientSession,
+        background: "Background",
+    ) -> None:
+        """Made by `open_slack`, which closes what it needs."""
+        self._options = options
+        self._teams = Teams(
+            session=session,
+            api_url=options.api_url,
+            workspace=options.workspace,
+            bot_token=options.bot_token,
+            vault=needs.vault,
+        )
+        self.port = SlackPort(
+            self._teams, default_language=options.default_language, spawn=background.spawn
+        )
+        self._ingress = Ingress(
+            teams=self._teams,
+            port=self.port,
+            accept=needs.accept,
+            rate=needs.rate,
+            known=needs.known,
+            default_language=options.default_language,
+            spawn=background.spawn,
+        )
+        self.backfill = Backfill(
+            teams=self._teams,
+            cursors=needs.cursors,
+            holds=needs.holds,
+            recent=needs.recent,
+            take=self._ingress.message,
+            holder=secrets.token_hex(8),
+            every_s=options.backfill_every_s,
+        )
+        self.socket = SocketMode(
+            session=session,
+            open_url=self._socket_url,
+            take=self._envelope,
+            connected=self.backfill.gap,
+            silent_s=options.silent_s,
+        )
+        self.backfill.on_missed = self.socket.reconnect
+        self.routes = self._routes(needs.holds)
+
+    async def run(self) -> None:
+        """Take in what customers do until cancelled.
+
+        Raises: Misconfigured: Slack refuses a token.
+        """
+        await self._teams.own()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.backfill.run())
+                if self._options.app_token:
+                    tasks.create_task(self.socket.run())
+        except* Misconfigured as group:
+            raise group.exceptions[0] from None
+
+    async def check(self) -> str:
+        """Ask Slack whether our tokens do, in a line for a person.
+
+        Raises:
+            Misconfigured: one does not; the text says what to do.
+            Unavailable, TimeoutError: Slack does not answer.
+        """
+        found = ["OAuth" if self._options.client_id else ""]
+        if self._options.bot_token:
+            found.insert(0, await self._check_bot())
+        if self._options.app_token:
+            await self.socket.check()
+            found.append("Socket Mode")
+        if self._options.signing_secret:
+            found.append("HTTP")
+        return ", ".join(part for part in found if part)
+
+    async def _check_bot(self) -> str:
+        team = await self._teams.own()
+        if team is None:
+            return ""
+        answer = await asked(team.client.auth_test())
+        granted = str(answer.headers.get("x-oauth-scopes", ""))
+        missing = sorted(set(SCOPES) - {scope.strip() for scope in granted.split(",")})
+        if granted and missing:
+            raise Misconfigured(
+                f"the Slack app lacks the scopes {', '.join(missing)}; add them on its page OAuth &"
+                " Permissions and install it again"
+            )
+        return f"@{answer.get('user')} in {answer.get('team')}"
+
+    async def _socket_url(self) -> str:
+        client = self._teams.client()
+        answer = await asked(client.apps_connections_open(app_token=self._options.app_token))
+        return str(answer["url"])
+
+    async def _envelope(self, kind: str, payload: object) -> None:
+        if kind == "events_api":
+            await self._ingress.event(payload)
+        elif kind == "interactive":
+            await self._ingress.interaction(payload)
+
+    def _routes(self, holds: Holds) -> Sequence[BaseRoute]:
+        options = self._options
+        routes = []
+        if options.signing_secret:
+            http = HttpIngress(self._ingress, signing_secret=options.signing_secret)
+            routes += [
+                Route("/slack/events", http.events, methods=["POST"]),
+                Route("/slack/interactions", http.interactions, methods=["POST"]),
+            ]
+        if options.client_id:
+            oauth = OAuth(
+                teams=self._teams,
+                holds=holds,
+                client_id=options.client_id,
+                client_secret=options.client_secret,
+                api_url=options.api_url,
+                public_url=options.public_url,
+            )
+            routes += [
+                Route("/slack/install", oauth.install, methods=["GET"]),
+                Route("/slack/oauth", oauth.callback, methods=["GET"]),
+            ]
+        return tuple(routes)
+
+
+class Background:
+    """Small things that nobody waits for, kept until they are done."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start one."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Give up what is left: it was for show."""
+        left = tuple(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_slack(options: SlackOptions, needs: SlackNeeds) -> AsyncIterator[SlackChannel]:
+    """A channel that can send until the end of the block, and takes in while it `run`s.
+
+    Raises: Misconfigured: the values given do not make a working channel.
+    """
+    _check_given(options, needs)
+    background = Background()
+    async with open_session() as session:
+        try:
+            yield SlackChannel(options, needs, session, background)
+        finally:
+            await background.stop()
+
+
+def _check_given(given: SlackOptions, needs: SlackNeeds) -> None:
+    """Say at the start what would otherwise fail later, or never be noticed.
+
+    Raises: Misconfigured: with what to do.
+    """
+    if not given.bot_token and not given.client_id:
+        raise Misconfigured("Slack needs SLACK_BOT_TOKEN, or SLACK_CLIENT_ID to install it from")
+    if given.bot_token and not given.bot_token.startswith("xoxb-"):
+        raise Misconfigured(
+            "SLACK_BOT_TOKEN must begin with xoxb-; it is on the app's page OAuth & Permissions"
+        )
+    if given.app_token and not given.app_token.startswith("xapp-"):
+        raise Misconfigured(
+            "SLACK_APP_TOKEN must begin with xapp-; it is on the app's page Basic Information"
+        )
+    if not given.app_token and not given.signing_secret:
+        raise Misconfigured(
+            "Slack cannot reach us: set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET"
+            " for HTTP"
+        )
+    if bool(given.client_id) != bool(given.client_secret):
+        raise Misconfigured("SLACK_CLIENT_ID and SLACK_CLIENT_SECRET belong together")
+    if given.client_id and (needs.vault is None or not given.public_url):
+        raise Misconfigured(
+            "installing from Slack needs a public URL, and a secret key to keep tokens with"
+        )

@@ -1,0 +1,197 @@
+"""What a customer did in Slack, told in our words; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from bots.slack import markup
+from bots.slack.place import Place
+from core.turn import Address, Attachment, Channel, Inbound, Kind, WorkspaceId
+
+# A plain message has no subtype. Everything else (joins, topics, pins, other apps) is no question.
+SPOKEN = frozenset({None, "file_share", "thread_broadcast", "me_message"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who we are in one Slack team, and whose customers these are."""
+
+    team: str
+    workspace: WorkspaceId
+    bot_user: str
+    bot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Something said; `uninvited` is to be served only in a thread that we already take part in."""
+
+    inbound: Inbound
+    uninvited: bool = False
+
+
+class _File(BaseModel):
+    id: str
+    name: str | None = None
+    mimetype: str | None = None
+    size: int | None = None
+
+
+class _Edited(BaseModel):
+    ts: str
+
+
+class _Message(BaseModel):
+    """A message as events and `conversations.history` both spell it."""
+
+    ts: str = ""
+    text: str | None = None
+    user: str | None = None
+    subtype: str | None = None
+    bot_id: str | None = None
+    thread_ts: str | None = None
+    edited: _Edited | None = None
+    files: tuple[_File, ...] = ()
+
+
+class _Event(_Message):
+    type: str
+    channel: str = ""
+    channel_type: str | None = None
+    deleted_ts: str | None = None
+    message: _Message | None = None
+    previous_message: _Message | None = None
+
+
+class _Team(BaseModel):
+    team_id: str | None = None
+
+
+class _Callback(BaseModel):
+    team_id: str | None = None
+    authorizations: tuple[_Team, ...] = ()
+    event: dict[str, Any] = Field(default_factory=dict)
+
+
+def callback(payload: object) -> tuple[str, dict[str, Any]] | None:
+    """The team that an Events API payload is for, and its event; None if it has another form.
+
+    In a channel shared between companies `team_id` may be the sender's: the authorization is ours.
+    """
+    try:
+        parsed = _Callback.model_validate(payload)
+    except ValidationError:
+        return None
+    granted = [item.team_id for item in parsed.authorizations if item.team_id]
+    team = granted[0] if granted else parsed.team_id
+    return (team, parsed.event) if team else None
+
+
+def heard(event: Mapping[str, Any], me: Identity) -> Heard | None:
+    """The meaning of a `message` or `app_mention` event; None if it is nothing said to us."""
+    try:
+        parsed = _Event.model_validate(event)
+    except ValidationError:
+        return None
+    if not parsed.channel:
+        return None
+    if parsed.subtype == "message_changed":
+        return _changed(parsed, me)
+    if parsed.subtype == "message_deleted":
+        return _deleted(parsed, me)
+    if parsed.subtype not in SPOKEN:
+        return None
+    return _said(parsed, parsed, me)
+
+
+def _said(event: _Event, message: _Message, me: Identity) -> Heard | None:
+    """A message as it reads now; with `edited` it carries the version of that edit."""
+    if not _from_customer(message, me):
+        return None
+    text = message.text or ""
+    mentioned = event.type == "app_mention" or markup.mentions(text, me.bot_user)
+    version = _seconds(message.edited.ts) if message.edited else 0.0
+    suffix = f":{message.edited.ts}" if message.edited else ""
+    place = _place(event, message.ts, message.thread_ts)
+    return Heard(
+        inbound=Inbound(
+            address=_address(place, me),
+            event_id=f"{event.channel}:{message.ts}{suffix}",
+            customer=message.user or "",
+            kind=Kind.EDIT if message.edited else Kind.MESSAGE,
+            text=markup.read(text, bot_user=me.bot_user),
+            message_ref=message.ts,
+            version=version,
+            attachments=tuple(_attachment(item) for item in message.files),
+        ),
+        uninvited=not (mentioned or _is_direct(event)),
+    )
+
+
+def _changed(event: _Event, me: Identity) -> Heard | None:
+    """An edit; Slack also reports link previews and reply counts as a change."""
+    message, before = event.message, event.previous_message
+    if message is None or message.subtype not in SPOKEN:
+        return None
+    if before is not None and before.text == message.text:
+        return None
+    edited = message.edited or _Edited(ts=event.ts)
+    return _said(event, message.model_copy(update={"edited": edited}), me)
+
+
+def _deleted(event: _Event, me: Identity) -> Heard | None:
+    """A withdrawn message: an edit to nothing."""
+    before, ts = event.previous_message, event.deleted_ts
+    if ts is None or before is None or not _from_customer(before.model_copy(update={"ts": ts}), me):
+        return None
+    return Heard(
+        inbound=Inbound(
+            address=_address(_place(event, ts, before.thread_ts), me),
+            event_id=f"{event.channel}:{ts}:deleted",
+            customer=before.user or "",
+            kind=Kind.EDIT,
+            message_ref=ts,
+            version=_seconds(event.ts) or _seconds(ts),
+        ),
+        uninvited=not _is_direct(event),
+    )
+
+
+def _from_customer(message: _Message, me: Identity) -> bool:
+    """False of ourselves and of other bots: two bots that answer each other never stop."""
+    return bool(message.ts and message.user) and not message.bot_id and message.user != me.bot_user
+
+
+def _is_direct(event: _Event) -> bool:
+    if event.channel_type is None:
+        # app_mention does not say; ids of direct messages begin with D.
+        return event.channel.startswith("D")
+    return event.channel_type == "im"
+
+
+def _place(event: _Event, ts: str, thread_ts: str | None) -> Place:
+    return Place(channel=event.channel, thread=thread_ts or (None if _is_direct(event) else ts))
+
+
+def _address(place: Place, me: Identity) -> Address:
+    return Address(workspace=me.workspace, channel=Channel.SLACK, place=str(place))
+
+
+def _seconds(ts: str) -> float:
+    try:
+        return float(ts)
+    except ValueError:
+        return 0.0
+
+
+def _attachment(file: _File) -> Attachment:
+    family = (file.mimetype or "").partition("/")[0]
+    kinds = {"audio": "voice", "image": "image", "video": "video"}
+    return Attachment(
+        kind=kinds.get(family, "file"),
+        ref=file.id,
+        name=file.name or "",
+        size_bytes=file.size or 0,
+    )

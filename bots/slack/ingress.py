@@ -1,0 +1,159 @@
+"""What is done with each thing that Slack reports, whichever way it came."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import structlog
+
+from bots.slack import inbound, press
+from bots.slack.api import asked
+from bots.slack.inbound import Heard
+from bots.slack.locales import Locales
+from bots.slack.place import Place
+from bots.slack.port import SlackPort, Spawn
+from bots.slack.press import Verdict
+from bots.slack.teams import Team, Teams
+from core.errors import Rejected, Unavailable
+from core.phrases import Phrase, say
+from core.turn import Address, Inbound
+
+PROMPTS = (Phrase.PROMPT_RETURN, Phrase.PROMPT_ORDER, Phrase.PROMPT_PAYMENT)
+
+log = structlog.get_logger()
+
+Accept = Callable[[Inbound], Awaitable[bool]]
+Known = Callable[[Address], Awaitable[bool]]
+
+
+class Rate(Protocol):
+    """Keeps a customer's verdict; False if the turn is not of that conversation."""
+
+    def __call__(self, address: Address, turn: int, *, helpful: bool) -> Awaitable[bool]:
+        """Keep it."""
+        ...
+
+
+class Ingress:
+    """Hands what customers do to `accept`; when a method returns, it is committed."""
+
+    def __init__(
+        self,
+        *,
+        teams: Teams,
+        port: SlackPort,
+        accept: Accept,
+        rate: Rate,
+        known: Known,
+        default_language: str,
+        spawn: Spawn,
+    ) -> None:
+        """Serve `teams`; `known` tells whether a conversation exists already."""
+        self._teams = teams
+        self._port = port
+        self._accept = accept
+        self._rate = rate
+        self._known = known
+        self._default_language = default_language
+        self._spawn = spawn
+        self._locales = Locales()
+
+    async def event(self, payload: object) -> None:
+        """Take an Events API payload.
+
+        Raises: Unavailable: it could not be committed; Slack must send it again.
+        """
+        found = inbound.callback(payload)
+        if found is None:
+            log.warning("slack_event_ignored", why="of another form")
+            return
+        team_id, event = found
+        team = await self._teams.of(team_id)
+        if team is None:
+            log.warning("slack_event_ignored", why="of a team that has not installed us")
+            return
+        await self._dispatch(team, event)
+
+    async def message(self, team: Team, event: Mapping[str, Any]) -> bool:
+        """Take what was said, new or read back; True if it was news."""
+        heard = inbound.heard(event, team.me)
+        if heard is None or not await self._invited(heard):
+            return False
+        said = heard.inbound
+        if said.message_ref is not None:
+            self._port.heard(said.address, said.message_ref)
+        if said.text:
+            hint = await self._locales.of(team, said.customer)
+            said = replace(said, language_hint=hint)
+        return await self._take(said)
+
+    async def interaction(self, payload: object) -> None:
+        """Take a pressed button.
+
+        Raises: Unavailable: it could not be committed.
+        """
+        team_id = press.team_of(payload) if isinstance(payload, Mapping) else None
+        team = await self._teams.of(team_id) if team_id else None
+        wish = press.pressed(payload, team.me) if team and isinstance(payload, Mapping) else None
+        if team is None or wish is None:
+            log.info("slack_interaction_ignored")
+        elif isinstance(wish, Verdict):
+            if await self._rate(wish.address, wish.turn, helpful=wish.helpful):
+                self._spawn(_thank(team, wish))
+        else:
+            await self._take(wish)
+
+    async def _dispatch(self, team: Team, event: Mapping[str, Any]) -> None:
+        match event.get("type"):
+            case "message" | "app_mention":
+                await self.message(team, event)
+            case "app_home_opened" if event.get("tab") == "messages":
+                self._spawn(self._suggest(team, event))
+            case "app_uninstalled" | "tokens_revoked":
+                await self._teams.removed(team.me.team)
+            case other:
+                log.info("slack_event_ignored", why="of no concern", type=str(other)[:64])
+
+    async def _invited(self, heard: Heard) -> bool:
+        return not heard.uninvited or await self._known(heard.inbound.address)
+
+    async def _take(self, said: Inbound) -> bool:
+        try:
+            return await self._accept(said)
+        except Rejected as error:
+            # Slack would send it again and again, and it would never do.
+            log.warning("slack_event_ignored", why=str(error))
+            return False
+
+    async def _suggest(self, team: Team, event: Mapping[str, Any]) -> None:
+        """Offer questions to somebody who has opened the chat, in the language of their Slack."""
+        channel, user = event.get("channel"), event.get("user")
+        if not isinstance(channel, str) or not isinstance(user, str):
+            return
+        language = await self._locales.of(team, user) or self._default_language
+        prompts = [say(phrase, language) for phrase in PROMPTS]
+        try:
+            await asked(
+                team.client.assistant_threads_setSuggestedPrompts(
+                    channel_id=channel,
+                    title=say(Phrase.GREETING, language),
+                    prompts=[{"title": prompt, "message": prompt} for prompt in prompts],
+                )
+            )
+        except (Unavailable, Rejected, TimeoutError) as error:
+            log.info("slack_prompts_not_shown", error=str(error))
+
+
+async def _thank(team: Team, verdict: Verdict) -> None:
+    place = Place.parse(verdict.address.place)
+    try:
+        await asked(
+            team.client.chat_postEphemeral(
+                channel=place.channel,
+                thread_ts=place.thread,
+                user=verdict.customer,
+                text=say(Phrase.FEEDBACK_THANKS, verdict.language),
+            )
+        )
+    except (Unavailable, Rejected, TimeoutError) as error:
+        log.info("slack_thanks_not_shown", error=str(error))

@@ -1,0 +1,123 @@
+"""What a customer pressed under a reply, told in our words; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bots.slack.inbound import Identity
+from bots.slack.place import Place
+from core.turn import Address, Channel, Inbound, Kind
+
+
+class Button(StrEnum):
+    """The action ids of our buttons; of several of one kind in a row, each adds its number."""
+
+    FEEDBACK = "dragoman_feedback"
+    PERSON = "dragoman_person"
+    CHOICE = "dragoman_choice"
+    LANGUAGE = "dragoman_language"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Feedback on the reply to a turn; `language` is the one that the reply was in."""
+
+    address: Address
+    turn: int
+    helpful: bool
+    language: str
+    customer: str
+
+
+class _Named(BaseModel):
+    id: str
+
+
+class _Text(BaseModel):
+    text: str = ""
+
+
+class _Container(BaseModel):
+    message_ts: str = ""
+    thread_ts: str | None = None
+    channel_id: str = ""
+
+
+class _Action(BaseModel):
+    action_id: str
+    action_ts: str = ""
+    value: str = ""
+    text: _Text = _Text()
+
+
+class _Press(BaseModel):
+    type: str
+    user: _Named
+    team: _Named | None = None
+    container: _Container = _Container()
+    actions: tuple[_Action, ...] = ()
+
+
+def team_of(payload: Mapping[str, Any]) -> str | None:
+    """The team in whose name something was pressed."""
+    team = payload.get("team")
+    found = team.get("id") if isinstance(team, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def pressed(payload: Mapping[str, Any], me: Identity) -> Inbound | Verdict | None:
+    """The meaning of a `block_actions` payload; None if it is no button of ours."""
+    try:
+        press = _Press.model_validate(payload)
+    except ValidationError:
+        return None
+    if press.type != "block_actions" or not press.actions or not press.container.channel_id:
+        return None
+    action = press.actions[0]
+    kind, _, _ = action.action_id.partition(":")
+    if kind == Button.FEEDBACK:
+        return _verdict(press, action, _address(press, me))
+    return _wish(press, action, kind, _address(press, me))
+
+
+def _verdict(press: _Press, action: _Action, address: Address) -> Verdict | None:
+    verdict, _, rest = action.value.partition(" ")
+    turn, _, language = rest.partition(" ")
+    if not (turn.isascii() and turn.isdigit() and len(turn) < 19) or not language:
+        return None
+    return Verdict(
+        address=address,
+        turn=int(turn),
+        helpful=verdict == "helpful",
+        language=language,
+        customer=press.user.id,
+    )
+
+
+def _wish(press: _Press, action: _Action, kind: str, address: Address) -> Inbound | None:
+    kinds = {
+        Button.PERSON: Kind.WANTS_PERSON,
+        Button.CHOICE: Kind.MESSAGE,
+        Button.LANGUAGE: Kind.CHOOSES_LANGUAGE,
+    }
+    if kind not in kinds:
+        return None
+    once = f"press:{press.container.channel_id}:{press.container.message_ts}:{action.action_id}"
+    # A language may be picked, changed and picked again; the others are meant once, however
+    # often they are pressed.
+    again = f":{action.action_ts}" if kind == Button.LANGUAGE else ""
+    return Inbound(
+        address=address,
+        event_id=once + again,
+        customer=press.user.id,
+        kind=kinds[Button(kind)],
+        text=action.text.text if kind == Button.PERSON else action.value,
+    )
+
+
+def _address(press: _Press, me: Identity) -> Address:
+    place = Place(channel=press.container.channel_id, thread=press.container.thread_ts)
+    return Address(workspace=me.workspace, channel=Channel.SLACK, place=str(place))
