@@ -1,0 +1,102 @@
+"""A line of the transcript in the form that the page shows."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from pydantic import BaseModel, ConfigDict
+
+from bots.web.texts import autonym
+from core.adapters.transcript import Line
+from core.turn import Author
+
+
+class _Citation(BaseModel):
+    title: str
+    passage: str = ""
+    source: str = ""
+    language: str = ""
+
+
+class _Details(BaseModel):
+    """What the delivery wrote about a reply; an agent's line has none of it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    turn: int | None = None
+    outcome: str = ""
+    citations: tuple[_Citation, ...] = ()
+    choices: tuple[str, ...] = ()
+    offer_languages: tuple[str, ...] = ()
+
+
+def shown(line: Line) -> dict[str, object]:
+    """What the customer may know of a line: no probability, no model, no reason."""
+    details = _Details.model_validate_json(line.details)
+    return {
+        "id": line.id,
+        "author": line.author,
+        "language": line.language,
+        "text": line.text,
+        "html": "" if line.author is Author.CUSTOMER else as_html(line.text),
+        "turn": details.turn,
+        "outcome": details.outcome,
+        "citations": [_citation(each) for each in details.citations],
+        "choices": list(details.choices),
+        "languages": [{"tag": tag, "name": autonym(tag)} for tag in details.offer_languages],
+    }
+
+
+def _citation(citation: _Citation) -> dict[str, str]:
+    return {
+        "title": citation.title,
+        "html": as_html(citation.passage),
+        "language": citation.language,
+        "href": citation.source if is_web_address(citation.source) else "",
+    }
+
+
+def is_web_address(url: str) -> bool:
+    """Whether a reader can safely open it: no scripts, no files."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.netloc)
+
+
+def as_html(text: str) -> str:
+    """Markdown as HTML that holds no tag, link or picture other than the few we make."""
+    return str(_markdown().render(text))
+
+
+def _may_link(url: str) -> bool:
+    return is_web_address(url) or url.startswith(("mailto:", "tel:"))
+
+
+@lru_cache(maxsize=1)
+def _markdown() -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True})
+    markdown.enable("table").disable(["image", "html_block", "html_inline"])
+    markdown.validateLink = _may_link  # type: ignore[method-assign]  # their way to set it
+    markdown.add_render_rule("link_open", _open_link)
+    # A message is no document of its own: its headings must not join those of the page.
+    markdown.add_render_rule("heading_open", lambda *_: "<p><strong>")
+    markdown.add_render_rule("heading_close", lambda *_: "</strong></p>")
+    return markdown
+
+
+def _open_link(
+    renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: EnvType,
+) -> str:
+    tokens[index].attrSet("target", "_blank")
+    tokens[index].attrSet("rel", "noopener noreferrer nofollow")
+    return renderer.renderToken(tokens, index, options, env)

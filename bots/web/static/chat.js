@@ -1,0 +1,210 @@
+// The chat page: what the customer does goes out as a post, what is said comes in as an event.
+
+import { Outgoing, newKey, post } from "/static/outgoing.js";
+import { View } from "/static/view.js";
+
+const $ = (id) => document.getElementById(id);
+const page = JSON.parse($("page").textContent);
+const view = new View(page.texts);
+// A short gap, as when the server restarts, is nobody's business.
+const QUIET_GAP_MS = 2_500;
+
+let conversation = page.conversation;
+let outgoing = begin();
+let lastId = 0;
+let live = false;
+let source = null;
+let gapTimer = 0;
+let again = 0;
+
+function begin() {
+  const begun = new Outgoing(conversation, { sent, refused, delayed });
+  for (const item of begun.items) view.addPending(item);
+  return begun;
+}
+
+// --- out -----------------------------------------------------------------------------------------
+
+function write(text) {
+  const wanted = text.trim();
+  if (!wanted) return false;
+  if ([...wanted].length > page.maxChars) {
+    view.notice(view.texts.TOO_LONG);
+    return false;
+  }
+  view.notice("");
+  view.addPending(outgoing.add(wanted));
+  outgoing.flush();
+  return true;
+}
+
+function sent(item, answer) {
+  view.markSent(item);
+  view.notice("");
+  // Another window began a new conversation: what is said there would never show here.
+  if (answer.conversation !== conversation) location.reload();
+}
+
+function refused(item, response) {
+  if (response.status === 401) return reopen();
+  view.takeBack(item);
+  view.notice(response.status === 413 ? view.texts.TOO_LONG : view.texts.NOT_SENT);
+  if (!$("text").value) setText(item.text);
+}
+
+function delayed(response) {
+  view.notice(response?.status === 429 ? view.texts.TOO_FAST : view.texts.OFFLINE);
+}
+
+/** Do something that is no message; the answer, or null after saying that it failed. */
+async function act(path, body) {
+  let response = null;
+  try {
+    response = await post(path, body);
+  } catch {
+    view.notice(view.texts.OFFLINE);
+    return null;
+  }
+  if (response.ok) {
+    view.notice("");
+    return response;
+  }
+  if (response.status === 401) reopen();
+  else view.notice(response.status === 429 ? view.texts.TOO_FAST : view.texts.NOT_SENT);
+  return null;
+}
+
+/** The cookie is gone or too old; the page brings a new one, but is asked for it only once. */
+function reopen() {
+  if (sessionStorage.getItem("dragoman.reopened") === conversation) {
+    view.notice(view.texts.NOT_SENT);
+    return;
+  }
+  sessionStorage.setItem("dragoman.reopened", conversation);
+  location.reload();
+}
+
+async function chooseLanguage(language) {
+  const response = await act("/chat/language", { key: newKey(), language });
+  if (response) await speak(language);
+  else $("language").value = document.documentElement.lang;
+}
+
+/** Show the page in the language of the conversation, if we have it. */
+async function speak(language) {
+  const query = new URLSearchParams([
+    ["language", language],
+    ["language", document.documentElement.lang],
+  ]);
+  try {
+    const response = await fetch(`/chat/texts?${query}`);
+    if (response.ok) view.speak(await response.json());
+  } catch {
+    // The page stays as it is; the conversation goes on.
+  }
+}
+
+async function rate(button) {
+  const verdict = button.closest(".verdict");
+  const response = await act("/chat/feedback", {
+    turn: Number(verdict.dataset.turn),
+    helpful: button.value === "true",
+  });
+  if (!response) return;
+  for (const each of verdict.querySelectorAll("button")) {
+    each.setAttribute("aria-pressed", String(each === button));
+  }
+  view.say(view.texts.FEEDBACK_THANKS);
+}
+
+async function startAnew() {
+  const response = await act("/chat/new", { key: newKey() });
+  if (!response) return;
+  outgoing.clear();
+  view.empty();
+  ({ conversation } = await response.json());
+  outgoing = begin();
+  lastId = 0;
+  listen();
+  $("text").focus();
+}
+
+// --- in ------------------------------------------------------------------------------------------
+
+function listen() {
+  source?.close();
+  clearTimeout(again);
+  live = false;
+  source = new EventSource(`/chat/events?after=${lastId}`);
+  source.addEventListener("line", (event) => arrived(JSON.parse(event.data)));
+  source.addEventListener("working", () => view.showPassing());
+  source.addEventListener("partial", (event) => view.showPassing(JSON.parse(event.data).html));
+  source.addEventListener("caught_up", () => {
+    live = true;
+    view.beginReadingAloud();
+    clearTimeout(gapTimer);
+    gapTimer = 0;
+    view.notice("");
+    outgoing.flush();
+  });
+  source.addEventListener("error", () => {
+    live = false;
+    gapTimer ||= setTimeout(() => view.notice(view.texts.OFFLINE), QUIET_GAP_MS);
+    // A browser tries again by itself after a broken connection, but not after a refusal.
+    if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, 3_000);
+  });
+}
+
+function arrived(line) {
+  if (line.id <= lastId) return;
+  lastId = line.id;
+  const item = line.author === "customer" ? outgoing.confirm(line.text) : undefined;
+  if (item) view.takeBack(item);
+  view.addLine(line, { live });
+  if (live && line.author === "bot" && line.language !== document.documentElement.lang) {
+    speak(line.language);
+  }
+}
+
+// --- the form ------------------------------------------------------------------------------------
+
+function setText(text) {
+  const box = $("text");
+  box.value = text;
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight}px`;
+}
+
+function submit(event) {
+  event?.preventDefault();
+  if (write($("text").value)) setText("");
+  $("text").focus();
+}
+
+$("form").addEventListener("submit", submit);
+$("text").addEventListener("input", () => setText($("text").value));
+$("text").addEventListener("keydown", (event) => {
+  // While an input method composes (Chinese, Japanese, Korean), Enter picks a word.
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+});
+$("language").addEventListener("change", () => chooseLanguage($("language").value));
+$("new").addEventListener("click", startAnew);
+$("person").addEventListener("click", async () => {
+  if (await act("/chat/person", { key: newKey() })) view.showPassing();
+});
+$("main").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.closest(".verdict")) rate(button);
+  else if (button.dataset.language) chooseLanguage(button.dataset.language);
+  else if (button.classList.contains("choice")) write(button.textContent);
+});
+addEventListener("online", () => {
+  outgoing.flush();
+  if (source.readyState === EventSource.CLOSED) listen();
+});
+addEventListener("offline", () => view.notice(view.texts.OFFLINE));
+document.addEventListener("visibilitychange", () => document.hidden || view.seen());
+
+listen();
+if (matchMedia("(pointer: fine)").matches) $("text").focus();

@@ -1,0 +1,194 @@
+// What is on the screen. Customers' words are only ever set as text; `html` comes from the server,
+// which made it from Markdown without letting any tag through.
+
+const $ = (id) => document.getElementById(id);
+const WORKING_MS = 10_000;
+
+export class View {
+  constructor(texts) {
+    this.texts = texts;
+    this.pending = new Map();
+    this.workingTimer = 0;
+    this.unread = 0;
+  }
+
+  /** Put every text of the page into another language. */
+  speak({ language, direction, texts }) {
+    this.texts = texts;
+    document.documentElement.lang = language;
+    document.documentElement.dir = direction;
+    $("language").value = language;
+    this.fill(document);
+    document.title = document.querySelector("h1").textContent;
+  }
+
+  fill(root) {
+    for (const each of root.querySelectorAll("[data-text]")) {
+      each.textContent = this.texts[each.dataset.text];
+    }
+    for (const each of root.querySelectorAll("[data-label]")) {
+      each.setAttribute("aria-label", this.texts[each.dataset.label]);
+      if (each.localName === "button") each.title = this.texts[each.dataset.label];
+    }
+    for (const each of root.querySelectorAll("[data-placeholder]")) {
+      each.placeholder = this.texts[each.dataset.placeholder];
+    }
+  }
+
+  /** Show a message at once, before the server has confirmed it. */
+  addPending(item) {
+    const line = this.#line("customer");
+    line.querySelector(".said").textContent = item.text;
+    line.classList.toggle("pending", !item.sent);
+    this.pending.set(item.key, line);
+    $("lines").append(line);
+    this.#begun();
+    this.toEnd();
+  }
+
+  markSent(item) {
+    this.pending.get(item.key)?.classList.remove("pending");
+  }
+
+  /** The transcript shows it: from now on it is a line like any other. */
+  settle(item) {
+    this.pending.get(item.key)?.classList.remove("pending");
+    this.pending.delete(item.key);
+  }
+
+  takeBack(item) {
+    this.pending.get(item.key)?.remove();
+    this.pending.delete(item.key);
+  }
+
+  /** Show a line of the transcript, before whatever is still on its way. */
+  addLine(line, { live }) {
+    const follows = this.#isAtEnd();
+    const shown = this.#line(line.author);
+    const said = shown.querySelector(".said");
+    said.lang = line.language;
+    if (line.author === "customer") said.textContent = line.text;
+    else said.innerHTML = line.html;
+    for (const citation of line.citations) shown.querySelector(".sources").append(this.#source(citation));
+    this.#offer(shown, line);
+    this.#ask(shown, line);
+    $("lines").insertBefore(shown, this.pending.values().next().value ?? null);
+    this.#begun();
+    if (line.author !== "customer") this.hidePassing();
+    if (live && line.author !== "customer" && document.hidden) this.#count(this.unread + 1);
+    if (follows || !live) this.toEnd();
+  }
+
+  /** Dots, or the beginning of the reply, until the reply is there or nothing more is heard. */
+  showPassing(html) {
+    const follows = this.#isAtEnd();
+    const passing = $("passing");
+    if (passing.hidden) $("status").textContent = this.texts.WRITING;
+    passing.hidden = false;
+    if (html !== undefined) passing.querySelector(".said").innerHTML = html;
+    clearTimeout(this.workingTimer);
+    this.workingTimer = setTimeout(() => this.hidePassing(), WORKING_MS);
+    if (follows) this.toEnd();
+  }
+
+  hidePassing() {
+    clearTimeout(this.workingTimer);
+    $("passing").hidden = true;
+    $("passing").querySelector(".said").replaceChildren();
+    $("status").textContent = "";
+  }
+
+  /** From here on new lines are read aloud; the history is not. */
+  beginReadingAloud() {
+    $("lines").setAttribute("aria-live", "polite");
+  }
+
+  notice(text) {
+    $("notice").textContent = text;
+    $("notice").hidden = !text;
+  }
+
+  say(text) {
+    $("status").textContent = text;
+  }
+
+  seen() {
+    this.#count(0);
+  }
+
+  toEnd() {
+    const main = $("main");
+    main.scrollTop = main.scrollHeight;
+  }
+
+  empty() {
+    $("lines").replaceChildren();
+    $("lines").setAttribute("aria-live", "off");
+    this.pending.clear();
+    this.hidePassing();
+    this.notice("");
+    $("welcome").hidden = false;
+  }
+
+  #line(author) {
+    const shown = $("line").content.cloneNode(true).firstElementChild;
+    const who = { customer: "YOU", bot: "ASSISTANT", agent: "TEAM" }[author];
+    shown.classList.add(author);
+    shown.querySelector(".who").dataset.text = who;
+    shown.querySelector(".who").classList.toggle("unseen", author !== "agent");
+    this.fill(shown);
+    return shown;
+  }
+
+  #source({ title, html, language, href }) {
+    const source = $("source").content.cloneNode(true).firstElementChild;
+    this.fill(source);
+    source.querySelector(".title").textContent = title;
+    source.querySelector("blockquote").innerHTML = html;
+    source.querySelector("blockquote").lang = language;
+    const link = source.querySelector("a");
+    if (href) {
+      link.href = href;
+      link.textContent = href.replace(/^https?:\/\//, "");
+    } else {
+      link.remove();
+    }
+    return source;
+  }
+
+  /** Choices are messages to send, languages a setting; both are buttons. */
+  #offer(shown, line) {
+    const button = (text, data) => {
+      const choice = document.createElement("button");
+      Object.assign(choice, { type: "button", className: "choice", textContent: text, dir: "auto" });
+      Object.assign(choice.dataset, data);
+      const item = document.createElement("li");
+      item.append(choice);
+      shown.querySelector(".choices").append(item);
+      return choice;
+    };
+    for (const text of line.choices) button(text, {});
+    for (const { tag, name } of line.languages) button(name, { language: tag }).lang = tag;
+  }
+
+  #ask(shown, line) {
+    const asked = line.outcome === "answer" && line.turn !== null;
+    shown.querySelector(".verdict").hidden = !asked;
+    if (asked) shown.querySelector(".verdict").dataset.turn = line.turn;
+  }
+
+  #begun() {
+    $("welcome").hidden = true;
+  }
+
+  #isAtEnd() {
+    const main = $("main");
+    return main.scrollHeight - main.scrollTop - main.clientHeight < 120;
+  }
+
+  #count(unread) {
+    this.unread = unread;
+    const name = document.querySelector("h1").textContent;
+    document.title = unread ? `(${unread}) ${name}` : name;
+  }
+}

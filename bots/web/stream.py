@@ -1,0 +1,116 @@
+"""A conversation as server-sent events, from any line on."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from bots.web.port import Passing, Watcher
+from bots.web.shown import as_html, shown
+from core.adapters.transcript import Line
+from core.errors import Unavailable
+from core.turn import Author
+
+# Proxies close a connection that says nothing for 30 to 60 s.
+HEARTBEAT_S = 15.0
+# After this long without news other processes' replies may take `CALM` times as long to show.
+CALM_AFTER_S = 60.0
+CALM = 5
+
+ReadAfter = Callable[[int], Awaitable[Sequence[Line]]]
+
+log = structlog.get_logger()
+
+
+async def stream(
+    watcher: Watcher, read: ReadAfter, lines: Sequence[Line], *, after: int, poll_s: float
+) -> AsyncIterator[str]:
+    """Yield events: the `lines` so far, `caught_up`, then whatever comes.
+
+    `read` gives the lines above an id; it is asked when the watcher is told, and every `poll_s`.
+    """
+    yield "retry: 1000\n\n"
+    for line in lines:
+        yield _line_event(line)
+        after = line.id
+    yield _event("caught_up", {})
+    silence = _Silence()
+    while not watcher.stopped:
+        passing = await watcher.news(poll_s * (CALM if silence.is_long() else 1))
+        for each in passing or ():
+            yield _passing_event(each)
+        try:
+            lines = await read(after)
+        except Unavailable as error:
+            # The browser connects again, and is answered with 503 as long as this lasts.
+            log.warning("stream_interrupted", dependency=error.dependency)
+            return
+        for line in lines:
+            yield _line_event(line)
+            after = line.id
+        if any(line.author is Author.BOT for line in lines):
+            # The beginning of a reply must not show after the whole of it.
+            watcher.forget()
+        if comment := silence.comment(news=bool(lines) or passing is not None):
+            yield comment
+
+
+class _Silence:
+    """How long nothing was said."""
+
+    def __init__(self) -> None:
+        self._news_s = self._sent_s = time.monotonic()
+
+    def is_long(self) -> bool:
+        return time.monotonic() - self._news_s > CALM_AFTER_S
+
+    def comment(self, *, news: bool) -> str:
+        """What to send after a look around: a comment if nothing was sent for long."""
+        now_s = time.monotonic()
+        if news:
+            self._news_s = self._sent_s = now_s
+        elif now_s - self._sent_s > HEARTBEAT_S:
+            self._sent_s = now_s
+            return ":\n\n"
+        return ""
+
+
+class Seats:
+    """How many streams may be open, in all and for one network address."""
+
+    def __init__(self, *, total: int, per_address: int) -> None:
+        """Start with every seat free."""
+        self._total = total
+        self._per_address = per_address
+        self._taken: Counter[str] = Counter()
+
+    def is_free(self, address: str) -> bool:
+        """Whether one more may sit down."""
+        return self._taken.total() < self._total and self._taken[address] < self._per_address
+
+    @contextmanager
+    def taken(self, address: str) -> Iterator[None]:
+        """Sit for the length of the block."""
+        self._taken[address] += 1
+        try:
+            yield
+        finally:
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]
+
+
+def _passing_event(passing: Passing) -> str:
+    return _event(passing.name, {"html": as_html(passing.text)} if passing.text else {})
+
+
+def _line_event(line: Line) -> str:
+    return f"id: {line.id}\n{_event('line', shown(line))}"
+
+
+def _event(name: str, data: dict[str, object]) -> str:
+    # JSON holds no bare line break, so one data line is enough.
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

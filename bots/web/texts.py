@@ -1,0 +1,110 @@
+"""The languages that the chat page can be shown in."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from babel import Locale, UnknownLocaleError
+
+from core.phrases import LOCALE_DIR, Phrase, say
+
+PAGE_PHRASES = (
+    Phrase.GREETING,
+    Phrase.WELCOME,
+    Phrase.SOURCE,
+    Phrase.TOO_LONG,
+    Phrase.TOO_FAST,
+    Phrase.FEEDBACK_THANKS,
+    Phrase.TALK_TO_PERSON,
+    Phrase.HELPFUL,
+    Phrase.NOT_HELPFUL,
+    Phrase.CHOOSE_LANGUAGE,
+    Phrase.PROMPT_RETURN,
+    Phrase.PROMPT_ORDER,
+    Phrase.PROMPT_PAYMENT,
+    Phrase.PAGE_TITLE,
+    Phrase.MESSAGE_BOX,
+    Phrase.SEND,
+    Phrase.YOU,
+    Phrase.ASSISTANT,
+    Phrase.TEAM,
+    Phrase.WRITING,
+    Phrase.OFFLINE,
+    Phrase.NOT_SENT,
+    Phrase.NEW_CONVERSATION,
+    Phrase.NO_SCRIPT,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLanguage:
+    """A language with its own name for itself; `direction` is `ltr` or `rtl`."""
+
+    tag: str
+    name: str
+    direction: str
+
+
+@lru_cache(maxsize=1)
+def page_languages() -> Mapping[str, PageLanguage]:
+    """Every language that we have a catalogue for, by tag, in the order of their own names."""
+    folders = [path.name for path in LOCALE_DIR.iterdir() if (path / "LC_MESSAGES").is_dir()]
+    languages = [_described(Locale.parse(name)) for name in ("en", *folders)]
+    return {each.tag: each for each in sorted(languages, key=lambda each: each.name.casefold())}
+
+
+def autonym(tag: str) -> str:
+    """What a language calls itself; the tag where nobody has told us."""
+    locale = _parsed(tag)
+    return _described(locale).name if locale is not None else tag
+
+
+def page_language(wanted: Iterable[str | None], default: str) -> str:
+    """The first of these tags that the page can be shown in, or English."""
+    for tag in (*wanted, default):
+        locale = _parsed(tag) if tag else None
+        if locale is None:
+            continue
+        # Taiwan is known to write in Hant: the script decides before the language does.
+        for served in (f"{locale.language}-{locale.script}", locale.language):
+            if served in page_languages():
+                return served
+    return "en"
+
+
+def accepted(header: str) -> tuple[str, ...]:
+    """The tags of an Accept-Language header, most wanted first."""
+    weighted: list[tuple[float, str]] = []
+    for item in header[:500].split(","):
+        tag, _, quality = item.strip().partition(";q=")
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        if _parsed(tag) is not None and weight > 0:
+            weighted.append((-weight, tag))
+    return tuple(tag for _, tag in sorted(weighted, key=lambda each: each[0]))
+
+
+@lru_cache(maxsize=64)
+def page_texts(language: str, *, max_chars: int) -> Mapping[str, str]:
+    """Every text of the page, by the name of its phrase."""
+    return {phrase.name: say(phrase, language, limit=max_chars) for phrase in PAGE_PHRASES}
+
+
+@lru_cache(maxsize=512)
+def _parsed(tag: str) -> Locale | None:
+    try:
+        return Locale.parse(tag.replace("-", "_"))
+    except (ValueError, UnknownLocaleError, TypeError):
+        return None
+
+
+def _described(locale: Locale) -> PageLanguage:
+    name = locale.get_display_name(locale) or str(locale)
+    return PageLanguage(
+        tag=str(locale).replace("_", "-"),
+        # Within a sentence many languages write it small; in a menu it stands alone.
+        name=name[:1].upper() + name[1:],
+        direction=locale.text_direction,
+    )
