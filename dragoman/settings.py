@@ -237,3 +237,25 @@ def _refuse_unknown() -> None:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise Misconfigured(f"{name} is not a setting{hint}")
+
+
+def example() -> str:
+    """The text of `.env.example`: each setting with its meaning and default, commented out."""
+    lines = [
+        "# Copy to .env and take the # away from what you set. Empty lines keep the default.",
+        "",
+    ]
+    for name, info in Settings.model_fields.items():
+        default = info.default
+        if isinstance(default, SecretStr):
+            default = default.get_secret_value()
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        if isinstance(default, bool):
+            default = str(default).lower()
+        lines += [f"# {info.description}.", f"#{_variable(name)}={default}", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(example(), end="")  # noqa: T201 - `python -m dragoman.settings > .env.example`

@@ -1,0 +1,71 @@
+"""Settings as an operator writes them."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from core.errors import Misconfigured
+from dragoman.settings import Settings, example, load, variables
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in variables().values():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_example_file_holds_every_setting_with_its_default() -> None:
+    assert (ROOT / ".env.example").read_text() == example()
+
+
+def test_a_setting_comes_from_the_environment_or_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("DRAGOMAN_PRECISION=0.8\nTELEGRAM_BOT_TOKEN=1:abc\n")
+    monkeypatch.setenv("DRAGOMAN_LANGUAGES", "de, fr")
+    settings = load()
+    assert settings.precision == 0.8
+    assert settings.languages == ("de", "fr")
+    assert settings.telegram_bot_token.get_secret_value() == "1:abc"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DRAGOMAN_PRECISON", "0.9", "did you mean DRAGOMAN_PRECISION"),
+        ("DRAGOMAN_PRECISION", "95", "DRAGOMAN_PRECISION: Input should be less than 1"),
+        ("DRAGOMAN_PORT", "http", "DRAGOMAN_PORT: Input should be a valid integer"),
+        ("DRAGOMAN_LOG_LEVEL", "loud", "DRAGOMAN_LOG_LEVEL"),
+    ],
+)
+def test_a_wrong_setting_gets_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured, match=says) as caught:
+        load()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-not-to-be-seen")
+    assert "not-to-be-seen" not in repr(load())
+
+
+def test_the_sealing_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    key = settings.sealing_key()
+    Fernet(key)
+    assert settings.sealing_key() == key
+    assert stat.S_IMODE((tmp_path / "data" / "secret-key").stat().st_mode) == 0o600
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Misconfigured, match="DRAGOMAN_DATA_DIR"):
+        Settings(data_dir=tmp_path / "file" / "data").sealing_key()
