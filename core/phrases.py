@@ -85,6 +85,7 @@ class Phrase(StrEnum):
     SEND = _("Send")
     YOU = _("You")
     ASSISTANT = _("Assistant")
+    TEAM = _("Our team")
     WRITING = _("The assistant is writing…")
     OFFLINE = _("The connection is lost. Trying again…")
     NOT_SENT = _("This message could not be sent. Please try again.")
