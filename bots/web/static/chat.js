@@ -171,6 +171,8 @@ function arrived(line) {
 function setText(text) {
   const box = $("text");
   box.value = text;
+  // Without text the direction is the page's, or an Arabic hint would stand on the left.
+  box.dir = text ? "auto" : "";
   box.style.height = "auto";
   box.style.height = `${box.scrollHeight}px`;
 }
