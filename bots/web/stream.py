@@ -104,7 +104,8 @@ class Seats:
 
 
 def _passing_event(passing: Passing) -> str:
-    return _event(passing.name, {"html": as_html(passing.text)} if passing.text else {})
+    shown: dict[str, object] = {"text": passing.text, "html": as_html(passing.text)}
+    return _event(passing.name, shown if passing.text else {})
 
 
 def _line_event(line: Line) -> str:
