@@ -6,10 +6,12 @@ import json
 import logging
 import os
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -145,7 +147,14 @@ def _request(connections: int) -> HTTPXRequest:
         read_timeout=READ_S,
         write_timeout=READ_S,
         pool_timeout=READ_S,
+        httpx_kwargs={"verify": _tls()},
     )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the certificates takes longer than everything else at the start: once will do."""
+    return httpx.create_ssl_context()
 
 
 def _keep_token_out_of_logs() -> None:

@@ -28,7 +28,7 @@ def split(text: str, limit: int = MAX_UNITS) -> tuple[str, ...]:
     Joined, the parts are the text. A grapheme longer than `limit` is cut between code points.
     """
     parts = []
-    while units(text) > limit:
+    while len(text) > limit or units(text) > limit:
         end = _cut(text, limit)
         parts.append(text[:end])
         text = text[end:]
