@@ -83,7 +83,7 @@ class Backfill:
             after_gap = await self._due()
             for team in await self._reachable():
                 try:
-                    missed = await self._fill_in_turn(team, after_gap)
+                    missed = await self.fill_if_due(team, after_gap=after_gap)
                 except (Unavailable, Rejected, TimeoutError) as error:
                     log.warning("slack_backfill_failed", team=team.me.team, error=str(error))
                     continue
@@ -123,7 +123,8 @@ class Backfill:
             log.warning("slack_backfill_failed", error=str(error))
             return ()
 
-    async def _fill_in_turn(self, team: Team, after_gap: bool) -> int:
+    async def fill_if_due(self, team: Team, *, after_gap: bool) -> int:
+        """Read back after a gap, or if no other replica did in this period."""
         name = f"slack-backfill:{team.me.team}"
         mine = await self._holds.take(name, self._holder, self._every_s * 0.9)
         return await self.fill(team) if mine or after_gap else 0

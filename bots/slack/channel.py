@@ -71,7 +71,7 @@ class SlackChannel:
     ) -> None:
         """Made by `open_slack`, which closes what it needs."""
         self._options = options
-        self._teams = Teams(
+        self.teams = Teams(
             session=session,
             api_url=options.api_url,
             workspace=options.workspace,
@@ -79,10 +79,10 @@ class SlackChannel:
             vault=needs.vault,
         )
         self.port = SlackPort(
-            self._teams, default_language=options.default_language, spawn=background.spawn
+            self.teams, default_language=options.default_language, spawn=background.spawn
         )
         self._ingress = Ingress(
-            teams=self._teams,
+            teams=self.teams,
             port=self.port,
             accept=needs.accept,
             rate=needs.rate,
@@ -91,7 +91,7 @@ class SlackChannel:
             spawn=background.spawn,
         )
         self.backfill = Backfill(
-            teams=self._teams,
+            teams=self.teams,
             cursors=needs.cursors,
             holds=needs.holds,
             recent=needs.recent,
@@ -114,7 +114,7 @@ class SlackChannel:
 
         Raises: Misconfigured: Slack refuses a token.
         """
-        await self._teams.own()
+        await self.teams.own()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.backfill.run())
@@ -141,7 +141,7 @@ class SlackChannel:
         return ", ".join(part for part in found if part)
 
     async def _check_bot(self) -> str:
-        team = await self._teams.own()
+        team = await self.teams.own()
         if team is None:
             return ""
         answer = await asked(team.client.auth_test())
@@ -155,7 +155,7 @@ class SlackChannel:
         return f"@{answer.get('user')} in {answer.get('team')}"
 
     async def _socket_url(self) -> str:
-        client = self._teams.client()
+        client = self.teams.client()
         answer = await asked(client.apps_connections_open(app_token=self._options.app_token))
         return str(answer["url"])
 
@@ -176,7 +176,7 @@ class SlackChannel:
             ]
         if options.client_id:
             oauth = OAuth(
-                teams=self._teams,
+                teams=self.teams,
                 holds=holds,
                 client_id=options.client_id,
                 client_secret=options.client_secret,

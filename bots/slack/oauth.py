@@ -110,14 +110,14 @@ class OAuth:
         return await self._holds.take(f"slack-oauth:{nonce}", secrets.token_hex(8), STATE_S)
 
     async def _exchange(self, code: str) -> None:
-        answer = await asked(
-            self._teams.client().oauth_v2_access(
-                client_id=self._client_id,
-                client_secret=self._client_secret,
-                code=code,
-                redirect_uri=self._redirect_uri,
-            )
-        )
+        values = {
+            "client_id": self._client_id,
+            "client_secret": self._client_secret,
+            "code": code,
+            "redirect_uri": self._redirect_uri,
+        }
+        # The SDK's method for this uses a part of aiohttp that is about to go.
+        answer = await asked(self._teams.client().api_call("oauth.v2.access", data=values))
         if answer.get("is_enterprise_install"):
             raise Rejected(
                 "it was installed for a whole organisation; install it in one workspace instead"

@@ -89,7 +89,7 @@ async def test_unknown_and_odd_events_are_acknowledged(talking: Rig) -> None:
 
 async def test_what_is_not_committed_is_not_acknowledged(talking: Rig) -> None:
     slack, desk = talking.slack, talking.desk
-    slack.push.patience_s, slack.push.retries_s = 0.2, (0.0, 0.3)
+    slack.push.patience_s, slack.push.retries_s = 0.2, (0.0, 0.3, 0.3)
     desk.fault = Unavailable("database", "locked")
     slack.user_says(DM, "first try fails")
     await desk.until(lambda: len(desk.refused) >= 2)
@@ -155,7 +155,7 @@ async def test_a_link_preview_is_no_edit(talking: Rig) -> None:
 
 
 async def test_files_are_named(talking: Rig) -> None:
-    files = [
+    files: list[dict[str, object]] = [
         {"id": "F1", "name": "bill.pdf", "mimetype": "application/pdf", "size": 9},
         {"id": "F2", "mimetype": "audio/mp4"},
     ]

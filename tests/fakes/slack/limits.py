@@ -109,5 +109,8 @@ def _texts(block: Any) -> list[str]:
 
 
 def pings(post: dict[str, Any]) -> list[str]:
-    """Whom a message would notify."""
-    return PING.findall(json.dumps([post.get("text"), post.get("blocks")], ensure_ascii=False))
+    """Whom a message would notify; plain text, as on buttons, is not searched for mentions."""
+    blocks = post.get("blocks") or []
+    shown = [block.get("text") for block in blocks if block.get("type") in {"markdown", "section"}]
+    shown += [post.get("text"), post.get("markdown_text")]
+    return PING.findall(json.dumps(shown, ensure_ascii=False))

@@ -49,7 +49,7 @@ class Push:
         self.events_url: str | None = None
         self.interactions_url: str | None = None
         self.patience_s = 2.0
-        self.retries_s = (0.0, 0.2, 1.0)
+        self.retries_s: tuple[float, ...] = (0.0, 0.2, 1.0)
         self.sockets: list[web.WebSocketResponse] = []
         self.lost = 0
         self.unacknowledged = 0

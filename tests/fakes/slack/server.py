@@ -1,11 +1,11 @@
 """The fake Slack as a server, with an API for tests to play the customer."""
 
 import asyncio
-import base64
 import json
 import secrets
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -93,14 +93,18 @@ class FakeSlack:
         mention: bool = False,
         user: str = "U0CUSTOMER",
         team: FakeTeam | None = None,
-        files: list[dict[str, Any]] | None = None,
+        files: Sequence[Mapping[str, Any]] = (),
         event: bool = True,
     ) -> str:
         """Write as a customer; returns the `ts`. Without `event` nobody is told."""
         team = team or self.team
         written = f"<@{team.bot_user}> {text}" if mention else text
         message = team.write(
-            channel, text=written, user=user, thread_ts=thread_ts, files=files or []
+            channel,
+            text=written,
+            user=user,
+            thread_ts=thread_ts,
+            files=[dict(item) for item in files],
         )
         if event:
             self._tell(team, channel, message.shown())
@@ -206,6 +210,10 @@ class FakeSlack:
             else:
                 self._transports[socket].abort()
 
+    def next_guest(self) -> FakeTeam:
+        """The team whose administrator has agreed last."""
+        return next(reversed(self._codes.values()))
+
     def uninstall(self, team: FakeTeam) -> None:
         team.token_works = False
         event = {"type": "app_uninstalled"}
@@ -305,7 +313,7 @@ class FakeSlack:
                 raise Refused("invalid_auth" if token else "not_authed")
             return {"url": f"{self.url.replace('http', 'ws', 1)}/link?ticket=1"}
         if method == "oauth.v2.access":
-            return self._exchange(args, token)
+            return self._exchange(args)
         team = self.teams.get(token)
         if team is None:
             raise Refused("invalid_auth" if token else "not_authed")
@@ -322,9 +330,11 @@ class FakeSlack:
         async with self._changed:
             self._changed.notify_all()
 
-    def _exchange(self, args: dict[str, Any], token: str) -> dict[str, Any]:
-        basic = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
-        if token != basic:
+    def _exchange(self, args: dict[str, Any]) -> dict[str, Any]:
+        if (args.get("client_id"), args.get("client_secret")) != (
+            self.client_id,
+            self.client_secret,
+        ):
             raise Refused("bad_client_secret")
         team = self._codes.pop(str(args.get("code")), None)
         if team is None:
@@ -439,7 +449,7 @@ async def _arguments(request: web.Request) -> tuple[dict[str, Any], str]:
         if isinstance(args.get(key), str):
             args[key] = json.loads(args[key])
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return args, secret if scheme in {"Bearer", "Basic"} else str(args.get("token", ""))
+    return args, secret if scheme == "Bearer" else str(args.get("token", ""))
 
 
 def _too_many(retry_after_s: float) -> web.Response:

@@ -1,0 +1,110 @@
+"""Reading back what nobody heard."""
+
+import pytest
+
+from bots.slack.channel import SlackChannel
+from bots.slack.teams import Team
+from core.errors import Unavailable
+from core.turn import Kind
+from tests.bots.slack.conftest import Rig
+
+DM, ROOM = "D0CUSTOMER", "C0GENERAL"
+
+
+async def fill(channel: SlackChannel) -> int:
+    (team,) = await teams(channel)
+    return await channel.backfill.fill(team)
+
+
+async def teams(channel: SlackChannel) -> tuple[Team, ...]:
+    return await channel.teams.all()
+
+
+async def test_what_was_said_before_we_came_is_not_answered(rig: Rig) -> None:
+    rig.slack.user_says(DM, "years ago", event=False)
+    async with rig.channel() as channel:
+        await fill(channel)
+    assert not rig.desk.inbounds
+
+
+async def test_history_is_read_once_in_order_and_only_what_is_for_us(rig: Rig) -> None:
+    slack = rig.slack
+    async with rig.channel() as channel:
+        await fill(channel)
+        for number in range(450):
+            slack.user_says(DM, f"{number}", event=False)
+        slack.user_says(ROOM, "lunch?", event=False)
+        slack.bot_says(DM, "another bot")
+        await fill(channel)
+        assert rig.desk.texts == [f"{number}" for number in range(450)]
+        slack.requests.clear()
+        await fill(channel)
+        histories = [args for method, args in slack.requests if method == "conversations.history"]
+        assert len(histories) == len(slack.team.channels), "what was read is not read again"
+    assert len(rig.desk.inbounds) == 450
+
+
+async def test_old_threads_are_read_back_too(rig: Rig) -> None:
+    slack = rig.slack
+    async with rig.running() as channel:
+        root = slack.user_says(ROOM, "help", mention=True)
+        await slack.push.idle()
+        await fill(channel)
+        slack.user_says(ROOM, "are you there?", thread_ts=root, event=False)
+        await fill(channel)
+    assert rig.desk.texts == ["help", "are you there?"]
+
+
+async def test_an_edit_in_a_gap_brings_the_newest_words(rig: Rig) -> None:
+    async with rig.channel() as channel:
+        await fill(channel)
+        ts = rig.slack.user_says(DM, "wher", event=False)
+        rig.slack.user_edits(DM, ts, "where?", event=False)
+        await fill(channel)
+    (inbound,) = rig.desk.inbounds
+    assert (inbound.kind, inbound.text, inbound.message_ref) == (Kind.EDIT, "where?", ts)
+
+
+async def test_a_rate_limit_is_waited_out(rig: Rig) -> None:
+    async with rig.channel() as channel:
+        await fill(channel)
+        for number in range(30):
+            rig.slack.user_says(DM, f"{number}", event=False)
+        rig.slack.faults.refuse_429, rig.slack.faults.retry_after_s = 0.5, 0.01
+        await fill(channel)
+    assert len(rig.desk.inbounds) == 30
+
+
+async def test_a_mark_does_not_pass_what_could_not_be_kept(rig: Rig) -> None:
+    async with rig.channel() as channel:
+        await fill(channel)
+        rig.slack.user_says(DM, "hello?", event=False)
+        rig.desk.fault = Unavailable("database", "gone")
+        with pytest.raises(Unavailable):
+            await fill(channel)
+        rig.desk.fault = None
+        await fill(channel)
+    assert rig.desk.texts == ["hello?"]
+
+
+async def test_channels_that_may_not_be_listed_do_not_hide_the_others(rig: Rig) -> None:
+    async with rig.running() as channel:
+        root = rig.slack.user_says(ROOM, "help", mention=True)
+        await rig.slack.push.idle()
+        await fill(channel)
+        rig.slack.refuse["users.conversations"] = "missing_scope"
+        rig.slack.user_says(ROOM, "still there?", thread_ts=root, event=False)
+        await fill(channel)
+    assert rig.desk.texts == ["help", "still there?"]
+
+
+async def test_one_replica_reads_in_each_period(rig: Rig) -> None:
+    async with rig.channel() as one, rig.channel() as other:
+        (team,) = await teams(one)
+        rig.slack.user_says(DM, "x", event=False)
+        await one.backfill.fill_if_due(team, after_gap=False)
+        rig.slack.requests.clear()
+        await other.backfill.fill_if_due(team, after_gap=False)
+        assert not rig.slack.requests
+        await other.backfill.fill_if_due(team, after_gap=True)
+        assert rig.slack.requests
