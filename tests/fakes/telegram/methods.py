@@ -46,6 +46,10 @@ class Methods:
             raise Refusal(404, "Not Found: method not found")
         return handler(fields)
 
+    def forget(self, method: str) -> None:
+        """Be a server that is too old to know a method."""
+        del self._table[method.lower()]
+
     def _send_message(self, fields: Json) -> Json:
         chat_id, thread = _place(fields)
         chat = self.world.writable(chat_id, thread)

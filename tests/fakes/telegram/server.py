@@ -43,7 +43,9 @@ class FakeTelegram:
         self._next: dict[str, deque[str]] = {}
         self._queries = itertools.count(1)
         self._port = port
-        self._runner = web.AppRunner(self._app(), shutdown_timeout=0.2, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            self._app(), access_log=None, shutdown_timeout=0.2, handler_cancellation=True
+        )
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
@@ -152,7 +154,7 @@ class FakeTelegram:
         return self.world.shown(chat)
 
     def fail_next(self, method: str, fault: str, times: int = 1) -> None:
-        """Make calls fail: `429`, `500`, `500-after`, `drop`, `drop-after`, `garbage`."""
+        """Make calls fail: `429:SECONDS`, `500`, `500-after`, `drop`, `drop-after`, `garbage`."""
         self._next.setdefault(method.lower(), deque()).extend([fault] * times)
 
     # HTTP -------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class FakeTelegram:
             if method != "getupdates":
                 self.calls.append((method, fields))
             fault = self._fault(method)
-            if fault in BEFORE:
+            if fault is not None and not fault.endswith("after"):
                 return await _break(request, fault)
             result = await self._result(method, fields)
         except Refusal as refusal:
@@ -199,7 +201,7 @@ class FakeTelegram:
             return "drop" if self._dice.falls(faults.drop) else None
         if method not in SENDS:
             return None
-        shares = {"429": faults.too_many, "500-after": faults.fail_after}
+        shares = {"429:1": faults.too_many, "500-after": faults.fail_after}
         shares["drop-after"] = faults.drop_after
         return next((name for name, share in shares.items() if self._dice.falls(share)), None)
 
@@ -236,7 +238,6 @@ class FakeTelegram:
         return info
 
 
-BEFORE = ("429", "500", "drop", "garbage")
 FILES: dict[str, Json] = {
     "voice": {"duration": 3, "mime_type": "audio/ogg"},
     "audio": {"duration": 3},
@@ -265,8 +266,9 @@ async def _fields(request: web.Request) -> Json:
 
 
 async def _break(request: web.Request, fault: str) -> web.StreamResponse:
-    if fault == "429":
-        refusal = Refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+    if fault.startswith("429"):
+        seconds = int(fault.partition(":")[2])
+        refusal = Refusal(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
         return web.json_response(refusal.as_json(), status=429)
     if fault.startswith("500"):
         return web.json_response(Refusal(500, "Internal Server Error").as_json(), status=500)
