@@ -37,9 +37,11 @@ async def test_history_is_read_once_in_order_and_only_what_is_for_us(rig: Rig) -
         slack.bot_says(DM, "another bot")
         await fill(channel)
         assert rig.desk.texts == [f"{number}" for number in range(450)]
-        slack.requests.clear()
+        slack.api.requests.clear()
         await fill(channel)
-        histories = [args for method, args in slack.requests if method == "conversations.history"]
+        histories = [
+            args for method, args in slack.api.requests if method == "conversations.history"
+        ]
         assert len(histories) == len(slack.team.channels), "what was read is not read again"
     assert len(rig.desk.inbounds) == 450
 
@@ -92,7 +94,7 @@ async def test_channels_that_may_not_be_listed_do_not_hide_the_others(rig: Rig) 
         root = rig.slack.user_says(ROOM, "help", mention=True)
         await rig.slack.push.idle()
         await fill(channel)
-        rig.slack.refuse["users.conversations"] = "missing_scope"
+        rig.slack.api.refuse["users.conversations"] = "missing_scope"
         rig.slack.user_says(ROOM, "still there?", thread_ts=root, event=False)
         await fill(channel)
     assert rig.desk.texts == ["help", "still there?"]
@@ -103,8 +105,8 @@ async def test_one_replica_reads_in_each_period(rig: Rig) -> None:
         (team,) = await teams(one)
         rig.slack.user_says(DM, "x", event=False)
         await one.backfill.fill_if_due(team, after_gap=False)
-        rig.slack.requests.clear()
+        rig.slack.api.requests.clear()
         await other.backfill.fill_if_due(team, after_gap=False)
-        assert not rig.slack.requests
+        assert not rig.slack.api.requests
         await other.backfill.fill_if_due(team, after_gap=True)
-        assert rig.slack.requests
+        assert rig.slack.api.requests

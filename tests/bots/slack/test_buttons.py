@@ -55,8 +55,8 @@ async def test_a_verdict_reaches_its_turn_and_is_thanked_for(talking: Rig) -> No
     slack.press(ROOM, ts, Button.FEEDBACK, negative=True)
     await slack.called("chat.postEphemeral", 2)
     assert talking.desk.ratings == [(place, 42, True), (place, 42, False)]
-    assert slack.ephemeral[0]["text"] == say(Phrase.FEEDBACK_THANKS, "de")
-    assert slack.ephemeral[0]["user"] == "U0"
+    assert slack.api.ephemeral[0]["text"] == say(Phrase.FEEDBACK_THANKS, "de")
+    assert slack.api.ephemeral[0]["user"] == "U0"
 
 
 async def test_a_person_is_asked_for_once_however_often_it_is_pressed(talking: Rig) -> None:

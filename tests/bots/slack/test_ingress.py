@@ -173,7 +173,7 @@ async def test_opening_the_chat_offers_questions_in_the_users_language(talking: 
     slack.team.locales["U0CUSTOMER"] = "de-DE"
     slack.user_opens_chat()
     await slack.called("assistant.threads.setSuggestedPrompts")
-    (prompts,) = slack.prompts
+    (prompts,) = slack.api.prompts
     assert prompts["channel_id"] == DM
     assert len(prompts["prompts"]) == 3
     assert prompts["prompts"][0]["message"] == say(Phrase.PROMPT_RETURN, "de-DE")

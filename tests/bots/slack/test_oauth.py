@@ -45,7 +45,7 @@ def parcel() -> Parcel:
 
 
 def guest(rig: Rig) -> FakeTeam:
-    return rig.slack.teams["xoxb-fake-2"]
+    return rig.slack.api.teams["xoxb-fake-2"]
 
 
 async def test_a_team_installs_writes_and_leaves(
@@ -100,7 +100,7 @@ async def test_a_state_is_good_once_and_only_in_the_browser_that_asked(
     forged = f"/slack/oauth?code=1&state={parse_qs(urlsplit(path).query)['state'][0]}x"
     assert (await browser.get(forged)).status_code == 400
     assert (await browser.get("/slack/oauth")).status_code == 400
-    assert len(rig.slack.teams) == 2
+    assert len(rig.slack.api.teams) == 2
 
 
 @pytest.mark.parametrize("code", ["invalid_code", "<script>"])
@@ -108,7 +108,7 @@ async def test_a_refused_exchange_is_said_without_markup(
     rig: Rig, shop: tuple[SlackChannel, httpx.AsyncClient], code: str
 ) -> None:
     path = await agreed(shop[1])
-    rig.slack.refuse["oauth.v2.access"] = code
+    rig.slack.api.refuse["oauth.v2.access"] = code
     answer = await shop[1].get(path)
     assert answer.status_code == 400
     assert "not added" in answer.text
@@ -146,7 +146,7 @@ async def test_settings_that_do_not_fit_are_said_at_the_start(
 async def test_the_doctor_names_the_bot_or_what_it_lacks(rig: Rig) -> None:
     async with rig.channel() as channel:
         assert await channel.check() == "@dragoman in Fake, Socket Mode"
-        rig.slack.scopes = "chat:write"
+        rig.slack.api.scopes = "chat:write"
         with pytest.raises(Misconfigured, match="lacks the scopes app_mentions:read"):
             await channel.check()
 

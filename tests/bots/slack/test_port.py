@@ -37,7 +37,7 @@ async def test_a_sent_parcel_is_found_by_its_id(rig: Rig, port: SlackPort) -> No
         assert await port.find(parcel(1, place)) == sent[1]
         assert await port.find(parcel(2, place)) == sent[2]
         assert await port.find(parcel(3, place)) is None
-    (_, post), *_ = (call for call in rig.slack.requests if call[0] == "chat.postMessage")
+    (_, post), *_ = (call for call in rig.slack.api.requests if call[0] == "chat.postMessage")
     assert (post["unfurl_links"], post["unfurl_media"], post["link_names"]) == (False,) * 3
 
 
@@ -92,7 +92,7 @@ async def _found(port: SlackPort, number: int) -> str | None:
     "code", ["channel_not_found", "is_archived", "account_inactive", "token_revoked"]
 )
 async def test_what_slack_will_never_take_is_rejected(rig: Rig, port: SlackPort, code: str) -> None:
-    rig.slack.refuse["chat.postMessage"] = code
+    rig.slack.api.refuse["chat.postMessage"] = code
     with pytest.raises(Rejected, match=code):
         await port.send(parcel(1))
 
@@ -108,7 +108,7 @@ async def test_a_rate_limit_tells_when_to_come_back(rig: Rig, port: SlackPort) -
 
 @pytest.mark.parametrize("code", ["fatal_error", "internal_error"])
 async def test_an_error_inside_slack_leaves_it_open(rig: Rig, port: SlackPort, code: str) -> None:
-    rig.slack.refuse["chat.postMessage"] = code
+    rig.slack.api.refuse["chat.postMessage"] = code
     with pytest.raises(TimeoutError):
         await port.send(parcel(1))
 
@@ -149,18 +149,18 @@ async def test_a_status_stands_while_we_work_and_goes_with_the_reply(
     root = rig.slack.user_says(ROOM, "help", mention=True)
     thread, direct = address(f"{ROOM}/{root}"), address(DM)
     await port.working(direct, "de")
-    assert not rig.slack.statuses, "there is no message to show it under"
+    assert not rig.slack.api.statuses, "there is no message to show it under"
     port.heard(direct, "1700000000.000100")
     for _ in range(3):
         await port.working(thread, "de")
         await port.working(direct, None)
-    assert [(s["thread_ts"], s["status"]) for s in rig.slack.statuses] == [
+    assert [(s["thread_ts"], s["status"]) for s in rig.slack.api.statuses] == [
         (root, say(Phrase.LOOKING_UP, "de")),
         ("1700000000.000100", say(Phrase.LOOKING_UP, "en")),
     ]
     await port.send(parcel(1))
     await rig.slack.called("assistant.threads.setStatus", 3)
-    assert rig.slack.statuses[-1]["status"] == ""
+    assert rig.slack.api.statuses[-1]["status"] == ""
 
 
 async def test_proxies_of_the_environment_do_not_reach_loopback(
