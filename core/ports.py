@@ -1,6 +1,6 @@
 """What the core needs from the world, each named by the need."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from core.turn import (
@@ -61,7 +61,7 @@ class Generator(Protocol):
         *,
         language: str,
         history: Sequence[Message],
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Yield the reply piece by piece as the model writes it.
 
         Raises: Unavailable: the model is down, too slow or cut off.

@@ -26,11 +26,11 @@ _ABBREVIATIONS_TEXT = """
 _ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 
 
-def _breaks(text: str, match: re.Match[str]) -> bool:
+def _breaks(text: str, start: int, match: re.Match[str]) -> bool:
     """Whether a full stop ends a sentence; it may also belong to a number or an abbreviation."""
     if match["dot"] != ".":
         return True
-    before = _LAST_WORD.search(text, 0, match.start())
+    before = _LAST_WORD.search(text, start, match.start())
     word = before["word"].casefold() if before else ""
     if len(word) <= 1 or word in _ABBREVIATIONS:
         return False
@@ -39,7 +39,11 @@ def _breaks(text: str, match: re.Match[str]) -> bool:
 
 
 def _ends(text: str) -> list[int]:
-    return [match.end() for match in _END.finditer(text) if _breaks(text, match)]
+    ends = [0]
+    for match in _END.finditer(text):
+        if _breaks(text, ends[-1], match):
+            ends.append(match.end())
+    return ends[1:]
 
 
 def split(text: str) -> list[str]:

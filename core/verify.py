@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core import facts
+from core.language import same_language
 from core.sentences import split
 from core.turn import Passage
 from core.words import content, normal, same_word, share_found, words
@@ -77,11 +78,6 @@ def _shows(text: str, at: int, char: str) -> bool:
     if char == "\ufe0f":  # makes an emoji of a symbol
         return at > 0 and unicodedata.category(text[at - 1]) == "So"
     return not ("\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef")
-
-
-def same_language(one: str, other: str) -> bool:
-    """Whether two BCP 47 tags name one language, whatever the region or script."""
-    return one.split("-")[0].casefold() == other.split("-")[0].casefold()
 
 
 def supported(

@@ -1,0 +1,171 @@
+"""The rules that decide a turn: what needs no search, and how far a search is to be trusted."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.language import requested_language
+from core.phrases import Phrase, say
+from core.sentences import split
+from core.turn import (
+    Attachment,
+    Author,
+    Clarify,
+    Found,
+    Handoff,
+    Kind,
+    Message,
+    Outcome,
+    Owner,
+    Passage,
+    Reason,
+    Turn,
+)
+from core.wishes import Wish, wish
+from core.words import content
+
+MAX_CHOICES = 3
+_MAX_FOLLOW_UP = 4
+_FOLLOW_UP = re.compile(
+    r"(?:[¿¡]\s*)?(?:and|but|or|what about|how about|und|aber|oder|et|mais|y|pero|o|e|ed|ma|mas|en"
+    r"|maar|и|а|но|і|але|i|oraz|ale|ve|peki|ya|dan|lalu|terus|kalau|và|còn|thế|و|ماذا عن|और|तो)"
+    r"(?=[\s,])|(?:那|还有|還有|那么|那麼|じゃあ|では|あと|それと|그럼|그리고|그러면|و)"
+)
+_VOICE = frozenset({"voice", "audio", "video_note"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What an operator decides; thresholds are calibrated probabilities.
+
+    With `answer_threshold` 0.8 the bot answers alone where it is right at least four times in
+    five. From `clarify_threshold` on it asks which of several documents is meant. `languages` are
+    those that it answers in, None for all. Replies in another language than their sources are
+    generated only with `across_languages`; `likeness_threshold` applies where a port measures it.
+    """
+
+    default_language: str = "en"
+    languages: tuple[str, ...] | None = None
+    answer_threshold: float = 0.6
+    clarify_threshold: float = 0.35
+    max_chars: int = 4_000
+    across_languages: bool = False
+    likeness_threshold: float = 0.7
+    search_s: float = 5.0
+    write_s: float = 30.0
+
+
+class Step(StrEnum):
+    """What follows from a search."""
+
+    ANSWER = "answer"
+    CLARIFY = "clarify"
+    HANDOFF = "handoff"
+
+
+_REPLIES = {
+    Wish.GREETING: Phrase.GREETING,
+    Wish.THANKS: Phrase.THANKS,
+    Wish.NOTHING: Phrase.ASK_FOR_WORDS,
+}
+
+
+def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
+    """The outcome of a turn that no article is needed for; None if one is."""
+    if turn.kind is Kind.WANTS_PERSON:
+        return handoff(Reason.ASKED, language, owner=turn.owner)
+    if turn.kind is Kind.OPENED:
+        return Clarify(text=say(Phrase.WELCOME, language))
+    if len(turn.text) > policy.max_chars:
+        return Clarify(text=say(Phrase.TOO_LONG, language, limit=policy.max_chars))
+    wanted = wish(turn.text)
+    if turn.attachments and wanted in (Wish.NOTHING, Wish.THANKS, Wish.GREETING):
+        return _file_handoff(turn.attachments, language)
+    if wanted is Wish.PERSON:
+        return handoff(Reason.ASKED, language, owner=turn.owner)
+    return Clarify(text=say(_REPLIES[wanted], language)) if wanted else None
+
+
+def _file_handoff(attachments: Sequence[Attachment], language: str) -> Handoff:
+    voice = all(attachment.kind in _VOICE for attachment in attachments)
+    phrase = Phrase.HANDOFF_VOICE if voice else Phrase.HANDOFF_FILE
+    return Handoff(reason=Reason.ATTACHMENT, text=say(phrase, language))
+
+
+_HANDOFF_PHRASES = {
+    Reason.ASKED: Phrase.HANDOFF_ASKED,
+    Reason.LOW_CONFIDENCE: Phrase.HANDOFF_UNSURE,
+    Reason.NO_KNOWLEDGE: Phrase.HANDOFF_UNSURE,
+    Reason.ATTACHMENT: Phrase.HANDOFF_FILE,
+    Reason.FAULT: Phrase.HANDOFF_FAULT,
+}
+
+
+def handoff(reason: Reason, language: str, *, owner: Owner) -> Handoff:
+    """Pass the turn on; a customer who waits already is told so instead of being told again."""
+    waiting = owner is Owner.WAITING
+    phrase = Phrase.STILL_WAITING if waiting else _HANDOFF_PHRASES[reason]
+    return Handoff(reason=reason, text=say(phrase, language))
+
+
+def decide(found: Found, policy: Policy, *, owner: Owner, may_ask: bool) -> Step:
+    """What to do with what was found.
+
+    Without `may_ask` there is no question back: nobody is asked twice. Nor is somebody who waits
+    for a person.
+    """
+    if not found.passages:
+        return Step.HANDOFF
+    if found.probability >= policy.answer_threshold:
+        return Step.ANSWER
+    may_ask = may_ask and owner is not Owner.WAITING
+    if may_ask and found.probability >= policy.clarify_threshold and len(choices(found)) > 1:
+        return Step.CLARIFY
+    return Step.HANDOFF
+
+
+def choices(found: Found) -> tuple[str, ...]:
+    """The titles of the best documents, best first, each once."""
+    titles = dict.fromkeys(passage.title for passage in found.passages if passage.title)
+    return tuple(titles)[:MAX_CHOICES]
+
+
+def last_question(history: Sequence[Message]) -> str:
+    """The latest thing the customer asked that a search can answer; empty if nothing was."""
+    asked = (
+        message.text
+        for message in reversed(history)
+        if message.author is Author.CUSTOMER
+        and wish(message.text) is None
+        and not only_chooses_language(message.text)
+    )
+    return next(asked, "")
+
+
+def only_chooses_language(text: str) -> bool:
+    """Whether a message asks to be answered in a language, and asks nothing else."""
+    return requested_language(text) is not None and all(
+        requested_language(sentence) or wish(sentence) for sentence in split(text)
+    )
+
+
+def asked_back(history: Sequence[Message]) -> bool:
+    """Whether the last thing we said was the question which document is meant."""
+    if not history or history[-1].author is not Author.BOT:
+        return False
+    return history[-1].text.startswith(say(Phrase.WHICH_ONE, history[-1].language))
+
+
+def leans_on_context(text: str) -> bool:
+    """Whether a message may be half a question: "and to Canada?", "how much?"."""
+    carries = content(text)
+    if len(carries) <= 1:
+        return True
+    return len(carries) <= _MAX_FOLLOW_UP and bool(_FOLLOW_UP.match(text.strip().casefold()))
+
+
+def picked(text: str, passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    """The passages of the document whose title is `text`, as after a question back."""
+    title = re.sub(r"\s+", " ", text).strip().casefold()
+    return tuple(passage for passage in passages if passage.title.casefold() == title)
