@@ -1,0 +1,264 @@
+"""Which language a customer is answered in."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+_TABLE = Path(__file__).with_name("languages.tsv")
+# Words that may stand around a language's name in a wish such as "bitte auf Deutsch antworten".
+_REQUEST_WORDS = Path(__file__).with_name("language_requests.txt")
+_RIGHT_TO_LEFT_SCRIPTS = {"Adlm", "Arab", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"}
+_TRADITIONAL_REGIONS = {"TW", "HK", "MO"}
+# So much of a message tells its language, or holds the wish for one.
+_MAX_CHARS = 2000
+
+# Words that name no language in particular: alone they say nothing about the writer's.
+_ANYWHERE = re.compile(
+    r"(?:ok|okay|okey|oki|hi|hello|hey|haha|hahaha|lol|hmm|hm|pdf|paypal|visa|mastercard|email|e-mail"
+    r"|mail|iphone|ipad|android|app|wifi|wi-fi|sms|usb|sim|vip|faq|url|id|qr|gps|dhl|ups|klarna"
+    r"|whatsapp|telegram|slack|facebook|instagram|google|apple|samsung|amazon|stop|start|help|menu"
+    r"|test|info|online|login|bye|ciao|merci|bravo|super|no|si|yes)\Z"
+)
+
+# The same for scripts that put no space between words, longest first.
+_WISH_PIECES = re.compile(
+    "请用|請用|请|請|用|说|說|讲|講|回答我|回答|回复我|回复|回覆|答复|跟我|和我|交流|沟通|吗|嗎|"
+    "可以|能|我想|我要|你|您|吧|谢谢|謝謝|换成|切换到|改成|改用|写|寫|以|来|"
+    "でお願いします|でおねがいします|でお願い|で答えてください|で答えて|で回答してください|で回答して|"
+    "で返信してください|で返事して|で話してください|で話して|でいいですか|で|にしてください|に切り替えて|"
+    "ください|下さい|お願いします|"
+    "으로|로|답변해주세요|답변해|답변|대답해주세요|대답해|대답|말해주세요|말해|해주세요|주세요|부탁합니다|부탁드려요|"
+    "부탁해요|써주세요|"
+    "กรุณา|โปรด|ช่วย|ตอบเป็น|ตอบ|เป็นภาษา|เป็น|พูด|ภาษา|ด้วย|ครับ|ค่ะ|คะ|หน่อย|ได้ไหม|ขอ"
+)
+_CLAUSE_END = re.compile(r"[.!?;:,\n。！？；，、؟،।…()\"«»„“”]+")
+# Vowel signs and other marks belong to a word; Python's \w leaves them out.
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670\u0e31-\u0e3a\u0e47-\u0e4e" + "".join(
+    f"{chr(b)}-{chr(b + 3)}{chr(b + 0x3A)}-{chr(b + 0x3C)}{chr(b + 0x3E)}-{chr(b + 0x4D)}"
+    f"{chr(b + 0x55)}-{chr(b + 0x57)}{chr(b + 0x62)}{chr(b + 0x63)}"
+    for b in range(0x0900, 0x0D80, 0x80)
+)
+_WORD = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{_MARKS}]|[-'’\u200c](?=[^\W\d_]))*")
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+
+_NOISE = re.compile(
+    r"""
+    ```.*?(?:```|\Z) | `[^`\n]*`                            # code
+    | <(?:https?|mailto|tel|[@\#!])[^<>\n]*>                # Slack's links and mentions
+    | (?:https?://|www\.)\S+                                # addresses
+    | [^\s@<>]{1,64}@[^\s@<>]{1,255} | @\w+                 # e-mail, handles
+    | \b(?:[\w-]{1,63}\.){1,5}(?:com|org|net|io|de|fr|es|ru|cn|jp|co|uk|eu|info|shop)\b(?:/\S*)?
+    | ⟦[^⟧\n]*⟧ | :[a-z0-9_+-]+: | </?[a-z][^<>\n]{0,80}>   # our masks, Slack emoji, tags
+    | (?<!\w)[A-Za-z_\#/.-]*[0-9_][A-Za-z0-9_\#/.-]*         # order numbers, names of code
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class _Language(NamedTuple):
+    tag: str
+    aliases: tuple[str, ...]
+    right_to_left: bool
+    autonym: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The language to answer in.
+
+    `sure` is false where the customer should be offered others; `requested` is true once the
+    customer has asked for this one, which nothing but another wish undoes.
+    """
+
+    language: str
+    sure: bool
+    requested: bool = False
+
+
+@cache
+def _languages() -> dict[str, _Language]:
+    lines = _TABLE.read_text(encoding="utf-8").splitlines()[1:]
+    rows = (line.split("\t") for line in lines)
+    return {
+        tag: _Language(tag, tuple(aliases.split()), side == "rtl", autonym, tuple(names.split("|")))
+        for tag, aliases, side, autonym, names in rows
+    }
+
+
+@cache
+def _request_words() -> frozenset[str]:
+    return frozenset(_REQUEST_WORDS.read_text(encoding="utf-8").split())
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    return {alias: one.tag for one in _languages().values() for alias in one.aliases}
+
+
+@lru_cache(maxsize=1024)
+def normalise_tag(code: str) -> str:
+    """Our tag for an ISO 639-1, 639-3 or BCP 47 code, in any case, with `-` or `_`.
+
+    The shortest tag that says it: `deu` is `de`, `nb` is `no`, `zh-Hans-CN` is `zh`, `zho-TW` is
+    `zh-Hant`, `pt_br` is `pt-BR`. A member of a macrolanguage that people write alike becomes the
+    macrolanguage (`arz` is `ar`). An unknown code comes back tidied.
+    """
+    first, *rest = re.split(r"[-_]", code.strip())
+    language = _aliases().get(first.lower(), first.lower())
+    script = next((part.title() for part in rest if len(part) == 4 and part.isalpha()), "")
+    region = next((part.upper() for part in rest if re.fullmatch("[A-Za-z]{2}|[0-9]{3}", part)), "")
+    if language == "zh":
+        traditional = script == "Hant" or (not script and region in _TRADITIONAL_REGIONS)
+        return "zh-Hant" if traditional else "zh"
+    return f"{language}-{region}" if region else language
+
+
+def same_language(one: str, other: str) -> bool:
+    """Whether two tags name one language, regions aside; written Chinese counts as two."""
+    return _family(one) == _family(other)
+
+
+def is_right_to_left(tag: str) -> bool:
+    """Whether the language is written from right to left."""
+    first, *rest = re.split(r"[-_]", tag)
+    script = next((part.title() for part in rest if len(part) == 4), "")
+    if script:
+        return script in _RIGHT_TO_LEFT_SCRIPTS
+    known = _languages().get(_family(first))
+    return known.right_to_left if known else False
+
+
+def autonym(tag: str) -> str:
+    """The language's name in itself, such as `Deutsch`; the tag where we do not know it."""
+    known = _languages().get(_family(tag))
+    return known.autonym if known and known.autonym else tag
+
+
+def strip_noise(text: str) -> str:
+    """The text without what has no language: links, addresses, code, order numbers, mentions."""
+    return " ".join(_NOISE.sub(" ", unicodedata.normalize("NFC", text)).split())
+
+
+def count_letters(text: str) -> int:
+    """How many letters of words remain once noise is stripped; a wide (CJK) one counts twice."""
+    plain = strip_noise(text[:_MAX_CHARS])
+    # Python counts Roman numerals and superscripts as word characters, but not as letters.
+    return sum(letter.isalpha() for letter in plain) + len(_UNSPACED.findall(plain))
+
+
+def requested_language(text: str) -> str | None:
+    """The language that the customer asks to be answered in, as in "in Deutsch bitte"."""
+    plain = strip_noise(text[:_MAX_CHARS]).lower().replace("’", "'")
+    whole = _CLAUSE_END.sub(" ", plain).strip()
+    for clause in (plain, *_CLAUSE_END.split(plain)):
+        found = _wish(clause.strip(" .!?¿¡。！？"), alone=clause.strip(" .!?¿¡。！？") == whole)
+        if found:
+            return found
+    return None
+
+
+def choose(
+    text: str,
+    guesses: Sequence[tuple[str, float]],
+    *,
+    previous: str | None,
+    chosen: bool,
+    hint: str | None,
+    default: str,
+    supported: Collection[str] = (),
+) -> Choice:
+    """Weigh one message against what the conversation already showed.
+
+    `guesses` are a detector's, `chosen` says that the customer picked `previous`, `hint` is the
+    platform's; an empty `supported` means any language.
+    """
+    wish = requested_language(text)
+    if wish and _among(wish, supported):
+        return Choice(language=wish, sure=True, requested=True)
+    if chosen and previous:
+        return Choice(language=previous, sure=True, requested=True)
+    hint = _family(hint) if hint and _among(hint, supported) else None
+    stay = previous or hint or default
+    letters = count_letters(text)
+    if not letters or _says_nothing(text):
+        return Choice(language=stay, sure=previous is not None)
+    weighed = _weigh(guesses, letters, previous=previous, hint=hint)
+    best, chance = next(((tag, p) for tag, p in weighed if _among(tag, supported)), (stay, 0.0))
+    if previous and same_language(best, previous):
+        return Choice(language=previous, sure=True)
+    if chance >= _bar(letters, first=previous is None):
+        return Choice(language=best, sure=True)
+    return Choice(language=stay, sure=previous is not None)
+
+
+def _family(tag: str) -> str:
+    normal = normalise_tag(tag)
+    return normal if normal == "zh-Hant" else normal.partition("-")[0]
+
+
+def _among(tag: str, supported: Collection[str]) -> bool:
+    return not supported or any(same_language(tag, one) for one in supported)
+
+
+def _says_nothing(text: str) -> bool:
+    words = _WORD.findall(strip_noise(text[:_MAX_CHARS]).lower())
+    return len(words) <= 2 and all(_ANYWHERE.match(word) for word in words)
+
+
+def _weigh(
+    guesses: Iterable[tuple[str, float]], letters: int, *, previous: str | None, hint: str | None
+) -> list[tuple[str, float]]:
+    """Guesses with the conversation as prior: strong for a short text, faint for a long one."""
+    weights = {
+        tag: p
+        * (1 + 60 / letters if previous and same_language(tag, previous) else 1)
+        * (1 + 12 / letters if hint and same_language(tag, hint) else 1)
+        for tag, p in guesses
+    }
+    # What the guesses leave open stays open, so that one weak guess does not become certain.
+    total = max(1.0, sum(weights.values()))
+    return sorted(((tag, w / total) for tag, w in weights.items()), key=lambda pair: -pair[1])
+
+
+def _bar(letters: int, *, first: bool) -> float:
+    """The probability that a text of so many letters must reach to set or switch the language."""
+    return 0.5 if first else min(0.97, 0.55 + 4 / letters)
+
+
+@cache
+def _names() -> re.Pattern[str]:
+    names = sorted(_tag_by_name(), key=len, reverse=True)
+    spaced = "|".join(re.escape(name) for name in names if not _UNSPACED.search(name))
+    unspaced = "|".join(re.escape(name) for name in names if _UNSPACED.search(name))
+    return re.compile(rf"(?<![\w])(?:{spaced})(?![\w])|(?:{unspaced})")
+
+
+@cache
+def _tag_by_name() -> dict[str, str]:
+    return {name: one.tag for one in _languages().values() for name in one.names if name}
+
+
+def _wish(clause: str, *, alone: bool) -> str | None:
+    """The language that a clause asks for, if the clause says nothing else."""
+    found = _names().findall(clause)
+    tags = {_tag_by_name()[name] for name in found}
+    if len(tags) != 1:
+        return None
+    others = _WORD.findall(_names().sub(" ", clause))
+    if not others and not alone:
+        return None
+    return tags.pop() if all(map(_belongs_to_a_wish, others)) else None
+
+
+def _belongs_to_a_wish(word: str) -> bool:
+    known = _request_words()
+    return (
+        word in known
+        or all(part in known for part in word.split("-"))
+        or not _WISH_PIECES.sub("", word)
+    )
