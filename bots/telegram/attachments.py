@@ -27,7 +27,7 @@ def attachments(message: Message) -> tuple[Attachment, ...]:
         Attachment(
             kind=_KINDS.get(type(item).__name__, "other") if file_id else "other",
             ref=file_id or f"message:{message.chat.id}/{message.message_id}",
-            name=storable(getattr(item, "file_name", None) or getattr(item, "emoji", None) or ""),
+            name=storable(getattr(item, "file_name", None) or ""),
             size_bytes=getattr(item, "file_size", None) or 0,
         ),
     )

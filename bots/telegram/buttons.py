@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from babel import Locale, UnknownLocaleError
-
+from core.language import autonym
 from core.phrases import Phrase, say
 from core.turn import Answer, Clarify, Handoff, Served, TurnId
 
@@ -95,22 +94,13 @@ def keyboard(served: Served, turn: TurnId) -> Keyboard:
     return tuple(rows)
 
 
-def name_of(language: str) -> str:
-    """A language's name in itself: `Deutsch`, `中文 (繁體)`; the tag where it has none."""
-    try:
-        name = Locale.parse(language, sep="-").get_display_name()
-    except (ValueError, UnknownLocaleError):
-        return language
-    return name or language
-
-
 def is_tag(text: str) -> bool:
     """Whether a text has the form of a language tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def _language_rows(tags: Sequence[str], turn: TurnId, language: str) -> list[tuple[Button, ...]]:
-    buttons = [_button(name_of(tag), Act.LANGUAGE, turn, language, tag) for tag in tags]
+    buttons = [_button(autonym(tag), Act.LANGUAGE, turn, language, tag) for tag in tags]
     return [
         tuple(buttons[start : start + LANGUAGES_PER_ROW])
         for start in range(0, len(buttons), LANGUAGES_PER_ROW)

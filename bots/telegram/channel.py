@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import structlog
 from starlette.routing import Route
 from telegram import WebhookInfo
 from telegram.error import InvalidToken, TelegramError
@@ -11,10 +12,12 @@ from bots.telegram.api import TelegramApi
 from bots.telegram.commands import set_commands
 from bots.telegram.intake import Accept, Intake, Move, Rate
 from bots.telegram.polling import Poller
-from bots.telegram.webhook import Webhook, check_public_url
+from bots.telegram.webhook import Webhook, can_be_called
 from core.adapters.holds import Holds
 from core.errors import Misconfigured, Unavailable
 from core.turn import WorkspaceId
+
+log = structlog.get_logger()
 
 
 class TelegramChannel:
@@ -32,17 +35,20 @@ class TelegramChannel:
         languages: Sequence[str] = (),
         public_url: str = "",
     ) -> None:
-        """Take updates of the bot of `api` in for `workspace`; an empty `public_url` means polling.
+        """Take updates of the bot of `api` in for `workspace`.
 
-        Raises: Misconfigured: Telegram would never call `public_url`.
+        A `public_url` that Telegram can call makes it a webhook. `languages` are those of the menu
+        of commands; none means all.
         """
-        if public_url:
-            check_public_url(public_url, api.api_url)
         self._api = api
         self._languages = languages
         self._intake = Intake(api, workspace, accept=accept, rate=rate, move=move)
         self._poller = Poller(api, self._intake, holds)
-        self._webhook = Webhook(api, self._intake, public_url) if public_url else None
+        self._webhook: Webhook | None = None
+        if can_be_called(public_url, api.api_url):
+            self._webhook = Webhook(api, self._intake, public_url)
+        elif public_url:
+            log.info("telegram_polls", reason="Telegram calls https on port 443, 80, 88 or 8443")
 
     @property
     def routes(self) -> Sequence[Route]:

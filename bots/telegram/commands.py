@@ -7,7 +7,7 @@ from telegram import BotCommand
 from telegram.error import TelegramError
 
 from bots.telegram.api import TelegramApi
-from core.phrases import Phrase, say
+from core.phrases import LOCALE_DIR, Phrase, say
 
 log = structlog.get_logger()
 
@@ -20,8 +20,12 @@ MENU = (
 
 
 async def set_commands(api: TelegramApi, languages: Sequence[str]) -> None:
-    """Set the menu for everybody in English, then per language; the desk works without it too."""
-    # Telegram knows two-letter codes only: of zh-Hans and zh-Hant the first one listed serves zh.
+    """Set the menu in English, then per language, all of ours if none is named.
+
+    The desk works without it too, so that a failure is only logged.
+    """
+    languages = languages or sorted(path.name.replace("_", "-") for path in LOCALE_DIR.iterdir())
+    # Telegram knows two-letter codes only: of zh and zh-Hant the first one listed serves both.
     tags = {tag.partition("-")[0]: tag for tag in reversed(languages)}
     menus = [(None, "en"), *((code, tag) for code, tag in tags.items() if len(code) == 2)]
     for code, tag in menus:

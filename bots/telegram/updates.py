@@ -51,7 +51,7 @@ def _inbound(
     message: Message, me: Me, event_id: str, workspace: WorkspaceId, update: Update
 ) -> Inbound | None:
     edited = update.edited_message is not None
-    attached = attachments(message)
+    attached = () if message.sticker and message.sticker.emoji else attachments(message)
     kind, text = _said(message, me)
     if edited:
         if kind is not Kind.MESSAGE or not text:
@@ -146,7 +146,9 @@ def _mentions(message: Message, me: Me) -> list[str]:
 
 
 def _text(message: Message) -> str:
-    return message.text or message.caption or ""
+    """What was written; a sticker says its emoji, and is no file for a person to look into."""
+    emoji = message.sticker.emoji if message.sticker is not None else None
+    return message.text or message.caption or emoji or ""
 
 
 def _customer(message: Message) -> str:

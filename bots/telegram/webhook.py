@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import json
-import re
 from urllib.parse import urlsplit
 
 import structlog
@@ -15,7 +14,7 @@ from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 from bots.telegram.api import ALLOWED_UPDATES, API_URL, TelegramApi, wait_of
 from bots.telegram.intake import Intake
 from bots.telegram.trouble import Trouble
-from core.errors import Misconfigured, Unavailable
+from core.errors import Unavailable
 
 log = structlog.get_logger()
 
@@ -124,23 +123,14 @@ def _advice(error: Exception) -> str:
     return type(error).__name__
 
 
-def check_public_url(public_url: str, api_url: str) -> None:
-    """Refuse an address that Telegram would never call.
-
-    Raises: Misconfigured: it says what is wrong with it.
-    """
+def can_be_called(public_url: str, api_url: str) -> bool:
+    """Whether Telegram would take this as the address of a webhook."""
     try:
         parts = urlsplit(public_url)
         port = parts.port
-    except ValueError as error:
-        raise Misconfigured(f"DRAGOMAN_PUBLIC_URL is no address: {public_url}") from error
-    if not parts.hostname or re.search(r"\s", public_url):
-        raise Misconfigured(f"DRAGOMAN_PUBLIC_URL is no address: {public_url}")
-    if api_url.rstrip("/") != API_URL:
-        # A Bot API server of one's own calls any address.
-        return
-    if parts.scheme != "https" or port not in PORTS:
-        raise Misconfigured(
-            "Telegram calls only https addresses on port 443, 80, 88 or 8443: change"
-            f" DRAGOMAN_PUBLIC_URL ({public_url}), or leave it empty to poll instead"
-        )
+    except ValueError:
+        return False
+    if not parts.hostname:
+        return False
+    # A Bot API server of one's own calls any address.
+    return api_url != API_URL or (parts.scheme == "https" and port in PORTS)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.telegram.buttons import MAX_DATA_BYTES, Act, Press, decode, encode, name_of
+from bots.telegram.buttons import MAX_DATA_BYTES, Act, Press, decode, encode
 from bots.telegram.places import address
 from bots.telegram.rendering import Body, render
 from bots.telegram.texts import readable
@@ -185,8 +185,3 @@ def test_an_id_fits_and_comes_back_as_it_was(press: Press) -> None:
 def test_a_foreign_id_is_never_an_error(data: str) -> None:
     press = decode(data)
     assert press is None or encode(press) == data
-
-
-def test_languages_are_named_in_themselves() -> None:
-    names = [name_of(tag) for tag in ("de", "zh-Hant", "xx-unknown", "")]
-    assert names == ["Deutsch", "中文 (繁體)", "xx-unknown", ""]

@@ -141,19 +141,24 @@ def test_an_edit_is_the_same_message_in_a_newer_version(quiet: FakeTelegram) -> 
         ("document", "document"),
         ("photo", "photo"),
         ("video", "video"),
-        ("sticker", "sticker"),
         ("audio", "audio"),
     ],
 )
 def test_a_file_is_kept_by_its_reference_with_its_caption(
     quiet: FakeTelegram, kind: str, expected: str
 ) -> None:
-    file_id = quiet.user_sends(42, kind, caption="" if kind == "sticker" else "broken, see here")
+    file_id = quiet.user_sends(42, kind, caption="broken, see here")
     [inbound] = inbounds(quiet)
     [attachment] = inbound.attachments
     assert (attachment.kind, attachment.ref) == (expected, file_id)
     assert attachment.size_bytes == 20
-    assert inbound.text == ("" if kind == "sticker" else "broken, see here")
+    assert inbound.text == "broken, see here"
+
+
+def test_a_sticker_says_its_emoji_and_is_no_file_for_a_person(quiet: FakeTelegram) -> None:
+    quiet.user_sends(42, "sticker")
+    [inbound] = inbounds(quiet)
+    assert (inbound.text, inbound.attachments) == ("👍", ())
 
 
 def test_a_location_a_contact_and_a_poll_are_kept_for_a_person(quiet: FakeTelegram) -> None:

@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 
 from bots.telegram.api import API_URL, TelegramApi
 from bots.telegram.channel import TelegramChannel
+from bots.telegram.commands import set_commands
 from bots.telegram.intake import Intake
-from bots.telegram.webhook import SECRET_HEADER, Webhook, check_public_url
+from bots.telegram.webhook import SECRET_HEADER, Webhook, can_be_called
 from core.adapters.holds import Holds
-from core.errors import Misconfigured
 from tests.bots.telegram.conftest import WORKSPACE, Desk, until
 from tests.fakes.telegram import FakeTelegram, Faults
 from tests.fakes.telegram.server import TOKEN
@@ -230,18 +230,21 @@ async def test_the_doctor_sees_the_webhook(
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "http://desk.example",
-        "https://desk.example:8080",
-        "desk.example",
-        "https://a b",
-        "https://[",
-    ],
+    "url", ["http://desk.example", "https://desk.example:8080", "desk.example", "https://[", ""]
 )
-def test_an_address_that_telegram_never_calls_is_refused_at_the_start(url: str) -> None:
-    with pytest.raises(Misconfigured, match="DRAGOMAN_PUBLIC_URL"):
-        check_public_url(url, API_URL)
+def test_where_telegram_cannot_call_it_is_polled(url: str, desk: Desk, idle_holds: Holds) -> None:
+    assert not can_be_called(url, API_URL)
+    api = TelegramApi(TOKEN)
+    assert maker(api, desk, idle_holds)(url).routes == ()
+    [route] = maker(api, desk, idle_holds)("https://desk.example:8443/").routes
+    assert route.path == api.webhook_path
+
+
+async def test_the_menu_knows_all_our_languages_if_none_is_named(
+    telegram: FakeTelegram, api: TelegramApi
+) -> None:
+    await set_commands(api, ())
+    assert {"", "de", "zh", "ar", "uk"} <= set(telegram.methods.commands)
 
 
 def test_the_secret_and_the_path_follow_from_the_token_and_do_not_show_it() -> None:
