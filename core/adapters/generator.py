@@ -11,6 +11,7 @@ from typing import Self
 
 import httpx2
 import openai
+import structlog
 from babel import Locale, UnknownLocaleError
 from openai.types.chat import (
     ChatCompletionAssistantMessageParam,
@@ -23,6 +24,8 @@ from openai.types.chat import (
 from core.errors import Unavailable
 from core.prompt import Said, grounded_reply
 from core.turn import Message, Passage
+
+log = structlog.get_logger()
 
 _THINKING = ("<think>", "</think>")
 # The last four are what the client lets through when a server sends no sense.
@@ -45,6 +48,9 @@ class Limits:
     between_tokens_s: float = 5.0
     total_s: float = 30.0
     max_tokens: int = 400
+
+
+CHECK_S = 5.0
 
 
 class Breaker:
@@ -129,6 +135,20 @@ class HttpGenerator:
         """The name of the model version in service; empty until the server has told it."""
         return PurePath(self._name).name if self._name else ""
 
+    async def check(self) -> str:
+        """Ask the server for its models, in a line for an operator.
+
+        Raises: Unavailable: it does not answer as a model server does.
+        """
+        try:
+            async with asyncio.timeout(self._limits.connect_s + CHECK_S):
+                offered = await self._client.models.list()
+        except (TimeoutError, *_FAILURES) as error:
+            raise Unavailable(
+                "model", f"{self._client.base_url} does not answer ({type(error).__name__})"
+            ) from error
+        return f"{self.model or 'first of ' + str(len(offered.data))} at {self._client.base_url}"
+
     async def write(
         self,
         question: str,
@@ -149,15 +169,13 @@ class HttpGenerator:
             async with aclosing(self._stream(asked)) as pieces:
                 async for piece in pieces:
                     yield piece
-        except TimeoutError as error:
+        except (TimeoutError, Unavailable, *_FAILURES) as error:
             self._breaker.failed()
-            raise Unavailable("model", "too slow") from error
-        except _FAILURES as error:
-            self._breaker.failed()
-            raise Unavailable("model", type(error).__name__) from error
-        except Unavailable:
-            self._breaker.failed()
-            raise
+            log.warning("model_failed", model=self.model, error=type(error).__name__)
+            if isinstance(error, Unavailable):
+                raise
+            slow = isinstance(error, TimeoutError)
+            raise Unavailable("model", "too slow" if slow else type(error).__name__) from error
         self._breaker.worked()
 
     async def _stream(self, asked: Sequence[Said]) -> AsyncGenerator[str, None]:

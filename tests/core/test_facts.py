@@ -1,0 +1,79 @@
+"""Numbers, links, addresses, codes and names, however they are written."""
+
+import pytest
+
+from core.facts import addresses, ascii_digits, codes, links, names, numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "unit"),
+    [
+        ("4.90 EUR", {"4.9"}, "EUR"),
+        ("€4.90", {"4.9"}, "EUR"),
+        ("4,90 €", {"4.9"}, "EUR"),
+        ("1.500 Euro", {"1500", "1.5"}, "EUR"),
+        ("1,500,000", {"1500000"}, ""),
+        ("1 500 zł", {"1500"}, "PLN"),
+        ("1.234,50 €", {"1234.5"}, "EUR"),
+        ("１５００円", {"1500"}, "JPY"),
+        ("٣٠ يومًا", {"30"}, ""),
+        ("३० दिन", {"30"}, ""),
+        ("10%", {"10"}, "%"),
+        ("10 Prozent", {"10"}, "%"),
+        ("007", {"7"}, ""),
+    ],
+)
+def test_a_number_has_all_the_values_it_may_be_read_as(
+    text: str, values: set[str], unit: str
+) -> None:
+    (number,) = numbers(ascii_digits(text))
+    assert set(number.values) == values
+    assert number.unit == unit
+
+
+def test_a_date_is_its_numbers_and_the_number_of_a_step_is_none() -> None:
+    assert [set(n.values) for n in numbers("12.03.2026")] == [{"12"}, {"3"}, {"2026"}]
+    assert [set(n.values) for n in numbers("2. Wait 5 minutes")] == [{"5"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("See https://Shop.Example/Form?a=1.", {"shop.example/Form?a=1"}),
+        ("[form](https://evil.example/x)", {"evil.example/x"}),
+        ("evil[.]example", {"evil.example"}),
+        ("evil dot com", {"evil.com"}),
+        ("hxxps://evil.example/", {"evil.example"}),
+        ("write to us@shop.example", set()),
+        ("This costs 4.90 e.g. in z.B. Berlin. Then go", set()),
+    ],
+)
+def test_links_are_found_in_disguise_too(text: str, found: set[str]) -> None:
+    assert links(text) == found
+
+
+def test_addresses_are_found_in_disguise_too() -> None:
+    assert addresses("a.b@Shop.example, @evil_bot") == {"a.b@shop.example", "@evil_bot"}
+    assert addresses("boss (at) evil.example") == {"boss@evil.example"}
+
+
+def test_codes_are_told_from_amounts() -> None:
+    text = "SAVE20 RETURN-24 sk_live_42 within 30-day 5GB 2nd"
+    assert codes(text) == {"save20", "return-24", "sk_live_42"}
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "found"),
+    [
+        ("en", "Returns by DHL from Berlin are free.", {"DHL", "Berlin"}),
+        ("de", "Die Rückgabe per PayPal ist möglich.", {"PayPal"}),
+        ("zh", "您可以使用Visa付款，也可以到门店退货。", {"Visa"}),
+        ("ru", "Доставка в Казань бесплатна.", {"Казань"}),
+        ("en", "Press “My orders” now.", {"My orders"}),
+        ("en", "I like it.", set()),
+    ],
+)
+def test_names_are_found_where_the_spelling_shows_them(
+    language: str, sentence: str, found: set[str]
+) -> None:
+    assert names(sentence, language) == found
