@@ -1,0 +1,198 @@
+"""A real `transformers serve` on a tiny model: started, used, killed, restarted, stopped."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.adapters.generator import HttpGenerator, Limits
+from core.errors import Misconfigured, Unavailable
+from core.pipeline import Pipeline
+from core.turn import (
+    Address,
+    Answer,
+    Channel,
+    ConversationId,
+    Passage,
+    Turn,
+    TurnId,
+    WorkspaceId,
+)
+from tests.fakes.ports import FakeDetector, FakeRetriever
+from tests.workers.tiny_model import build
+from workers.model_server import ModelServer, check_folder, serve_model
+
+PASSAGE = Passage(
+    id="p1",
+    document="returns.en",
+    title="Returns",
+    text="You can return unused items within 30 days.",
+    language="en",
+)
+TURN = Turn(
+    id=TurnId(1),
+    conversation=ConversationId(1),
+    address=Address(workspace=WorkspaceId("main"), channel=Channel.WEB, place="v1"),
+    text="How long do I have to return the shoes?",
+)
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("model"))
+
+
+def _gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+
+
+async def _until_restarted(server: ModelServer, old: int | None) -> None:
+    async with asyncio.timeout(60):
+        while not server.alive or server.pid == old:
+            await asyncio.sleep(0.1)
+
+
+async def _show(text: str) -> None:
+    raise AssertionError("nothing that this model writes may be shown")
+
+
+async def test_garbage_of_a_real_model_gives_way_to_the_passage_even_after_a_crash(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    async with serve_model(model_folder, tmp_path, backoff_s=0.1) as server:
+        limits = Limits(first_token_s=30, between_tokens_s=10, max_tokens=24)
+        async with HttpGenerator(server.url, model=server.model, limits=limits) as generator:
+            assert await _pieces(generator) > 3
+            pipeline = Pipeline(FakeDetector(), FakeRetriever(PASSAGE), generator)
+            served = await pipeline.answer(TURN, _show)
+            assert served.outcome == Answer(text=PASSAGE.text, citations=(PASSAGE,), verbatim=True)
+            first = server.pid
+            assert first
+            os.kill(first, signal.SIGKILL)
+            await _until_restarted(server, first)
+            assert await _pieces(generator) > 3
+        last = server.pid
+        assert last
+    assert _gone(last)
+    assert not server.alive
+
+
+async def _pieces(generator: HttpGenerator) -> int:
+    """How many pieces the model writes before it hits the limit of tokens."""
+    count = 0
+    try:
+        async for _ in generator.write("How long?", [PASSAGE], language="en", history=()):
+            count += 1
+    except Unavailable:
+        return count
+    raise AssertionError("a model of random weights knows no end")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of our death")
+def test_the_server_dies_with_a_killed_parent(model_folder: Path, tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from workers.model_server import serve_model\n"
+        "async def main():\n"
+        "    async with serve_model(Path(sys.argv[1]), Path(sys.argv[2])) as server:\n"
+        "        print('pid', server.pid, flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", script, str(model_folder), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        line = next(line for line in parent.stdout if line.startswith("pid "))
+        child = int(line.split()[1])
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while not _gone(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _gone(child)
+
+
+@pytest.fixture
+def broken_folder(model_folder: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "broken"
+    shutil.copytree(model_folder, folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
+    return folder
+
+
+@pytest.mark.slow
+async def test_a_model_that_cannot_be_loaded_is_one_clear_line(
+    broken_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Misconfigured, match=r"cannot be served: .*model-server\.log") as caught:
+        async with serve_model(broken_folder, tmp_path):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+def _folder(tmp_path: Path, **files: bytes) -> Path:
+    """A folder that would pass, but for `files`; their names have `__` for the dot."""
+    good = {
+        "config__json": b"{}",
+        "chat_template__jinja": b"{{ messages }}",
+        "model__safetensors": (2).to_bytes(8, "little") + b"{}",
+    }
+    for name, content in {**good, **files}.items():
+        if content:
+            (tmp_path / name.replace("__", ".")).write_bytes(content)
+    return tmp_path
+
+
+def test_a_folder_of_safetensors_is_taken(tmp_path: Path) -> None:
+    check_folder(_folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"config__json": b""}, "no config.json"),
+        ({"config__json": b"{"}, "not JSON"),
+        ({"config__json": b'{"auto_map": {"AutoModel": "evil.Model"}}'}, "auto_map"),
+        ({"tokenizer_config__json": b'{"auto_map": {}}'}, "auto_map"),
+        ({"model__safetensors": b""}, "no \\*.safetensors"),
+        ({"model__safetensors": b"\x80\x04\x95 a pickle in disguise"}, "whatever its name"),
+        ({"model__safetensors": (1 << 40).to_bytes(8, "little") + b"{}"}, "whatever its name"),
+        ({"model__safetensors": b"x"}, "whatever its name"),
+        ({"pytorch_model__bin": b"x"}, "pytorch_model.bin"),
+        ({"weights__PT": b"x"}, "weights.PT"),
+        ({"modeling_evil__py": b"x"}, "modeling_evil.py"),
+        ({"chat_template__jinja": b""}, "no chat template"),
+    ],
+)
+def test_a_folder_that_may_hold_code_is_refused(
+    tmp_path: Path, files: dict[str, bytes], reason: str
+) -> None:
+    with pytest.raises(Misconfigured, match=reason):
+        check_folder(_folder(tmp_path, **files))
+
+
+def test_the_child_of_a_dead_parent_does_not_start() -> None:
+    command = [sys.executable, "-P", "-m", "workers.model_server", "1", "serve"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "the parent is gone"
+
+
+def test_the_child_is_given_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+    monkeypatch.setenv("DRAGOMAN_DATABASE_URL", "postgresql://u:p@h/d")
+    environment = ModelServer(tmp_path, tmp_path)._environment()
+    assert "SLACK_BOT_TOKEN" not in environment
+    assert "DRAGOMAN_DATABASE_URL" not in environment
+    assert environment["HF_HUB_OFFLINE"] == "1"

@@ -1,0 +1,272 @@
+"""A model server of our own: `transformers serve` on a folder, as a child process.
+
+Each generation of the child has the same port, so that its URL never changes. It dies with us: at
+the end of `serve_model`, or by the kernel's hand when this process is killed (Linux).
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import structlog
+
+from core.errors import Misconfigured
+
+log = structlog.get_logger()
+
+_UNSAFE = ".bin .pt .pth .pt2 .ckpt .pkl .pickle .joblib .h5 .keras .nemo .npz .msgpack .gguf .py"
+_UNSAFE_ENDINGS = frozenset(_UNSAFE.split())
+_MAX_HEADER_BYTES = 100_000_000
+_MAX_LOG_BYTES = 10_000_000
+_SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY", "DATABASE", "BROKER", "DRAGOMAN_")
+_PROBE_S = 5.0
+_FAILED_PROBES = 3
+_PR_SET_PDEATHSIG = 1
+# Left to itself, continuous batching takes nearly all memory there is (7 GB for a toy on a CPU, and
+# 7 s for the first reply). 128 blocks of 256 tokens hold about 20 replies in the making.
+_CACHE_BLOCKS = 128
+_BATCH_TOKENS = 1_024
+
+
+def check_folder(folder: Path) -> None:
+    """See that a model folder holds weights and no code.
+
+    Raises: Misconfigured: it is not a folder, or lacks or holds something that it must not.
+    """
+    if not (folder / "config.json").is_file():
+        raise Misconfigured(f"{folder} is no model folder: it has no config.json")
+    if "@" in str(folder):
+        raise Misconfigured(f"{folder}: the path of a model folder may not contain @")
+    names = [path for path in folder.rglob("*") if path.is_file()]
+    unsafe = sorted(path.name for path in names if path.suffix.lower() in _UNSAFE_ENDINGS)
+    if unsafe:
+        raise Misconfigured(f"{folder} holds {unsafe[0]}: only safetensors weights are loaded")
+    weights = [path for path in names if path.suffix == ".safetensors"]
+    if not weights:
+        raise Misconfigured(f"{folder} holds no *.safetensors weights")
+    for path in weights:
+        _check_weights(path)
+    for path in folder.glob("*.json"):
+        _check_settings(path)
+    if not _has_chat_template(folder):
+        raise Misconfigured(f"{folder} has no chat template: choose a model tuned for dialogue")
+
+
+def _check_weights(path: Path) -> None:
+    """A safetensors file begins with the size of its JSON header, then the header."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    size = int.from_bytes(head[:8], "little")
+    if head[8:] != b"{" or size > min(_MAX_HEADER_BYTES, path.stat().st_size):
+        raise Misconfigured(f"{path} is not a safetensors file, whatever its name says")
+
+
+def _check_settings(path: Path) -> None:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise Misconfigured(f"{path} is not JSON") from error
+    if isinstance(content, dict) and "auto_map" in content:
+        raise Misconfigured(f"{path} asks for code of its own (auto_map): that is never run")
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if any(folder.glob("chat_template*")):
+        return True
+    settings = folder / "tokenizer_config.json"
+    return settings.is_file() and "chat_template" in json.loads(settings.read_bytes())
+
+
+class ModelServer:
+    """The child process; `model` is the name that a request must ask for."""
+
+    def __init__(self, folder: Path, data_dir: Path, *, backoff_s: float = 1.0) -> None:
+        """Nothing is started yet. The log goes to `model-server.log` in `data_dir`."""
+        self.model = str(folder.resolve())
+        self.log_file = data_dir / "model-server.log"
+        self.alive = False
+        self._backoff_s = backoff_s
+        self._port = _free_port()
+        self._hub_dir = data_dir / "hub"
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, on the loopback only."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id."""
+        return self._process.pid if self._process else None
+
+    async def start(self, ready_s: float) -> None:
+        """Start the child and wait until it has answered once.
+
+        Raises: Misconfigured: it ended or stayed silent.
+        """
+        await self._spawn()
+        try:
+            async with asyncio.timeout(ready_s), httpx.AsyncClient(trust_env=False) as client:
+                while not await self._healthy(client):
+                    if self._process is None or self._process.returncode is not None:
+                        raise Misconfigured(f"{self.model} cannot be served: {self._last_words()}")
+                    await asyncio.sleep(0.2)
+                await self._warm_up(client)
+        except TimeoutError as error:
+            raise Misconfigured(
+                f"{self.model} was not ready after {ready_s:.0f} s; see {self.log_file}"
+            ) from error
+        self.alive = True
+        log.info("model_server_ready", url=self.url, model=Path(self.model).name, pid=self.pid)
+
+    async def watch(self, ready_s: float) -> None:
+        """Restart the child whenever it ends or falls silent, ever more slowly if in vain."""
+        wait_s = self._backoff_s
+        while True:
+            await self._until_it_fails()
+            self.alive = False
+            log.warning("model_server_lost", model=Path(self.model).name, retry_in_s=wait_s)
+            await self.stop()
+            await asyncio.sleep(wait_s)
+            try:
+                await self.start(ready_s)
+            except Misconfigured as error:
+                log.warning("model_server_restart_failed", error=str(error))
+                wait_s = min(60.0, wait_s * 2)
+            else:
+                wait_s = self._backoff_s
+
+    async def stop(self) -> None:
+        """End the child's whole process group."""
+        process, self._process, self.alive = self._process, None, False
+        if process is None:
+            return
+        for number, patience_s in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    await process.wait()
+                    return
+
+    async def _spawn(self) -> None:
+        # Listing models fails in `transformers serve` while the cache folder does not exist.
+        (self._hub_dir / "hub").mkdir(parents=True, exist_ok=True)
+        if self.log_file.exists() and self.log_file.stat().st_size > _MAX_LOG_BYTES:
+            self.log_file.unlink()
+        with self.log_file.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "workers.model_server", str(os.getpid())),
+                *("serve", self.model, "--continuous-batching", "--reasoning", "off"),
+                *("--cb-num-blocks", str(_CACHE_BLOCKS)),
+                *("--cb-max-batch-tokens", str(_BATCH_TOKENS)),
+                *("--host", "127.0.0.1", "--port", str(self._port), "--log-level", "error"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._environment(),
+                start_new_session=True,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        """Ours without what a model server has no business to know."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not any(part in name.upper() for part in _SECRET_NAMES)
+        }
+        return {
+            **kept,
+            "HF_HOME": str(self._hub_dir),
+            "HF_HUB_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+
+    async def _until_it_fails(self) -> None:
+        failed = 0
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while self._process is not None and failed < _FAILED_PROBES:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_PROBE_S):
+                        await self._process.wait()
+                        return
+                failed = 0 if await self._healthy(client) else failed + 1
+
+    async def _healthy(self, client: httpx.AsyncClient) -> bool:
+        try:
+            answer = await client.get(f"{self.url}/health", timeout=_PROBE_S)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    async def _warm_up(self, client: httpx.AsyncClient) -> None:
+        """Have one token written: the first reply is slow, and may be the first to fail."""
+        body = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": "Hello"}],
+            "max_tokens": 1,
+        }
+        try:
+            answer = await client.post(f"{self.url}/v1/chat/completions", json=body, timeout=None)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise Misconfigured(f"{self.model} cannot write: {self._last_words()}") from error
+
+    def _last_words(self) -> str:
+        lines = self.log_file.read_text("utf-8", "replace").strip().splitlines()
+        return f"{lines[-1].strip()[:200] if lines else 'no output'}; see {self.log_file}"
+
+
+@contextlib.asynccontextmanager
+async def serve_model(
+    folder: Path, data_dir: Path, *, ready_s: float = 300.0, backoff_s: float = 1.0
+) -> AsyncIterator[ModelServer]:
+    """Serve `folder` until the block ends; enter and leave it on the main thread.
+
+    Raises: Misconfigured: the folder is unsafe or unfit, or the server does not come up.
+    """
+    check_folder(folder)
+    server = ModelServer(folder, data_dir, backoff_s=backoff_s)
+    watcher: asyncio.Task[None] | None = None
+    try:
+        await server.start(ready_s)
+        watcher = asyncio.create_task(server.watch(ready_s))
+        yield server
+    finally:
+        if watcher is not None:
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+        await server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill us when the parent dies; it may have died already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the parent is gone")
+
+
+if __name__ == "__main__":
+    _die_with(int(sys.argv[1]))
+    from transformers.cli.transformers import app  # torch, several seconds: in the child only
+
+    app(sys.argv[2:])
