@@ -84,6 +84,7 @@ def _readings(token: str) -> frozenset[str] | None:
     return None
 
 
+@lru_cache(maxsize=1_024)
 def ascii_digits(text: str) -> str:
     """NFKC, with every decimal digit of any script as 0 to 9."""
     text = unicodedata.normalize("NFKC", text)
@@ -126,6 +127,7 @@ def _undisguised(text: str) -> str:
     return re.sub(r"\s+dot\s+(?=(?:com|net|org|io|info|dev|app)\b)", ".", text, flags=re.I)
 
 
+@lru_cache(maxsize=1_024)
 def links(text: str) -> frozenset[str]:
     """Every link and bare host name, in lower-case up to the path."""
     return frozenset(_link(match[0]) for match in _LINK.finditer(_undisguised(text)))
@@ -140,6 +142,7 @@ def _link(link: str) -> str:
     ].rstrip("/")
 
 
+@lru_cache(maxsize=1_024)
 def addresses(text: str) -> frozenset[str]:
     """Every e-mail address and @name."""
     text = re.sub(r"\s*[\[({]\s*(?:@|at)\s*[\])}]\s*", "@", _undisguised(text), flags=re.I)
@@ -148,6 +151,7 @@ def addresses(text: str) -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=1_024)
 def codes(text: str) -> frozenset[str]:
     """Order numbers, coupons, keys: letters mixed with digits, or one long run of characters."""
     return frozenset(token.casefold() for token in _TOKEN.findall(text) if _is_code(token))

@@ -102,6 +102,7 @@ def _bare(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=65_536)
 def same_word(one: str, other: str) -> bool:
     """Whether two words look like forms of one, by a long common beginning or as part."""
     if one == other:
