@@ -5,6 +5,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -81,9 +82,11 @@ def _may_link(url: str) -> bool:
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True})
-    markdown.enable("table").disable(["image", "html_block", "html_inline"])
+    markdown.enable("table").disable(["html_block", "html_inline"])
     markdown.validateLink = _may_link  # type: ignore[method-assign]  # their way to set it
     markdown.add_render_rule("link_open", _open_link)
+    # A picture would tell its server who reads this: its description stands in for it.
+    markdown.add_render_rule("image", _describe_image)
     # A message is no document of its own: its headings must not join those of the page.
     markdown.add_render_rule("heading_open", lambda *_: "<p><strong>")
     markdown.add_render_rule("heading_close", lambda *_: "</strong></p>")
@@ -100,3 +103,13 @@ def _open_link(
     tokens[index].attrSet("target", "_blank")
     tokens[index].attrSet("rel", "noopener noreferrer nofollow")
     return renderer.renderToken(tokens, index, options, env)
+
+
+def _describe_image(
+    renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: EnvType,
+) -> str:
+    return escapeHtml(tokens[index].content)

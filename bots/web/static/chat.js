@@ -144,7 +144,7 @@ function listen() {
     view.beginReadingAloud();
     clearTimeout(gapTimer);
     gapTimer = 0;
-    view.notice("");
+    view.withdraw(view.texts.OFFLINE);
     outgoing.flush();
   });
   source.addEventListener("error", () => {

@@ -108,6 +108,11 @@ export class View {
     $("notice").hidden = !text;
   }
 
+  /** Take a notice back, unless another one stands there by now. */
+  withdraw(text) {
+    if ($("notice").textContent === text) this.notice("");
+  }
+
   say(text) {
     $("status").textContent = text;
   }

@@ -1,0 +1,231 @@
+"""The chat page in a real browser."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from bots.web.chat import VISITOR_AT_ONCE
+from core.phrases import Phrase, say
+from tests.bots.web.desk import Desk, open_desk
+from tests.services import free_port, missing
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# The machine may be busy with other things.
+expect.set_options(timeout=15_000)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    chromium = os.environ.get("DRAGOMAN_TEST_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        missing("Chromium", "install Debian's chromium or set DRAGOMAN_TEST_CHROMIUM")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(f"sqlite:///{tmp_path / 'desk.db'}") as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def opened(
+    browser: Browser, url: str, *, locale: str = "en-US", phone: bool = False
+) -> AsyncIterator[Page]:
+    """The page as a customer opens it; an error in its script fails the test."""
+    size = {"width": 360, "height": 640} if phone else {"width": 1000, "height": 700}
+    context = await browser.new_context(
+        locale=locale,
+        viewport=size,  # type: ignore[arg-type]  # a TypedDict that is not exported
+        has_touch=phone,
+        is_mobile=phone,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(10_000)
+    errors: list[str] = []
+    page = await context.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    await page.goto(url)
+    try:
+        yield page
+        assert errors == []
+    finally:
+        await context.close()
+
+
+async def write(page: Page, text: str) -> None:
+    await page.locator("#text").fill(text)
+    await page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize(
+    ("locale", "question", "answer", "source", "direction"),
+    [
+        ("de-DE", "Wie kann ich etwas zurückgeben?", "30 Tagen", "Quelle: Rückgabe", "ltr"),
+        ("zh-CN", "怎么退货？", "30 天", "来源: 退货", "ltr"),
+        ("ar", "كيف أرجع منتجًا؟", "30 يومًا", "المصدر: الإرجاع", "rtl"),
+    ],
+)
+async def test_a_question_is_answered_in_its_language_with_the_source(
+    browser: Browser,
+    desk: Desk,
+    locale: str,
+    question: str,
+    answer: str,
+    source: str,
+    direction: str,
+) -> None:
+    async with opened(browser, desk.url, locale=locale, phone=True) as page:
+        await write(page, question)
+        bot = page.locator("#lines .bot")
+        await expect(bot.locator(".said")).to_contain_text(answer)
+        await expect(bot.locator("summary")).to_have_text(source)
+        await expect(page.locator("#lines .customer")).to_have_count(1)
+        await expect(page.locator("html")).to_have_attribute("dir", direction)
+        said = await bot.locator(".said").evaluate("each => getComputedStyle(each).direction")
+        assert said == direction
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width == 360
+
+
+async def test_no_message_title_or_passage_can_run_a_script(browser: Browser, desk: Desk) -> None:
+    async with opened(browser, desk.url) as page:
+        attack = "evil <img src=x onerror=\"document.title='owned'\">"
+        await write(page, attack)
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await expect(page.locator("#lines .customer .said")).to_have_text(attack)
+        await page.locator("summary").click()
+        assert await page.locator("#lines img, #lines script, #lines a").count() == 0
+        assert "owned" not in await page.title()
+
+
+async def test_the_page_follows_the_conversation_into_another_language(
+    browser: Browser, desk: Desk
+) -> None:
+    async with opened(browser, desk.url) as page:
+        await write(page, "كيف أرجع منتجًا؟")
+        await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        await expect(page.locator("#text")).to_have_attribute(
+            "placeholder", say(Phrase.MESSAGE_BOX, "ar")
+        )
+        await page.locator("#language").select_option("fr")
+        await expect(page.locator("html")).to_have_attribute("lang", "fr")
+        await expect(page.locator("#lines .bot")).to_have_count(2)
+
+
+async def test_a_message_written_offline_is_sent_later_and_once(
+    browser: Browser, desk: Desk
+) -> None:
+    async with opened(browser, desk.url) as page:
+        await expect(page.locator("#lines")).to_have_attribute("aria-live", "polite")
+        await page.context.set_offline(True)
+        await write(page, "Hello from a tunnel")
+        await expect(page.locator("#lines .pending")).to_have_count(1)
+        await expect(page.locator("#notice")).to_have_text(say(Phrase.OFFLINE, "en"))
+        await page.context.set_offline(False)
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await expect(page.locator("#lines .customer")).to_have_count(1)
+        await expect(page.locator("#notice")).to_be_hidden()
+        assert desk.script.asked == ["Hello from a tunnel"]
+
+
+async def test_after_a_restart_and_a_reload_nothing_is_lost_or_doubled(
+    browser: Browser, tmp_path: Path
+) -> None:
+    database_url, port = f"sqlite:///{tmp_path / 'desk.db'}", free_port()
+    async with open_desk(database_url, port=port) as first:
+        context = opened(browser, first.url)
+        page = await context.__aenter__()
+        await write(page, "first")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+    try:
+        await write(page, "second")
+        await expect(page.locator("#lines .pending")).to_have_count(1)
+        async with open_desk(database_url, port=port):
+            await page.reload()
+            await expect(page.locator("#lines .bot")).to_have_count(2)
+            said = page.locator("#lines .customer .said")
+            await expect(said).to_have_text(["first", "second"])
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+async def test_the_reply_is_seen_growing_and_then_whole(browser: Browser, desk: Desk) -> None:
+    async with opened(browser, desk.url) as page:
+        await write(page, "a slow one")
+        await expect(page.locator("#passing .said")).to_have_text("You can return any item")
+        desk.script.go.set()
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await expect(page.locator("#passing")).to_be_hidden()
+
+
+async def test_choices_feedback_person_and_a_new_conversation(browser: Browser, desk: Desk) -> None:
+    async with opened(browser, desk.url) as page:
+        await write(page, "which one?")
+        await page.get_by_role("button", name="Refunds").click()
+        helpful = page.get_by_role("button", name="Helpful", exact=True)
+        await helpful.click()
+        await expect(helpful).to_have_attribute("aria-pressed", "true")
+        await page.get_by_role("button", name=say(Phrase.TALK_TO_PERSON, "en")).click()
+        handoff = page.locator("#lines .bot .said").last
+        await expect(handoff).to_have_text(say(Phrase.HANDOFF_ASKED, "en"))
+        await page.get_by_role("button", name=say(Phrase.NEW_CONVERSATION, "en")).click()
+        await expect(page.locator("#lines .line")).to_have_count(0)
+        await page.get_by_role("button", name=say(Phrase.PROMPT_RETURN, "en")).click()
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+
+
+async def test_the_page_is_usable_by_keyboard_and_screen_reader(
+    browser: Browser, desk: Desk
+) -> None:
+    async with opened(browser, desk.url) as page:
+        await expect(page.locator("#text")).to_be_focused()
+        await page.keyboard.type("one line")
+        await page.keyboard.press("Shift+Enter")
+        await page.keyboard.type("another")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#lines .customer .said")).to_have_text("one line\nanother")
+        assert await page.get_by_role("log").count() == 1
+        assert await page.get_by_role("main").count() == 1
+        assert await page.get_by_role("banner").count() == 1
+        unnamed = await page.evaluate(
+            """() => [...document.querySelectorAll("button, select, textarea")]
+                .filter((each) => !(each.textContent.trim() || each.ariaLabel))
+                .filter((each) => !each.labels?.length)
+                .length"""
+        )
+        assert unnamed == 0
+
+
+async def test_what_is_too_long_or_too_fast_is_said(browser: Browser, desk: Desk) -> None:
+    async with opened(browser, desk.url) as page:
+        await write(page, "x" * 4_001)
+        await expect(page.locator("#notice")).to_have_text(say(Phrase.TOO_LONG, "en", limit=4_000))
+        assert len(await page.locator("#text").input_value()) == 4_001
+        last = f"message {VISITOR_AT_ONCE}"
+        for number in range(VISITOR_AT_ONCE + 1):
+            await write(page, f"message {number}")
+        await expect(page.locator("#notice")).to_have_text(say(Phrase.TOO_FAST, "en"))
+        await expect(page.locator("#lines .pending")).to_have_count(0)
+        async with asyncio.timeout(10):
+            while last not in "\n".join(desk.script.asked):
+                await asyncio.sleep(0.05)

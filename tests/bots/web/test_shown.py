@@ -1,0 +1,96 @@
+"""What the page is given to show: the reply, and nothing that could act by itself."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from bots.web.shown import as_html, is_web_address, shown
+from core.adapters.transcript import Line
+from core.turn import Author
+from tests.bots.web.desk import EVIL
+
+TABLE = ("table", "thead", "tbody", "tr", "th", "td")
+
+
+class Tags(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def line(author: Author, text: str, **details: object) -> Line:
+    return Line(
+        id=1, author=author, text=text, language="en", details=json.dumps(details), created_at=0.0
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EVIL,
+        "[x](javascript:alert(1))",
+        "[x](data:text/html,<script>alert(1)</script>)",
+        "![x](https://tracker.example/x.png)",
+        "<javascript:alert(1)>",
+        "[x](JaVaScRiPt:alert(1))",
+        '[x](https://a.example "\\" onmouseover=alert(1) ")',
+        "`<img src=x>`",
+        "| a |\n|---|\n| <svg onload=alert(1)> |",
+    ],
+)
+def test_markdown_lets_no_tag_script_or_picture_through(text: str) -> None:
+    found = Tags()
+    found.feed(as_html(text))
+    assert {tag for tag, _ in found.seen} <= {"p", "a", "code", *TABLE}
+    for _, attributes in found.seen:
+        assert set(attributes) <= {"href", "title", "target", "rel"}
+        assert attributes.get("href", "https://").startswith("https://")
+
+
+def test_a_link_opens_a_window_that_knows_nothing_of_ours() -> None:
+    html = as_html("See [returns](https://shop.example/r) or <mailto:help@shop.example>.")
+    assert '<a href="https://shop.example/r" target="_blank" rel="noopener' in html
+    assert 'href="mailto:help@shop.example"' in html
+
+
+def test_a_picture_is_its_description() -> None:
+    assert as_html("![a <b> label](https://tracker.example/x.png)") == "<p>a &lt;b&gt; label</p>\n"
+
+
+def test_a_heading_is_not_one_of_the_page() -> None:
+    assert as_html("# Returns") == "<p><strong>Returns</strong></p>"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "//evil.example",
+        "https://",
+        "http://[",
+        "x",
+    ],
+)
+def test_only_web_addresses_become_links(address: str) -> None:
+    assert not is_web_address(address)
+
+
+def test_a_customers_words_are_never_html() -> None:
+    assert shown(line(Author.CUSTOMER, EVIL, attachments=[]))["html"] == ""
+
+
+def test_languages_on_offer_have_their_own_names() -> None:
+    offered = shown(line(Author.BOT, "?", offer_languages=["de", "ar", "x-what"]))["languages"]
+    assert offered == [
+        {"tag": "de", "name": "Deutsch"},
+        {"tag": "ar", "name": "العربية"},
+        {"tag": "x-what", "name": "x-what"},
+    ]
