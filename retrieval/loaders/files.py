@@ -1,0 +1,176 @@
+"""Files and folders to drafts, one clear line for each that cannot be read."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from core.errors import Rejected
+from retrieval.hygiene import clean, tidy
+from retrieval.loaders.drafts import Body, Draft
+from retrieval.loaders.faq import csv_rows, jsonl_rows
+from retrieval.loaders.markup import html_body, markdown_body
+from retrieval.loaders.office import docx_body, pdf_body
+
+MAX_FILE_BYTES = 20_000_000
+MAX_TEXT_CHARS = 5_000_000
+MAX_ID_CHARS = 240
+KINDS = "Markdown, HTML, text, PDF, DOCX, CSV or JSONL"
+
+_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_SUFFIXES = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".txt": "text",
+    ".text": "text",
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One file to read; `id` is its path below the folder that was named, without its suffix."""
+
+    path: Path
+    id: str
+
+
+def sources(path: Path) -> Iterator[Source]:
+    """The file itself, or every visible file below a folder, in the order of their paths.
+
+    Raises: Rejected: there is no such file or folder.
+    """
+    if path.is_file():
+        yield Source(path=path, id=clean(path.stem))
+        return
+    if not path.is_dir():
+        raise Rejected(f"{path}: no such file or folder")
+    for file in sorted(path.rglob("*")):
+        below = file.relative_to(path)
+        if file.is_file() and not any(part.startswith(".") for part in below.parts):
+            yield Source(path=file, id=clean(PurePosixPath(below.with_suffix("")).as_posix()))
+
+
+def read(source: Source, root: Path) -> tuple[Draft, ...]:
+    """Read the documents of one file that lies at or below `root`.
+
+    Raises: Rejected: it cannot be used; the message names the file and what to do.
+    """
+    name = str(source.path)
+    if not source.path.resolve().is_relative_to(root.resolve()):
+        raise Rejected(f"{name}: a link that leads out of the folder; add the file itself")
+    kind = _SUFFIXES.get(source.path.suffix.lower())
+    if kind is None:
+        raise Rejected(f"{name}: unknown type; give {KINDS}")
+    return drafts(_contents(source.path), kind, name, source.id)
+
+
+def drafts(data: bytes, kind: str, name: str, identifier: str) -> tuple[Draft, ...]:
+    """Turn the bytes of one file or page into documents that are fit to keep.
+
+    Raises: Rejected: the bytes are not what `kind` promises, or hold no text.
+    """
+    if not data.strip(b"\x00 \t\r\n\xef\xbb\xbf"):
+        raise Rejected(f"{name}: the file is empty")
+    if kind == "csv":
+        found = csv_rows(decode(data, name), name, identifier)
+    elif kind == "jsonl":
+        found = jsonl_rows(decode(data, name), name, identifier)
+    else:
+        body = _body(data, kind, name)
+        found = (
+            Draft(
+                id=identifier,
+                title=body.title,
+                text=body.text,
+                language=body.language,
+                source=body.source,
+            ),
+        )
+    if not found:
+        raise Rejected(f"{name}: the file is empty but for its first line")
+    return tuple(_fit(draft, name) for draft in found)
+
+
+def decode(data: bytes, name: str) -> str:
+    """Text of a UTF-8 file, or of a UTF-16 one that begins with a byte order mark.
+
+    Raises: Rejected: it is neither; the message has the first wrong byte.
+    """
+    encoding = "utf-8-sig"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Rejected(
+            f"{name}: not UTF-8 (byte 0x{data[error.start]:02x} at position {error.start});"
+            " save it as UTF-8"
+        ) from error
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            limit = MAX_FILE_BYTES // 1_000_000
+            raise Rejected(f"{path}: larger than {limit} MB; split it into several files")
+        return path.read_bytes()
+    except OSError as error:
+        raise Rejected(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _body(data: bytes, kind: str, name: str) -> Body:
+    if kind == "pdf":
+        return pdf_body(data, name)
+    if kind == "docx":
+        return docx_body(data, name)
+    text = decode(data, name)
+    if "\x00" in text:
+        raise Rejected(f"{name}: not a text file; give {KINDS}")
+    if kind == "markdown":
+        return markdown_body(text, name)
+    return html_body(text, name) if kind == "html" else Body(text=text)
+
+
+def _fit(draft: Draft, name: str) -> Draft:
+    """Clean a draft, give it a title, check its limits."""
+    text = tidy(draft.text)
+    if not re.sub(r"^#+ .*$", "", text, flags=re.MULTILINE).strip():
+        raise Rejected(f"{name}: holds no text besides headings")
+    if len(text) > MAX_TEXT_CHARS:
+        raise Rejected(f"{name}: more than {MAX_TEXT_CHARS} characters of text; split it")
+    if len(draft.id) > MAX_ID_CHARS:
+        raise Rejected(f"{name}: the path is longer than {MAX_ID_CHARS} characters; shorten it")
+    language = draft.language.strip().replace("_", "-")
+    if language and not _TAG.fullmatch(language):
+        raise Rejected(f"{name}: the language {language!r} is no tag such as `de` or `pt-BR`")
+    return Draft(
+        id=draft.id,
+        title=_line(draft.title) or _first_heading(text) or _spoken(draft.id),
+        text=text,
+        language=language,
+        source=_line(draft.source),
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(tidy(text).split())
+
+
+def _first_heading(text: str) -> str:
+    heading = re.search(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return heading[1].strip() if heading else ""
+
+
+def _spoken(identifier: str) -> str:
+    """`howto/return-a-parcel` as a title: `Return a parcel`."""
+    words = re.sub(r"[-_]+", " ", identifier.rpartition("/")[2]).strip()
+    return words[:1].upper() + words[1:]
