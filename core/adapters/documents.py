@@ -1,0 +1,187 @@
+"""A workspace's documents, with the pointer to the index that was built from them."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+
+from core.adapters.database import Database, Now
+from core.adapters.tables import documents, pointers
+from core.adapters.upsert import insert_into
+from core.turn import WorkspaceId
+
+_KIND = "index"
+# SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535.
+_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One document as it is kept; headings stand in `text` as Markdown lines."""
+
+    id: str
+    title: str
+    text: str
+    language: str
+    source: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """What tells this wording from any other of the same document."""
+        parts = (self.title, self.language, self.source, self.text)
+        return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A document in a list, without its text."""
+
+    id: str
+    title: str
+    language: str
+    source: str
+    characters: int
+    added_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """The snapshot in service, and the one before it."""
+
+    name: str
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What holds at this moment: the snapshot in service, and the wording of some documents."""
+
+    pointer: Pointer | None
+    wordings: dict[str, str]
+
+
+class Documents:
+    """The rows are the truth; an index only ever repeats them."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the documents in `database`."""
+        self._database = database
+
+    async def all(self, workspace: WorkspaceId) -> tuple[Document, ...]:
+        """Every document with its text, by id."""
+        mine = documents.c.workspace == workspace
+        statement = select(documents).where(mine).order_by(documents.c.id)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return tuple(
+            Document(id=r.id, title=r.title, text=r.text, language=r.language, source=r.source)
+            for r in rows
+        )
+
+    async def list(self, workspace: WorkspaceId) -> tuple[Listed, ...]:
+        """Every document without its text, by id."""
+        length = func.length(documents.c.text).label("characters")
+        columns = [documents.c[name] for name in ("id", "title", "language", "source", "added_at")]
+        mine = documents.c.workspace == workspace
+        statement = select(*columns, length).where(mine).order_by(documents.c.id)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return tuple(Listed(**row._mapping) for row in rows)
+
+    async def standing(self, workspace: WorkspaceId, ids: Collection[str]) -> Standing:
+        """Read the pointer, together with the wording (sha256) of those documents that exist."""
+        pointed = select(pointers.c.name, pointers.c.previous).where(_mine(workspace))
+        worded = select(documents.c.id, documents.c.sha256).where(
+            documents.c.workspace == workspace, documents.c.id.in_(list(ids))
+        )
+
+        def work(connection: Connection) -> Standing:
+            pointer = connection.execute(pointed).first()
+            rows = connection.execute(worded).all() if ids else []
+            return Standing(
+                pointer=Pointer(name=pointer.name, previous=pointer.previous) if pointer else None,
+                wordings={row.id: row.sha256 for row in rows},
+            )
+
+        return await self._database.read(work)
+
+    async def remove(self, workspace: WorkspaceId, ids: Sequence[str]) -> tuple[str, ...]:
+        """Delete documents; from here on nobody cites them. Returns the ids that were there."""
+        mine = documents.c.workspace == workspace
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            removed: list[str] = []
+            for start in range(0, len(ids), _BATCH):
+                batch = documents.c.id.in_(ids[start : start + _BATCH])
+                gone = connection.execute(
+                    delete(documents).where(mine, batch).returning(documents.c.id)
+                )
+                removed.extend(gone.scalars())
+            return tuple(sorted(removed))
+
+        return await self._database.write(work)
+
+    async def publish(
+        self,
+        workspace: WorkspaceId,
+        name: str,
+        *,
+        instead_of: str | None,
+        put: Sequence[Document] = (),
+    ) -> bool:
+        """Put documents and flip the pointer to the snapshot that has them, as one.
+
+        Returns: False, with nothing changed, if the pointer is no longer at `instead_of`.
+        """
+
+        def work(connection: Connection) -> bool:
+            if not _flip(connection, workspace, name, instead_of):
+                return False
+            if put:
+                _put(connection, workspace, put)
+            return True
+
+        return await self._database.write(work)
+
+
+def _flip(
+    connection: Connection, workspace: WorkspaceId, name: str, instead_of: str | None
+) -> bool:
+    pointer = {"name": name, "previous": instead_of, "flipped_at": Now()}
+    statement: Any
+    if instead_of is None:
+        first = insert_into(connection, pointers).values(workspace=workspace, kind=_KIND, **pointer)
+        statement = first.on_conflict_do_nothing()
+    else:
+        at = pointers.c.name == instead_of
+        statement = update(pointers).values(**pointer).where(_mine(workspace), at)
+    return connection.execute(statement.returning(pointers.c.name)).first() is not None
+
+
+def _mine(workspace: WorkspaceId) -> ColumnElement[bool]:
+    return and_(pointers.c.workspace == workspace, pointers.c.kind == _KIND)
+
+
+def _put(connection: Connection, workspace: WorkspaceId, put: Sequence[Document]) -> None:
+    added_at = connection.scalar(select(Now()))
+    statement = insert_into(connection, documents)
+    replaced = ("title", "language", "source", "sha256", "text", "added_at")
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(documents.primary_key),
+            set_={column: statement.excluded[column] for column in replaced},
+        ),
+        [
+            {
+                "workspace": workspace,
+                "id": document.id,
+                "title": document.title,
+                "language": document.language,
+                "source": document.source,
+                "sha256": document.sha256,
+                "text": document.text,
+                "added_at": added_at,
+            }
+            for document in put
+        ],
+    )
