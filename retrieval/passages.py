@@ -1,0 +1,133 @@
+"""Documents to passages: spans that answer one thing, each with its heading."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sentencex
+
+from core.adapters.documents import Document
+from core.turn import Passage
+
+SPLITTER = "1"
+"""Changes whenever the same text would be split another way."""
+
+MAX_SIZE = 160.0
+"""The most words in a passage; encoders read about 256 pieces."""
+ENOUGH_SIZE = 80.0
+"""From here on a passage ends with its paragraph."""
+
+_HEADING = re.compile(r"(#{1,6}) (.+)")
+# Scripts without spaces: two characters make about one word.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int
+    end: int
+
+
+def split(document: Document) -> tuple[Passage, ...]:
+    """Passages in reading order, never across a heading, at most `MAX_SIZE` words each."""
+    language = document.language.partition("-")[0]
+    found = (
+        (heading, span)
+        for heading, section in _sections(document.text)
+        for span in _packed(document.text, section, language)
+    )
+    return tuple(
+        Passage(
+            id=f"{document.id}#{number}",
+            document=document.id,
+            title=document.title,
+            text=document.text[span.start : span.end],
+            language=document.language,
+            heading=heading,
+            source=document.source,
+            start=span.start,
+            end=span.end,
+        )
+        for number, (heading, span) in enumerate(found, start=1)
+    )
+
+
+def size(text: str) -> float:
+    """Length in words, of which a script without spaces has half as many as characters."""
+    unspaced = len(_UNSPACED.findall(text))
+    return len(_UNSPACED.sub(" ", text).split()) + unspaced / 2
+
+
+def _sections(text: str) -> Iterator[tuple[str, _Span]]:
+    """Stretches between headings, with the path of headings above them."""
+    path: list[tuple[int, str]] = []
+    start = position = 0
+    for line in text.splitlines(keepends=True):
+        heading = _HEADING.fullmatch(line.rstrip())
+        if heading:
+            yield " › ".join(title for _, title in path), _Span(start, position)
+            level = len(heading[1])
+            path = [(above, title) for above, title in path if above < level]
+            path.append((level, heading[2].strip()))
+            start = position + len(line)
+        position += len(line)
+    yield " › ".join(title for _, title in path), _Span(start, position)
+
+
+def _packed(text: str, section: _Span, language: str) -> Iterator[_Span]:
+    """Fill passages with whole sentences; end at a paragraph once there is enough."""
+    start, end, filled = section.start, section.start, 0.0
+    for paragraph in _paragraphs(text, section):
+        for sentence in _sentences(text, paragraph, language):
+            extra = size(text[sentence.start : sentence.end])
+            if filled and filled + extra > MAX_SIZE:
+                yield from _trimmed(text, _Span(start, end))
+                start, filled = sentence.start, 0.0
+            end, filled = sentence.end, filled + extra
+        if filled >= ENOUGH_SIZE:
+            yield from _trimmed(text, _Span(start, end))
+            start, filled = end, 0.0
+    yield from _trimmed(text, _Span(start, end))
+
+
+def _paragraphs(text: str, section: _Span) -> Iterator[_Span]:
+    start = section.start
+    for gap in re.compile(r"\n\n+").finditer(text, section.start, section.end):
+        yield _Span(start, gap.end())
+        start = gap.end()
+    yield _Span(start, section.end)
+
+
+def _sentences(text: str, paragraph: _Span, language: str) -> Iterator[_Span]:
+    """Sentences, and the pieces of those that no passage could hold."""
+    start = paragraph.start
+    for sentence in sentencex.segment(language, text[paragraph.start : paragraph.end]):
+        # Where the library drops a blank between sentences, the search finds the place again.
+        found = text.find(sentence, start, paragraph.end) if sentence else -1
+        if found < 0:
+            continue
+        end = found + len(sentence)
+        yield from _pieces(text, _Span(start, end))
+        start = end
+    yield from _pieces(text, _Span(start, paragraph.end))
+
+
+def _pieces(text: str, span: _Span) -> Iterator[_Span]:
+    if size(text[span.start : span.end]) <= MAX_SIZE:
+        if span.end > span.start:
+            yield span
+        return
+    middle = (span.start + span.end) // 2
+    space = text.rfind(" ", span.start + 1, middle)
+    cut = space + 1 if space > (span.start + middle) // 2 else middle
+    yield from _pieces(text, _Span(span.start, cut))
+    yield from _pieces(text, _Span(cut, span.end))
+
+
+def _trimmed(text: str, span: _Span) -> Iterator[_Span]:
+    """The span without the blanks around it, if anything is left."""
+    words = text[span.start : span.end]
+    if words.strip():
+        yield _Span(span.start + len(words) - len(words.lstrip()), span.start + len(words.rstrip()))

@@ -1,0 +1,52 @@
+import itertools
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.adapters.documents import Document
+from retrieval.passages import MAX_SIZE, size, split
+
+
+def document(text: str, language: str = "en") -> Document:
+    return Document(id="help/returns", title="Returns", text=text, language=language)
+
+
+def test_a_passage_stays_below_its_heading_and_knows_the_path() -> None:
+    text = "# Returns\n\nYou have 30 days.\n\n## Costs\n\nReturns are free.\n\n# Other\n\nNothing."
+    found = split(document(text))
+    assert [(p.id, p.heading, p.text) for p in found] == [
+        ("help/returns#1", "Returns", "You have 30 days."),
+        ("help/returns#2", "Returns › Costs", "Returns are free."),
+        ("help/returns#3", "Other", "Nothing."),
+    ]
+
+
+def test_a_long_text_is_cut_between_sentences() -> None:
+    sentence = "This sentence is made of exactly nine short words."
+    found = split(document(" ".join([sentence] * 60)))
+    assert len(found) > 2
+    assert all(p.text.endswith("words.") and p.text.startswith("This") for p in found)
+    assert all(size(p.text) <= MAX_SIZE for p in found)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("zh", "退款需要三天。"), ("ja", "返金には三日かかります。"), ("th", "คืนเงินใช้เวลาสามวัน ")],
+)
+def test_scripts_without_spaces_are_measured_by_characters(language: str, sentence: str) -> None:
+    found = split(document(sentence * 100, language))
+    assert len(found) > 1
+    assert all(len(p.text) <= 2 * MAX_SIZE for p in found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="ab. \n#退。é", max_size=600))
+def test_offsets_name_the_very_text_and_nothing_is_lost(text: str) -> None:
+    found = split(document(text))
+    assert all(text[p.start : p.end] == p.text and p.text.strip() for p in found)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
+    kept = "".join(p.text for p in found)
+    headless = re.sub(r"^#{1,6} .+$", "", text, flags=re.MULTILINE)
+    assert "".join(kept.split()) == "".join(headless.split())
