@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.language import requested_language
+from core.language import requested_language, same_language
 from core.phrases import Phrase, say
 from core.sentences import split
 from core.turn import (
@@ -85,6 +85,13 @@ def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
     if wanted is Wish.PERSON:
         return handoff(Reason.ASKED, language, owner=turn.owner)
     return Clarify(text=say(_REPLIES[wanted], language)) if wanted else None
+
+
+def language_set(language: str) -> Clarify:
+    """Confirm a language in it; one that we have no words in is not called English."""
+    text = say(Phrase.LANGUAGE_SET, language)
+    untranslated = text == Phrase.LANGUAGE_SET and not same_language(language, "en")
+    return Clarify(text=say(Phrase.GREETING, language) if untranslated else text)
 
 
 def _file_handoff(attachments: Sequence[Attachment], language: str) -> Handoff:

@@ -9,6 +9,7 @@ from core.escalation import (
     choices,
     decide,
     handoff,
+    language_set,
     last_question,
     leans_on_context,
     only_chooses_language,
@@ -116,3 +117,9 @@ def test_a_question_back_is_recognised_in_the_transcript() -> None:
     assert asked_back([_message("x"), question])
     assert not asked_back([question, _message("x")])
     assert not asked_back([])
+
+
+def test_a_language_without_a_catalogue_is_not_confirmed_as_english() -> None:
+    assert language_set("de").text == say(Phrase.LANGUAGE_SET, "de") != Phrase.LANGUAGE_SET
+    assert language_set("en-GB").text == Phrase.LANGUAGE_SET
+    assert language_set("sw").text == Phrase.GREETING

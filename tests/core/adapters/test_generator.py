@@ -7,8 +7,21 @@ import pytest
 
 from core.adapters.generator import Breaker, HttpGenerator, Limits
 from core.errors import Unavailable
-from core.turn import Author, Message, Passage
+from core.pipeline import Pipeline
+from core.turn import (
+    Address,
+    Answer,
+    Author,
+    Channel,
+    ConversationId,
+    Message,
+    Passage,
+    Turn,
+    TurnId,
+    WorkspaceId,
+)
 from tests.fakes.model import FakeModel, Mood, fake_model
+from tests.fakes.ports import FakeDetector, FakeRetriever
 
 PASSAGE = Passage(
     id="p1",
@@ -112,6 +125,27 @@ async def test_what_a_model_thinks_is_not_part_of_its_reply(
 ) -> None:
     fake.mood, fake.text = Mood.SAYS, written
     assert await _written(generator) == reply
+
+
+@pytest.mark.parametrize("mood", [mood for mood in Mood if mood is not Mood.SAYS])
+async def test_whatever_a_model_does_the_customer_gets_an_answer(
+    fake: FakeModel, generator: HttpGenerator, mood: Mood
+) -> None:
+    async def show(text: str) -> None:
+        assert text == "You have 30 days."
+
+    fake.mood = mood
+    turn = Turn(
+        id=TurnId(1),
+        conversation=ConversationId(1),
+        address=Address(workspace=WorkspaceId("main"), channel=Channel.WEB, place="v1"),
+        text="How many days do I have to return the shoes?",
+    )
+    served = await Pipeline(FakeDetector(), FakeRetriever(PASSAGE), generator).answer(turn, show)
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.citations == (PASSAGE,)
+    assert served.outcome.verbatim == (mood is not Mood.GROUNDED)
+    assert served.timings_ms["total"] < 3_000
 
 
 async def test_a_dead_model_is_left_alone_for_a_while(fake: FakeModel) -> None:

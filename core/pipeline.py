@@ -1,0 +1,208 @@
+"""Serves one turn: from a customer's words to an answer, a question back or a handoff."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from core import escalation, redaction
+from core.errors import Unavailable
+from core.escalation import Policy, Step
+from core.language import Choice, choose, normalise_tag, same_language
+from core.phrases import Phrase, say
+from core.ports import Detector, Generator, Retriever, ShowPartial
+from core.reply import Asked, Likeness, Writer, verbatim
+from core.turn import (
+    Clarify,
+    Found,
+    Kind,
+    Message,
+    Outcome,
+    Reason,
+    Served,
+    Turn,
+)
+from core.verify import visible
+
+_DETECT_S = 1.0
+_MAX_OFFERED = 4
+_NOTHING = Found(passages=(), probability=0.0, index="")
+
+
+class Pipeline:
+    """Holds the ports and the policy; one object serves every turn."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        retriever: Retriever,
+        generator: Generator | None = None,
+        *,
+        policy: Policy | None = None,
+        likeness: Likeness | None = None,
+    ) -> None:
+        """Without a generator every answer is the passage's own words."""
+        self._detector = detector
+        self._retriever = retriever
+        self._generator = generator
+        self._policy = policy or Policy()
+        self._writer = Writer(generator, self._guess, self._policy, likeness) if generator else None
+
+    async def answer(self, turn: Turn, show: ShowPartial) -> Served:
+        """Decide one turn; `show` gets the verified beginning of a reply that is being written.
+
+        Whatever fails outside ends in a passage's own words or in a handoff, never in silence.
+        """
+        clock = _Clock()
+        turn = replace(turn, text=visible(turn.text))
+        with clock.step("language"):
+            choice, guesses = await self._language(turn)
+        found, model = _NOTHING, ""
+        turn, outcome = self._by_rule(turn, choice.language)
+        if outcome is None:
+            found, outcome, model = await self._by_knowledge(turn, choice.language, show, clock)
+        return Served(
+            outcome=outcome,
+            language=choice.language,
+            probability=found.probability,
+            chosen=choice.requested,
+            offer_languages=() if choice.sure else self._offer(turn, choice, guesses),
+            model=model,
+            index=found.index,
+            timings_ms=clock.timings_ms(),
+        )
+
+    # Which language
+
+    async def _language(self, turn: Turn) -> tuple[Choice, Sequence[tuple[str, float]]]:
+        if turn.kind is Kind.CHOOSES_LANGUAGE:
+            return Choice(language=normalise_tag(turn.text), sure=True, requested=True), ()
+        guesses = await self._guess(turn.text)
+        choice = choose(
+            turn.text,
+            guesses,
+            previous=turn.language,
+            chosen=turn.chosen,
+            hint=turn.language_hint,
+            default=self._policy.default_language,
+            supported=self._policy.languages or (),
+        )
+        return choice, guesses
+
+    async def _guess(self, text: str) -> Sequence[tuple[str, float]]:
+        try:
+            async with asyncio.timeout(_DETECT_S):
+                return await self._detector.detect(text[: self._policy.max_chars])
+        except (Unavailable, TimeoutError):
+            return ()
+
+    def _offer(
+        self, turn: Turn, choice: Choice, guesses: Sequence[tuple[str, float]]
+    ) -> tuple[str, ...]:
+        tags = [choice.language, *(tag for tag, _ in guesses), self._policy.default_language]
+        if turn.language_hint:
+            tags.insert(1, turn.language_hint)
+        offered: list[str] = []
+        for tag in map(normalise_tag, tags):
+            new = not any(same_language(tag, other) for other in offered)
+            if new and self._speaks(tag):
+                offered.append(tag)
+        return tuple(offered[:_MAX_OFFERED])
+
+    def _speaks(self, tag: str) -> bool:
+        allowed = self._policy.languages
+        return allowed is None or any(same_language(tag, other) for other in allowed)
+
+    # What needs no search
+
+    def _by_rule(self, turn: Turn, language: str) -> tuple[Turn, Outcome | None]:
+        """The turn to search for, or its outcome if there is nothing to search."""
+        if turn.kind is Kind.CHOOSES_LANGUAGE or escalation.only_chooses_language(turn.text):
+            question = escalation.last_question(turn.history)
+            if not question:
+                return turn, escalation.language_set(language)
+            turn = replace(turn, kind=Kind.MESSAGE, text=question)
+        return turn, escalation.without_search(turn, language, self._policy)
+
+    # What is known
+
+    async def _by_knowledge(
+        self, turn: Turn, language: str, show: ShowPartial, clock: "_Clock"
+    ) -> tuple[Found, Outcome, str]:
+        asked = _masked(turn, language)
+        try:
+            with clock.step("search"):
+                found, step = await self._search(turn, asked)
+        except (Unavailable, TimeoutError):
+            fault = escalation.handoff(Reason.FAULT, language, owner=turn.owner)
+            return _NOTHING, fault, ""
+        if step is Step.CLARIFY:
+            text = say(Phrase.WHICH_ONE, language)
+            return found, Clarify(text=text, choices=escalation.choices(found)), ""
+        if step is Step.HANDOFF:
+            reason = Reason.LOW_CONFIDENCE if found.passages else Reason.NO_KNOWLEDGE
+            return found, escalation.handoff(reason, language, owner=turn.owner), ""
+        with clock.step("write"):
+            written = (
+                await self._writer.write(asked, found.passages, show) if self._writer else None
+            )
+        model = self._generator.model if written and self._generator else ""
+        return found, written or verbatim(asked, found.passages[0]), model
+
+    async def _search(self, turn: Turn, asked: Asked) -> tuple[Found, Step]:
+        """Search for the message alone, then, where it is half a question, with the one before."""
+        before = escalation.last_question(asked.history)
+        choosing = escalation.asked_back(asked.history)
+        found = await self._find(turn, asked, asked.text)
+        if titled := escalation.picked(turn.text, found.passages):
+            return replace(found, passages=titled), Step.ANSWER
+        step = escalation.decide(found, self._policy, owner=turn.owner, may_ask=not choosing)
+        if step is Step.ANSWER or not before or not escalation.leans_on_context(asked.text):
+            return found, step
+        together = await self._find(turn, asked, f"{before}\n{asked.text}")
+        again = escalation.decide(together, self._policy, owner=turn.owner, may_ask=False)
+        return (together, again) if again is Step.ANSWER else (found, step)
+
+    async def _find(self, turn: Turn, asked: Asked, question: str) -> Found:
+        async with asyncio.timeout(self._policy.search_s):
+            return await self._retriever.search(
+                turn.address.workspace, question, language=asked.language
+            )
+
+
+def _masked(turn: Turn, language: str) -> Asked:
+    """The question and what was said before it; one value has one mark throughout."""
+    history: list[Message] = []
+    known: Mapping[str, str] = {}
+    for message in turn.history:
+        masked = redaction.mask(message.text, known)
+        known = masked.replacements
+        history.append(replace(message, text=masked.text))
+    masked = redaction.mask(turn.text, known)
+    return Asked(
+        text=masked.text,
+        language=language,
+        history=tuple(history),
+        replacements=masked.replacements,
+    )
+
+
+class _Clock:
+    """Measures the steps of a turn."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._steps: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._steps[name] = (time.perf_counter() - started) * 1_000
+
+    def timings_ms(self) -> dict[str, float]:
+        total = (time.perf_counter() - self._started) * 1_000
+        return {name: round(ms, 1) for name, ms in (self._steps | {"total": total}).items()}

@@ -1,0 +1,194 @@
+"""Builds an answer from passages: written and checked, or in the passage's own words."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from core import redaction
+from core.errors import Unavailable
+from core.escalation import Policy
+from core.excerpt import excerpt
+from core.language import autonym, count_letters, same_language
+from core.phrases import Phrase, say
+from core.ports import Generator, ShowPartial
+from core.prompt import read_marks
+from core.sentences import Splitter
+from core.turn import Answer, Message, Passage
+from core.verify import FATAL, Fault, Verdict, supported, visible
+
+Likeness = Callable[[str, Sequence[str]], Awaitable[float]]
+"""How close a sentence is to the closest of some texts of any language, from 0 to 1."""
+
+Guess = Callable[[str], Awaitable[Sequence[tuple[str, float]]]]
+"""Languages of a text as (tag, probability), most likely first; never raises."""
+
+_MAX_REPLY_CHARS = 2_000
+_MIN_LETTERS = 25
+_SURE_OF_ANOTHER = 0.7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question in a settled language, with its personal data behind masks.
+
+    `replacements` maps each mask to what it stands for.
+    """
+
+    text: str
+    language: str
+    history: tuple[Message, ...]
+    replacements: Mapping[str, str]
+
+
+class Writer:
+    """Has a model write a reply and lets through what the passages support."""
+
+    def __init__(
+        self, generator: Generator, guess: Guess, policy: Policy, likeness: Likeness | None
+    ) -> None:
+        """`likeness` judges claims across languages, where words cannot be compared."""
+        self._generator = generator
+        self._guess = guess
+        self._policy = policy
+        self._likeness = likeness
+
+    async def write(
+        self, asked: Asked, passages: Sequence[Passage], show: ShowPartial
+    ) -> Answer | None:
+        """A reply of which every sentence holds; None if none came of it, for any reason."""
+        readable = any(same_language(passage.language, asked.language) for passage in passages)
+        if not (readable or self._policy.across_languages or self._likeness):
+            return None
+        reply = _Reply()
+        try:
+            async with asyncio.timeout(self._policy.write_s):
+                if not await self._fill(reply, asked, passages, show):
+                    return None
+        except (Unavailable, TimeoutError):
+            return None
+        return reply.answer(asked)
+
+    async def _fill(
+        self, reply: "_Reply", asked: Asked, passages: Sequence[Passage], show: ShowPartial
+    ) -> bool:
+        """Take in sentence after sentence; False as soon as one condemns the whole reply."""
+        splitter = Splitter()
+        pieces = self._generator.write(
+            asked.text, passages, language=asked.language, history=asked.history
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                for sentence in splitter.feed(piece):
+                    if not await self._add(reply, sentence, asked, passages, show):
+                        return False
+        for sentence in splitter.rest():
+            if not await self._add(reply, sentence, asked, passages, show):
+                return False
+        return True
+
+    async def _add(
+        self,
+        reply: "_Reply",
+        sentence: str,
+        asked: Asked,
+        passages: Sequence[Passage],
+        show: ShowPartial,
+    ) -> bool:
+        """Check one sentence and show the reply so far; False condemns the whole reply."""
+        text, cited = read_marks(sentence, len(passages))
+        text = visible(text)
+        verdict = await self._judge(text, cited, asked, passages)
+        if verdict.fault in FATAL or reply.is_babble(text):
+            return False
+        gap = sentence[len(sentence.rstrip()) :]
+        reply.take(text, gap, verdict)
+        if not await self._in_language(reply.text, asked.language):
+            return False
+        if verdict.ok:
+            await show(redaction.restore(reply.text, asked.replacements))
+        return True
+
+    async def _judge(
+        self, text: str, cited: Sequence[int], asked: Asked, passages: Sequence[Passage]
+    ) -> Verdict:
+        """Hold a sentence against what it cites, else against each passage: marks may be wrong."""
+        groups = [[passages[index] for index in cited]] if cited else []
+        groups += [[passage] for passage in passages]
+        plain = text
+        for mask in asked.replacements:
+            plain = plain.replace(mask, " ")
+        verdicts: list[Verdict] = []
+        for group in groups:
+            verdict = supported(
+                plain,
+                group,
+                asked.text,
+                language=asked.language,
+                claim_holds=await self._claim_holds(plain, group, asked.language),
+            )
+            if verdict.ok:
+                return verdict
+            verdicts.append(verdict)
+        return verdicts[0]
+
+    async def _claim_holds(self, text: str, passages: Sequence[Passage], language: str) -> bool:
+        """Whether a sentence is believed of passages in other languages."""
+        if any(same_language(passage.language, language) for passage in passages):
+            return False
+        if self._likeness is None:
+            return self._policy.across_languages
+        likeness = await self._likeness(text, [passage.text for passage in passages])
+        return likeness >= self._policy.likeness_threshold
+
+    async def _in_language(self, text: str, language: str) -> bool:
+        """Whether a reply long enough to tell is in the language that it must be in."""
+        if count_letters(text) < _MIN_LETTERS:
+            return True
+        guesses = await self._guess(text)
+        return (
+            not guesses
+            or guesses[0][1] < _SURE_OF_ANOTHER
+            or same_language(guesses[0][0], language)
+        )
+
+
+class _Reply:
+    """The sentences of a reply that held, and the passages that hold them."""
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._passages: dict[str, Passage] = {}
+        self._left_out = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._kept).strip()
+
+    def is_babble(self, sentence: str) -> bool:
+        """Whether the model repeats itself, or writes on and on."""
+        said = [kept.strip() for kept in self._kept]
+        return said.count(sentence.strip()) > 1 or len(self.text) > _MAX_REPLY_CHARS
+
+    def take(self, sentence: str, gap: str, verdict: Verdict) -> None:
+        if verdict.ok:
+            self._kept.append(sentence.strip() + gap)
+            self._passages |= {passage.id: passage for passage in verdict.passages}
+        elif verdict.fault is not Fault.EMPTY:
+            self._left_out += 1
+
+    def answer(self, asked: Asked) -> Answer | None:
+        """The reply, unless more of it was left out than was kept."""
+        if not self._kept or self._left_out > len(self._kept):
+            return None
+        text = redaction.restore(self.text, asked.replacements)
+        return Answer(text=text, citations=tuple(self._passages.values()))
+
+
+def verbatim(asked: Asked, passage: Passage) -> Answer:
+    """The passage's own words; in another language than the customer's, said to be so."""
+    text = visible(excerpt(passage.text, asked.text))
+    if not same_language(passage.language, asked.language):
+        name = autonym(passage.language)
+        text = f"{say(Phrase.FOREIGN_ARTICLE, asked.language, language=name)}\n\n{text}"
+    return Answer(text=text, citations=(passage,), verbatim=True)

@@ -1,0 +1,389 @@
+"""One turn from end to end, with ports that answer, fail, stall and lie."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.errors import Unavailable
+from core.escalation import Policy
+from core.phrases import Phrase, say
+from core.pipeline import Pipeline
+from core.turn import (
+    Address,
+    Answer,
+    Attachment,
+    Author,
+    Channel,
+    Clarify,
+    ConversationId,
+    Found,
+    Handoff,
+    Kind,
+    Message,
+    Owner,
+    Passage,
+    Reason,
+    Served,
+    Turn,
+    TurnId,
+    WorkspaceId,
+)
+from tests.fakes.ports import FakeDetector, FakeGenerator, FakeRetriever
+
+RETURNS = Passage(
+    id="r1",
+    document="returns.en",
+    title="Returns",
+    language="en",
+    source="https://shop.example/returns",
+    text="You can return unused items within 30 days. Returns by post cost 4.90 EUR.",
+)
+SHIPPING = Passage(
+    id="s1",
+    document="shipping.en",
+    title="Shipping",
+    language="en",
+    text="Parcels to Canada arrive in 9 days. Shipping to Canada costs 12 EUR.",
+)
+RETOURE = Passage(
+    id="d1",
+    document="retoure.de",
+    title="Rückgabe",
+    language="de",
+    text="Sie können Artikel innerhalb von 30 Tagen zurücksenden.",
+)
+GOOD = "You can return unused items within 30 days [1]. Returns by post cost 4.90 EUR [1]."
+QUESTION = "How long do I have to return the shoes that I bought?"
+
+
+class Screen:
+    """What a customer sees while a reply is being written."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    async def show(self, text: str) -> None:
+        self.shown.append(text)
+
+
+def turn(text: str = QUESTION, **fields: Any) -> Turn:
+    plain = Turn(
+        id=TurnId(1),
+        conversation=ConversationId(1),
+        address=Address(workspace=WorkspaceId("main"), channel=Channel.WEB, place="v1"),
+        text=text,
+    )
+    return replace(plain, **fields)
+
+
+def said(text: str, author: Author = Author.CUSTOMER, language: str = "en") -> Message:
+    return Message(author=author, text=text, language=language)
+
+
+async def serve(pipeline: Pipeline, one: Turn, screen: Screen | None = None) -> Served:
+    return await pipeline.answer(one, (screen or Screen()).show)
+
+
+# The reply
+
+
+async def test_a_generated_reply_is_shown_sentence_by_sentence_with_its_source() -> None:
+    screen = Screen()
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING), FakeGenerator(GOOD))
+    served = await serve(pipeline, turn(), screen)
+    assert served.outcome == Answer(
+        text="You can return unused items within 30 days. Returns by post cost 4.90 EUR.",
+        citations=(RETURNS,),
+    )
+    assert screen.shown[0] == "You can return unused items within 30 days."
+    assert screen.shown[-1] == served.outcome.text
+    assert (served.model, served.index, served.probability) == ("fake-1", "index-1", 0.9)
+    assert set(served.timings_ms) == {"language", "search", "write", "total"}
+
+
+async def test_without_a_model_the_passage_itself_is_the_reply() -> None:
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS)), turn())
+    assert served.outcome == Answer(text=RETURNS.text, citations=(RETURNS,), verbatim=True)
+    assert served.model == ""
+
+
+async def test_a_passage_in_another_language_is_said_to_be_so() -> None:
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETOURE)), turn())
+    assert isinstance(served.outcome, Answer)
+    first, _, rest = served.outcome.text.partition("\n\n")
+    assert first == say(Phrase.FOREIGN_ARTICLE, "en", language="Deutsch")
+    assert rest == RETOURE.text
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "You can return unused items within 60 days [1].",
+        "You can return unused items within 30 days [1]. See https://evil.example/x [1].",
+        "Call Bob Marley. You can return unused items within 30 days.",
+        "\ufffd\ufffd\ufffd",
+        "You can return unused items within 30 days. " * 5,
+        "items return " * 400,
+        "Our chairman lives near the sea. He has a farm there. He likes it.",
+        "NO ANSWER",
+    ],
+)
+async def test_a_reply_that_does_not_hold_gives_way_to_the_passage(written: str) -> None:
+    generator = FakeGenerator(written)
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    assert served.outcome == Answer(text=RETURNS.text, citations=(RETURNS,), verbatim=True)
+    assert generator.closed == 1
+
+
+async def test_a_sentence_without_support_is_left_out_of_a_reply_that_holds() -> None:
+    generator = FakeGenerator(f"Happy to help! {GOOD}")
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.text.startswith("You can return unused items")
+
+
+async def test_a_condemned_reply_is_not_written_to_its_end() -> None:
+    generator = FakeGenerator("It takes 99 days. " + GOOD * 50)
+    await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    assert len(generator.written) < 12
+
+
+async def test_a_reply_in_the_wrong_language_gives_way_to_the_passage() -> None:
+    detector = FakeDetector({"You can return": "fr"})
+    generator = FakeGenerator(GOOD)
+    served = await serve(Pipeline(detector, FakeRetriever(RETURNS), generator), turn(language="en"))
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.verbatim
+
+
+async def test_a_wrong_source_mark_is_put_right() -> None:
+    generator = FakeGenerator("Parcels to Canada arrive in 9 days [1].")
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING), generator)
+    served = await serve(pipeline, turn())
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.citations == (SHIPPING,)
+
+
+async def test_across_languages_nothing_is_generated_unless_allowed() -> None:
+    german = FakeDetector({"?": "en"}, otherwise="en")
+    generator = FakeGenerator("You can return items within 30 days [1].")
+    careful = Pipeline(german, FakeRetriever(RETOURE), generator)
+    assert (await serve(careful, turn())).model == ""
+    assert generator.asked == []
+    bold = Pipeline(german, FakeRetriever(RETOURE), generator, policy=Policy(across_languages=True))
+    assert (await serve(bold, turn())).model == "fake-1"
+
+
+async def test_across_languages_a_measure_of_likeness_decides() -> None:
+    async def likeness(sentence: str, texts: object) -> float:
+        return 0.9 if "return" in sentence else 0.1
+
+    generator = FakeGenerator("You can return items within 30 days [1].")
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETOURE), generator, likeness=likeness)
+    assert (await serve(pipeline, turn())).model == "fake-1"
+    generator.text = "Bananas ripen within 30 days [1]."
+    assert (await serve(pipeline, turn())).model == ""
+
+
+async def test_personal_data_never_reaches_the_model_and_comes_back_in_the_reply() -> None:
+    generator = FakeGenerator("You can return unused items, ⟦EMAIL_1⟧, within 30 days [1].")
+    retriever = FakeRetriever(RETURNS)
+    history = (said("Write to anna@example.org about shoes, or call +49 30 901820."),)
+    question = "I am anna@example.org, how long can I return unused items?"
+    served = await serve(
+        Pipeline(FakeDetector(), retriever, generator), turn(question, history=history)
+    )
+    seen = [*generator.asked, *retriever.asked, *(m.text for m in generator.histories[0])]
+    assert not any("anna@" in text or "901820" in text for text in seen)
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.text == "You can return unused items, anna@example.org, within 30 days."
+
+
+async def test_a_mark_that_stands_for_nothing_is_refused() -> None:
+    generator = FakeGenerator("You can return unused items, ⟦EMAIL_7⟧, within 30 days [1].")
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.verbatim
+
+
+async def test_invisible_text_is_taken_out_before_anything_reads_it() -> None:
+    retriever = FakeRetriever(RETURNS)
+    await serve(Pipeline(FakeDetector(), retriever), turn("Re\u200bturn\u202e shoes please now?"))
+    assert retriever.asked == ["Return shoes please now?"]
+
+
+# Faults
+
+
+@pytest.mark.parametrize("fault", [Unavailable("model", "down"), TimeoutError()])
+async def test_a_model_that_fails_gives_way_to_the_passage(fault: Exception) -> None:
+    generator = FakeGenerator("You can return unused items")
+    generator.fault = fault
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    assert served.outcome == Answer(text=RETURNS.text, citations=(RETURNS,), verbatim=True)
+
+
+async def test_a_model_that_stalls_gives_way_in_time() -> None:
+    generator = FakeGenerator(GOOD)
+    generator.stalls = True
+    pipeline = Pipeline(
+        FakeDetector(), FakeRetriever(RETURNS), generator, policy=Policy(write_s=0.1)
+    )
+    served = await serve(pipeline, turn())
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.verbatim
+
+
+@pytest.mark.parametrize("slow", [True, False])
+async def test_a_retriever_that_fails_means_a_person(slow: bool) -> None:
+    retriever = FakeRetriever(RETURNS)
+    retriever.fault = None if slow else Unavailable("index", "corrupt at byte 12")
+    retriever.delay_s = 30 if slow else 0
+    pipeline = Pipeline(FakeDetector(), retriever, policy=Policy(search_s=0.1))
+    outcome = (await serve(pipeline, turn())).outcome
+    assert outcome == Handoff(reason=Reason.FAULT, text=say(Phrase.HANDOFF_FAULT, "en"))
+
+
+async def test_a_detector_that_fails_leaves_the_default_language() -> None:
+    detector = FakeDetector()
+    detector.fault = Unavailable("detector")
+    served = await serve(Pipeline(detector, FakeRetriever(RETURNS)), turn())
+    assert served.language == "en"
+    assert isinstance(served.outcome, Answer)
+
+
+# The decision
+
+
+async def test_nothing_known_means_a_person() -> None:
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(probability=0.0)), turn())
+    assert served.outcome == Handoff(
+        reason=Reason.NO_KNOWLEDGE, text=say(Phrase.HANDOFF_UNSURE, "en")
+    )
+
+
+async def test_too_little_confidence_means_a_person() -> None:
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS, probability=0.2)), turn())
+    assert isinstance(served.outcome, Handoff)
+    assert served.outcome.reason is Reason.LOW_CONFIDENCE
+    assert served.probability == 0.2
+
+
+async def test_between_the_thresholds_the_customer_picks_a_document() -> None:
+    retriever = FakeRetriever(RETURNS, SHIPPING, probability=0.45)
+    pipeline = Pipeline(FakeDetector(), retriever)
+    asked = (await serve(pipeline, turn())).outcome
+    assert asked == Clarify(text=say(Phrase.WHICH_ONE, "en"), choices=("Returns", "Shipping"))
+    history = (said(QUESTION), said(asked.text, Author.BOT))
+    served = await serve(pipeline, turn("Shipping", history=history))
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.citations == (SHIPPING,)
+
+
+async def test_nobody_is_asked_back_twice() -> None:
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING, probability=0.45))
+    history = (said(QUESTION), said(say(Phrase.WHICH_ONE, "en"), Author.BOT))
+    served = await serve(pipeline, turn("Neither of those two, sorry", history=history))
+    assert isinstance(served.outcome, Handoff)
+
+
+async def test_a_follow_up_is_searched_with_the_question_before_it() -> None:
+    retriever = FakeRetriever(probability=0.1)
+    together = "What does shipping cost?\nAnd to Canada?"
+    retriever.by_question[together] = Found(passages=(SHIPPING,), probability=0.9, index="i")
+    history = (said("What does shipping cost?"), said("It depends.", Author.BOT))
+    served = await serve(
+        Pipeline(FakeDetector(), retriever), turn("And to Canada?", history=history)
+    )
+    assert isinstance(served.outcome, Answer)
+    assert retriever.asked == ["And to Canada?", together]
+
+
+async def test_a_whole_question_is_searched_alone() -> None:
+    retriever = FakeRetriever(probability=0.1)
+    history = (said("What does shipping cost?"),)
+    await serve(
+        Pipeline(FakeDetector(), retriever), turn("Do you sell mountain bikes?", history=history)
+    )
+    assert retriever.asked == ["Do you sell mountain bikes?"]
+
+
+async def test_who_waits_for_a_person_is_answered_only_if_the_bot_is_sure() -> None:
+    waiting = turn(owner=Owner.WAITING)
+    sure = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS)), waiting)
+    assert isinstance(sure.outcome, Answer)
+    unsure = FakeRetriever(RETURNS, SHIPPING, probability=0.45)
+    served = await serve(Pipeline(FakeDetector(), unsure), waiting)
+    assert isinstance(served.outcome, Handoff)
+    assert served.outcome.text == say(Phrase.STILL_WAITING, "en")
+
+
+# What needs no search
+
+
+@pytest.mark.parametrize(
+    ("one", "outcome"),
+    [
+        (turn("", kind=Kind.WANTS_PERSON), Handoff(reason=Reason.ASKED, text=Phrase.HANDOFF_ASKED)),
+        (
+            turn("Can I talk to a human?"),
+            Handoff(reason=Reason.ASKED, text=Phrase.HANDOFF_ASKED),
+        ),
+        (
+            turn("", attachments=(Attachment(kind="image", ref="f1"),)),
+            Handoff(reason=Reason.ATTACHMENT, text=Phrase.HANDOFF_FILE),
+        ),
+        (
+            turn("", attachments=(Attachment(kind="voice", ref="f1"),)),
+            Handoff(reason=Reason.ATTACHMENT, text=Phrase.HANDOFF_VOICE),
+        ),
+        (turn("", kind=Kind.OPENED), Clarify(text=Phrase.WELCOME)),
+        (turn("Hello!"), Clarify(text=Phrase.GREETING)),
+        (turn("Thank you"), Clarify(text=Phrase.THANKS)),
+        (turn("👍"), Clarify(text=Phrase.ASK_FOR_WORDS)),
+        (turn("   "), Clarify(text=Phrase.ASK_FOR_WORDS)),
+        (turn("\u200b\u202e"), Clarify(text=Phrase.ASK_FOR_WORDS)),
+        (turn("x" * 4_001), Clarify(text=Phrase.TOO_LONG.replace("{limit}", "4000"))),
+        (turn("x" * 1_000_000), Clarify(text=Phrase.TOO_LONG.replace("{limit}", "4000"))),
+        (turn("en", kind=Kind.CHOOSES_LANGUAGE), Clarify(text=Phrase.LANGUAGE_SET)),
+    ],
+)
+async def test_some_turns_need_no_search(one: Turn, outcome: object) -> None:
+    retriever = FakeRetriever(RETURNS)
+    served = await serve(Pipeline(FakeDetector(), retriever, FakeGenerator(GOOD)), one)
+    assert served.outcome == outcome
+    assert retriever.asked == []
+
+
+async def test_a_question_with_a_picture_is_answered() -> None:
+    one = turn(attachments=(Attachment(kind="image", ref="f1"),))
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS)), one)
+    assert isinstance(served.outcome, Answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("de", Kind.CHOOSES_LANGUAGE), ("in Deutsch bitte", Kind.MESSAGE)]
+)
+async def test_choosing_a_language_answers_the_last_question_in_it(text: str, kind: Kind) -> None:
+    retriever = FakeRetriever(RETOURE)
+    history = (said("Hello"), said(QUESTION), said("I am not sure.", Author.BOT))
+    served = await serve(
+        Pipeline(FakeDetector(), retriever), turn(text, kind=kind, history=history)
+    )
+    assert (served.language, served.chosen) == ("de", True)
+    assert retriever.asked == [QUESTION]
+    assert served.outcome == Answer(text=RETOURE.text, citations=(RETOURE,), verbatim=True)
+
+
+async def test_an_unsure_first_message_offers_the_choice() -> None:
+    class Unsure(FakeDetector):
+        async def detect(self, text: str) -> list[tuple[str, float]]:
+            return [("nl", 0.3), ("de", 0.28), ("fr", 0.1)]
+
+    policy = Policy(languages=("en", "nl", "de"))
+    pipeline = Pipeline(Unsure(), FakeRetriever(RETURNS), policy=policy)
+    served = await serve(pipeline, turn("Status pakket nu"))
+    assert served.language == "en"
+    assert served.offer_languages == ("en", "nl", "de")
