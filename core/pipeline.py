@@ -1,6 +1,7 @@
 """Serves one turn: from a customer's words to an answer, a question back or a handoff."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from core.turn import (
 from core.verify import visible
 
 _DETECT_S = 1.0
+_TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _MAX_OFFERED = 4
 _NOTHING = Found(passages=(), probability=0.0, index="")
 
@@ -55,7 +57,8 @@ class Pipeline:
         Whatever fails outside ends in a passage's own words or in a handoff, never in silence.
         """
         clock = _Clock()
-        turn = replace(turn, text=visible(turn.text))
+        # What is far too long is told so below; cleaning all of it would take the others' time.
+        turn = replace(turn, text=visible(turn.text[: 2 * self._policy.max_chars]))
         with clock.step("language"):
             choice, guesses = await self._language(turn)
         found, model = _NOTHING, ""
@@ -76,8 +79,9 @@ class Pipeline:
     # Which language
 
     async def _language(self, turn: Turn) -> tuple[Choice, Sequence[tuple[str, float]]]:
-        if turn.kind is Kind.CHOOSES_LANGUAGE:
-            return Choice(language=normalise_tag(turn.text), sure=True, requested=True), ()
+        picked = normalise_tag(turn.text) if turn.kind is Kind.CHOOSES_LANGUAGE else ""
+        if _TAG.fullmatch(picked) and self._speaks(picked):
+            return Choice(language=picked, sure=True, requested=True), ()
         guesses = await self._guess(turn.text)
         choice = choose(
             turn.text,

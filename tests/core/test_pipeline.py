@@ -377,6 +377,13 @@ async def test_choosing_a_language_answers_the_last_question_in_it(text: str, ki
     assert served.outcome == Answer(text=RETOURE.text, citations=(RETOURE,), verbatim=True)
 
 
+@pytest.mark.parametrize("tag", ["fr", "<script>", "", "x" * 500])
+async def test_a_language_that_is_not_spoken_here_cannot_be_chosen(tag: str) -> None:
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policy=Policy(languages=("en",)))
+    served = await serve(pipeline, turn(tag, kind=Kind.CHOOSES_LANGUAGE, language="en"))
+    assert (served.language, served.chosen) == ("en", False)
+
+
 async def test_an_unsure_first_message_offers_the_choice() -> None:
     class Unsure(FakeDetector):
         async def detect(self, text: str) -> list[tuple[str, float]]:
