@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -57,13 +57,13 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """Everything that serving a conversation needs."""
+    """Everything that serving a conversation needs; channels add themselves when they open."""
 
     turns: Turns
     outbox: Outbox
     answer: AnswerTurn
-    ports: Mapping[Channel, Port]
-    presences: Mapping[Channel, Presence]
+    ports: dict[Channel, Port]
+    presences: dict[Channel, Presence]
     pace: Pace
     default_language: str
 

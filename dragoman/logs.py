@@ -11,7 +11,7 @@ from core.redaction import scrub
 from dragoman.metrics import count
 
 # These write a token (Telegram's is part of each URL), a body or a line for each request.
-QUIET = ("httpx", "httpcore", "telegram", "slack_bolt", "slack_sdk", "aiohttp.access", "openai")
+QUIET = ("bm25s", "httpx", "httpcore", "telegram", "slack_bolt", "slack_sdk", "aiohttp.access", "openai")
 
 
 def configure(*, level: str, form: str) -> None:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.errors import Misconfigured
 
 PREFIX = "DRAGOMAN_"
+WORKSPACE = r"^[A-Za-z0-9_-]{1,64}$"
 
 
 def _plain(name: str) -> AliasChoices:
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
     )
     workspace: str = Field(
         default="default",
-        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        pattern=WORKSPACE,
         description="The workspace that the web page and single-token channels belong to",
     )
     demo: bool = Field(default=True, description="Load the demo company into an empty workspace")
@@ -129,11 +130,6 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         validation_alias=_plain("TELEGRAM_BOT_TOKEN"),
         description="Token that BotFather gave you",
-    )
-    telegram_webhook_secret: SecretStr = Field(
-        default=SecretStr(""),
-        validation_alias=_plain("TELEGRAM_WEBHOOK_SECRET"),
-        description="With a public URL: receive by webhook, guarded by this; empty polls",
     )
     telegram_api_url: str = Field(
         default="https://api.telegram.org",

@@ -1,0 +1,137 @@
+"""The whole desk: what answers, how it is delivered, and every way in."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from bots.server import build_app
+from bots.server import serving as serving_http
+from bots.web.ask import ask_route
+from bots.web.chat import Chat
+from bots.web.port import WebPort
+from core.adapters.inbox import SqlInbox
+from core.adapters.leases import SqlLeases
+from core.adapters.outbox import SqlOutbox
+from core.adapters.transcript import Transcript
+from core.adapters.turns import SqlTurns
+from core.delivery import Delivery
+from core.errors import Misconfigured
+from core.serving import Pace, Station
+from core.turn import Channel
+from dragoman import running
+from dragoman.channels import ChatChannel, open_channels
+from dragoman.composition import Core, ask, load_demo, open_core
+from dragoman.health import Health
+from dragoman.settings import Settings, kept_secret
+
+log = structlog.get_logger()
+
+Announce = Callable[[str, list[str], int], None]
+
+
+@asynccontextmanager
+async def serving(settings: Settings, announce: Announce | None = None) -> AsyncIterator[str]:
+    """The whole desk: HTTP, each channel that has a token, and delivery; yields its URL."""
+    async with AsyncExitStack() as stack:
+        core = await stack.enter_async_context(open_core(settings))
+        await load_demo(core)
+        await core.retrieval.warm()
+        delivery, station = make_delivery(core)
+        web = WebPort()
+        station.ports[Channel.WEB], station.presences[Channel.WEB] = web, web
+        channels = await stack.enter_async_context(open_channels(settings, core.database, delivery))
+        for channel in channels:
+            station.ports[channel.name] = channel.port
+            station.presences[channel.name] = channel.presence
+        await stack.enter_async_context(delivery)
+        health = Health(core)
+        await stack.enter_async_context(_running(channels, health))
+        token = secrets.token_urlsafe(32)
+        chat = Chat(
+            delivery=delivery,
+            transcript=Transcript(core.database),
+            port=web,
+            workspace=core.workspace,
+            secret=kept_secret(settings.data_dir / "cookie-key"),
+            default_language=settings.default_language,
+        )
+        app = build_app(
+            [
+                *chat.routes,
+                ask_route(lambda text, language: ask(core, text, language), token=token),
+                *(route for channel in channels for route in channel.routes),
+            ],
+            ready=health.problems,
+            frame_ancestors=settings.frame_ancestors,
+            client_ip_header=settings.client_ip_header,
+        )
+        url = await stack.enter_async_context(
+            serving_http(app, host=settings.host, port=settings.port, on_stop=[web.stop])
+        )
+        running.announce(settings.data_dir, running.Running(url=url, token=token))
+        stack.callback(running.withdraw, settings.data_dir)
+        if announce is not None:
+            names = ["web", *(str(channel.name) for channel in channels)]
+            documents = await core.retrieval.knowledge.list(core.workspace)
+            announce(url, names, len(documents))
+        yield url
+
+
+def make_delivery(core: Core) -> tuple[Delivery, Station]:
+    """Delivery comes before the channels, which hand it what they take in."""
+    settings = core.settings
+    station = Station(
+        turns=SqlTurns(core.database),
+        outbox=SqlOutbox(core.database),
+        answer=core.pipeline.answer,
+        ports={},
+        presences={},
+        pace=Pace(gather_s=settings.gather_s, resend_unknown=settings.resend_unknown),
+        default_language=settings.default_language,
+    )
+    delivery = Delivery(
+        inbox=SqlInbox(core.database), leases=SqlLeases(core.database), station=station
+    )
+    return delivery, station
+
+
+@asynccontextmanager
+async def _running(channels: tuple[ChatChannel, ...], health: Health) -> AsyncIterator[None]:
+    """Let each channel take in what customers do; one that fails for good leaves the others."""
+    tasks = [asyncio.create_task(_keep_running(channel, health)) for channel in channels]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_running(channel: ChatChannel, health: Health) -> None:
+    while True:
+        try:
+            await channel.run()
+        except Misconfigured as error:
+            log.error("channel_stopped", channel=channel.name, error=str(error))  # noqa: TRY400 - the message says it all
+            health.channel_stopped(channel.name, str(error))
+            return
+        except Exception:
+            log.exception("channel_failed", channel=channel.name)
+            await asyncio.sleep(5)
+        else:
+            return
+
+
+async def serve(settings: Settings, *, announce: Announce) -> None:
+    """Run the desk until SIGINT or SIGTERM, then finish what is in hand."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with serving(settings, announce):
+        await stop.wait()
+        log.info("stopping")

@@ -1,0 +1,115 @@
+"""The chat platforms that have a token, opened and ready to run."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from starlette.routing import BaseRoute
+
+from bots.slack.channel import SlackNeeds, SlackOptions, open_slack
+from bots.telegram.api import TelegramApi
+from bots.telegram.channel import TelegramChannel
+from bots.telegram.presence import TelegramPresence
+from bots.telegram.sending import TelegramPort
+from core.adapters.conversations import Conversations
+from core.adapters.cursors import Cursors
+from core.adapters.database import Database
+from core.adapters.holds import Holds
+from core.adapters.vault import Vault
+from core.delivery import Delivery
+from core.ports import Port, Presence
+from core.turn import Channel, WorkspaceId
+from dragoman.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatChannel:
+    """One platform: how it takes in, sends out, shows presence and is checked."""
+
+    name: Channel
+    port: Port
+    presence: Presence
+    routes: Sequence[BaseRoute]
+    run: Callable[[], Awaitable[None]]
+    check: Callable[[], Awaitable[str]]
+
+
+@asynccontextmanager
+async def open_channels(
+    settings: Settings, database: Database, delivery: Delivery
+) -> AsyncIterator[tuple[ChatChannel, ...]]:
+    """Open each platform that a token was given for.
+
+    Raises: Misconfigured: a token cannot be one, or settings contradict each other.
+    """
+    async with AsyncExitStack() as stack:
+        channels = []
+        if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
+            channels.append(await _slack(settings, database, delivery, stack))
+        if settings.telegram_bot_token.get_secret_value():
+            channels.append(await _telegram(settings, database, delivery, stack))
+        yield tuple(channels)
+
+
+async def _slack(
+    settings: Settings, database: Database, delivery: Delivery, stack: AsyncExitStack
+) -> ChatChannel:
+    conversations = Conversations(database)
+    options = SlackOptions(
+        workspace=WorkspaceId(settings.workspace),
+        bot_token=settings.slack_bot_token.get_secret_value(),
+        app_token=settings.slack_app_token.get_secret_value(),
+        signing_secret=settings.slack_signing_secret.get_secret_value(),
+        client_id=settings.slack_client_id,
+        client_secret=settings.slack_client_secret.get_secret_value(),
+        public_url=settings.public_url,
+        api_url=settings.slack_api_url,
+        default_language=settings.default_language,
+    )
+    needs = SlackNeeds(
+        accept=delivery.accept,
+        rate=delivery.rate,
+        known=conversations.known,
+        recent=conversations.recent,
+        cursors=Cursors(database),
+        holds=Holds(database),
+        vault=Vault(database, settings.sealing_key()),
+    )
+    slack = await stack.enter_async_context(open_slack(options, needs))
+    return ChatChannel(
+        name=Channel.SLACK,
+        port=slack.port,
+        presence=slack.port,
+        routes=slack.routes,
+        run=slack.run,
+        check=slack.check,
+    )
+
+
+async def _telegram(
+    settings: Settings, database: Database, delivery: Delivery, stack: AsyncExitStack
+) -> ChatChannel:
+    api = await stack.enter_async_context(
+        TelegramApi(settings.telegram_bot_token.get_secret_value(), settings.telegram_api_url)
+    )
+    telegram = TelegramChannel(
+        api,
+        workspace=WorkspaceId(settings.workspace),
+        accept=delivery.accept,
+        rate=delivery.rate,
+        move=Conversations(database).move,
+        holds=Holds(database),
+        languages=settings.languages,
+        public_url=settings.public_url,
+    )
+    return ChatChannel(
+        name=Channel.TELEGRAM,
+        port=TelegramPort(api),
+        presence=TelegramPresence(api),
+        routes=telegram.routes,
+        run=telegram.run,
+        check=telegram.check,
+    )

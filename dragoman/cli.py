@@ -1,0 +1,202 @@
+"""The command `dragoman`."""
+
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from core.errors import DragomanError, Misconfigured
+from dragoman import __version__, running
+from dragoman.console import (
+    FAILED,
+    WRONG_USE,
+    AsJson,
+    OfWorkspace,
+    complain,
+    err,
+    out,
+    print_json,
+    print_plain,
+    run_async,
+)
+from dragoman.knowledge_commands import knowledge
+from dragoman.settings import Settings
+
+# What loads torch or a model is imported by the command that needs it: the others answer at once.
+
+cli = typer.Typer(
+    name="dragoman",
+    help="A self-hosted support desk that speaks every customer's language.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+desk = typer.Typer(help="Conversations that wait for a person.", no_args_is_help=True)
+cli.add_typer(knowledge, name="knowledge")
+cli.add_typer(desk, name="desk")
+
+
+def main() -> None:
+    """Run the command; what it cannot do ends in one line on stderr and an exit code."""
+    try:
+        cli()
+    except DragomanError as error:
+        complain(str(error))
+        sys.exit(WRONG_USE if isinstance(error, Misconfigured) else FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@cli.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """A self-hosted support desk that speaks every customer's language."""
+    if show:
+        print_plain(f"dragoman {__version__}")
+        raise typer.Exit
+
+
+@cli.command()
+def run(
+    port: Annotated[int | None, typer.Option(help="Another port than DRAGOMAN_PORT.")] = None,
+) -> None:
+    """Start the desk: the web page, and each channel that has a token."""
+
+    async def work(settings: Settings) -> None:
+        from dragoman.app import serve
+
+        err.print("Starting…")
+        changed = {} if port is None else {"port": port}
+        await serve(settings.model_copy(update=changed), announce=_announce)
+
+    run_async(work, quiet=False)
+
+
+def _announce(url: str, channels: list[str], documents: int) -> None:
+    """Say what runs, and what to do next."""
+    err.print()
+    err.print("  [bold]Dragoman is ready.[/bold]")
+    err.print(f"  Ask it in any language   [bold cyan]{url}[/bold cyan]")
+    err.print(f"  Knowledge                {documents} documents   dragoman knowledge add PATH")
+    err.print(f"  Channels                 {', '.join(channels)}")
+    err.print("  Who waits for a person   dragoman desk list")
+    err.print("  Is all well              dragoman doctor")
+    err.print("  Stop with Ctrl+C.\n")
+
+
+@cli.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="A customer's question.")],
+    language: Annotated[str | None, typer.Option(help="Answer in this language.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask one question, as a customer would."""
+
+    async def work(settings: Settings) -> dict[str, Any]:
+        found = await running.ask(settings.data_dir, question, language)
+        if found is not None:
+            return found
+        err.print("Starting what is needed; while `dragoman run` is up, this answers at once.")
+        from dragoman import composition
+
+        async with composition.open_core(settings) as core:
+            await composition.load_demo(core)
+            return await composition.ask(core, question, language)
+
+    reply = run_async(work)
+    if as_json:
+        print_json(reply)
+        return
+    print_plain(reply["text"])
+    for citation in reply["citations"]:
+        out.print(f"— {citation['title']}  ({citation['document']})", style="dim", markup=False)
+
+
+@cli.command()
+def chat() -> None:
+    """Talk to the bot in this terminal."""
+
+    async def work(settings: Settings) -> None:
+        from bots.terminal import chat as talk
+
+        url = await running.url(settings.data_dir)
+        if url is not None:
+            await talk(url)
+            return
+        err.print("Starting a desk for this conversation…")
+        from dragoman.app import serving
+
+        async with serving(settings.model_copy(update={"port": 0})) as own:
+            await talk(own)
+
+    run_async(work)
+
+
+@cli.command()
+def detect(
+    text: Annotated[str, typer.Argument(help="Any text.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell the language of a text."""
+
+    async def work(settings: Settings) -> list[tuple[str, float]]:
+        from core.adapters.detector import CombinedDetector
+
+        return list(await CombinedDetector().detect(text))
+
+    guesses = run_async(work) or [("und", 0.0)]
+    if as_json:
+        ranked = [{"language": tag, "probability": round(value, 4)} for tag, value in guesses]
+        print_json({**ranked[0], "guesses": ranked})
+        return
+    for tag, probability in guesses[:3]:
+        print_plain(f"{tag}\t{probability:.3f}")
+
+
+@desk.command("list")
+def desk_list(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
+    """List who waits for a person, longest first."""
+
+    async def work(settings: Settings) -> Any:
+        from core.adapters.conversations import Conversations
+        from core.adapters.database import open_database
+        from core.turn import WorkspaceId
+
+        async with open_database(settings.database) as database:
+            chosen = WorkspaceId(workspace or settings.workspace)
+            return await Conversations(database).waiting(chosen)
+
+    waiting = run_async(work)
+    if as_json:
+        for item in waiting:
+            print_json(asdict(item))
+        return
+    if not waiting:
+        print_plain("Nobody is waiting.")
+        return
+    table = Table("Id", "Channel", "Language", "Reason", "Waiting", "Last message", box=None)
+    for item in waiting:
+        minutes = f"{item.waited_s / 60:.0f} min"
+        last = item.last_message.replace("\n", " ")[:60].replace("[", r"\[")
+        table.add_row(str(item.id), item.channel, item.language, item.reason, minutes, last)
+    out.print(table)
+
+
+@cli.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check tokens, database, index, model and broker, and say what to do where one is wrong."""
+    from dragoman.doctor import examine
+
+    findings = run_async(examine)
+    for finding in findings:
+        if as_json:
+            print_json(asdict(finding))
+        else:
+            style = {"ok": "green", "off": "dim", "bad": "bold red"}[finding.state]
+            out.print(f"{finding.state:<4}{finding.part:<10}", style=style, end="")
+            print_plain(finding.text)
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(FAILED)

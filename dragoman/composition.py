@@ -1,0 +1,144 @@
+"""What answers a turn, put together without any channel."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import structlog
+
+from core.adapters.database import Database, open_database
+from core.adapters.detector import CombinedDetector
+from core.adapters.generator import HttpGenerator
+from core.adapters.turns import details
+from core.errors import Misconfigured
+from core.escalation import Policy
+from core.language import normalise_tag
+from core.pipeline import Pipeline
+from core.turn import Address, Channel, ConversationId, Turn, TurnId, WorkspaceId
+from dragoman.settings import WORKSPACE, Settings
+from retrieval.opening import Retrieval, open_retriever
+from workers.model_server import serve_model
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """The parts, made once; without a generator, passages speak for themselves."""
+
+    settings: Settings
+    database: Database
+    retrieval: Retrieval
+    generator: HttpGenerator | None
+    pipeline: Pipeline
+
+    @property
+    def workspace(self) -> WorkspaceId:
+        """The workspace of the web page and of channels with a single token."""
+        return WorkspaceId(self.settings.workspace)
+
+
+@asynccontextmanager
+async def open_core(
+    settings: Settings, *, workspace: str = "", model: bool = True
+) -> AsyncIterator[Core]:
+    """Open everything between a turn and its outcome, for another workspace if one is named.
+
+    Raises: Misconfigured, Unavailable: a part cannot be used; the message says which.
+    """
+    if workspace:
+        if not re.fullmatch(WORKSPACE, workspace):
+            raise Misconfigured("a workspace is named by letters, digits, - and _ only")
+        settings = settings.model_copy(update={"workspace": workspace})
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database))
+        detector = CombinedDetector()
+        retrieval = await stack.enter_async_context(
+            open_retriever(
+                database,
+                settings.data_dir,
+                encoder=settings.encoder or None,
+                reranker=settings.reranker or None,
+                detector=detector,
+                default_language=settings.default_language,
+                allowed_hosts=settings.knowledge_hosts,
+            )
+        )
+        generator = await _open_generator(settings, stack) if model else None
+        pipeline = Pipeline(
+            detector, retrieval.retriever, generator, policy=_policy(settings, retrieval)
+        )
+        yield Core(
+            settings=settings,
+            database=database,
+            retrieval=retrieval,
+            generator=generator,
+            pipeline=pipeline,
+        )
+
+
+async def _open_generator(settings: Settings, stack: AsyncExitStack) -> HttpGenerator | None:
+    """The model at a URL, or one that we serve from a folder; none: passages speak themselves."""
+    url, model = settings.model_url, settings.model
+    if not url and not model:
+        return None
+    if not url:
+        log.info("model_starting", folder=model)
+        server = await stack.enter_async_context(serve_model(Path(model), settings.data_dir))
+        url, model = server.url, server.model
+    key = settings.model_api_key.get_secret_value() or None
+    return await stack.enter_async_context(HttpGenerator(url, model=model or None, api_key=key))
+
+
+def _policy(settings: Settings, retrieval: Retrieval) -> Policy:
+    threshold = settings.precision
+    languages = tuple(normalise_tag(tag) for tag in settings.languages) or None
+    return Policy(
+        default_language=normalise_tag(settings.default_language),
+        languages=languages,
+        answer_threshold=threshold,
+        clarify_threshold=threshold / 2,
+    )
+
+
+async def ask(core: Core, text: str, language: str | None) -> dict[str, object]:
+    """The outcome of one question from nowhere in particular, in the form of `ask --json`."""
+    turn = Turn(
+        id=TurnId(0),
+        conversation=ConversationId(0),
+        address=Address(workspace=core.workspace, channel=Channel.TERMINAL, place="ask"),
+        text=text,
+        language=normalise_tag(language) if language else None,
+        chosen=bool(language),
+    )
+    served = await core.pipeline.answer(turn, _unseen)
+    told = details(turn, served)
+    keys = ("outcome", "citations", "probability", "reason", "model", "index", "timings_ms")
+    return {
+        "outcome": told["outcome"],
+        "language": served.language,
+        "text": served.outcome.text,
+        **{key: told[key] for key in keys[1:]},
+    }
+
+
+async def _unseen(text: str) -> None:
+    """Nobody watches a single question being answered."""
+
+
+async def load_demo(core: Core) -> None:
+    """Give an empty workspace the demo company, so that the first minute has something to ask."""
+    knowledge = core.retrieval.knowledge
+    if not core.settings.demo or await knowledge.list(core.workspace):
+        return
+    log.info("demo_loading")
+    await knowledge.add(core.workspace, [str(demo_folder() / "knowledge")])
+
+
+def demo_folder() -> Path:
+    """The demo company: inside the package where it is installed, in `examples/` of a checkout."""
+    installed = Path(str(files("dragoman"))) / "demo"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "examples" / "demo"

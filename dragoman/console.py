@@ -1,0 +1,74 @@
+"""How commands run and print: results to stdout, everything else to stderr."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from dragoman.settings import Settings, load
+
+T = TypeVar("T")
+
+FAILED = 1
+WRONG_USE = 2
+# A bar that flashes up and is gone tells nothing.
+BAR_AFTER_S = 2.0
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys.")]
+OfWorkspace = Annotated[
+    str, typer.Option("--workspace", help="Another workspace than DRAGOMAN_WORKSPACE.")
+]
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def run_async(work: Callable[[Settings], Coroutine[Any, Any, T]], *, quiet: bool = True) -> T:
+    """Run a coroutine with the settings; a command logs errors only, the desk all it is set to."""
+    from dragoman.logs import configure
+
+    settings = load()
+    configure(level="error" if quiet else settings.log_level, form=settings.log_format)
+    # uvloop serves about half as many messages again as asyncio's own loop.
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work(settings))
+
+
+def print_json(value: object) -> None:
+    """One JSON text a line."""
+    print(json.dumps(value, ensure_ascii=False))  # noqa: T201 - the result of a command
+
+
+def print_plain(text: str) -> None:
+    """Text that is not ours may look like markup; it is shown as it is."""
+    out.print(text, markup=False)
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    err.print(f"dragoman: {text}", markup=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar by stage on stderr, once the work takes longer than two seconds."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
+        stages: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=total, visible=False)
+            task = stages[stage]
+            bars.update(task, completed=done, total=total)
+            seen_s = bars.tasks[task].elapsed or 0.0
+            bars.update(task, visible=seen_s > BAR_AFTER_S and done < total)
+
+        yield show

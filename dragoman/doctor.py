@@ -1,0 +1,89 @@
+"""What is wrong with this installation, and what to do about it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from core.errors import DragomanError
+from dragoman.app import make_delivery
+from dragoman.channels import open_channels
+from dragoman.composition import Core, open_core
+from dragoman.health import CHECK_S, Health
+from dragoman.settings import Settings
+from workers import broker
+from workers.model_server import check_folder
+
+Check = Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The state of one part, and a line that says what it is or what to do."""
+
+    part: str
+    state: Literal["ok", "off", "bad"]
+    text: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at every part, whatever is wrong with the others."""
+    try:
+        async with open_core(settings, model=bool(settings.model_url)) as core:
+            return [
+                *[await _find(part, check) for part, check in Health(core).checks().items()],
+                *await _model(settings),
+                *await _channels(core),
+                *await _broker(settings),
+                await _find("backlog", Health(core).backlog),
+            ]
+    except DragomanError as error:
+        # Without database or encoder nothing else can be asked.
+        return [Finding(part="start", state="bad", text=str(error)), *await _broker(settings)]
+
+
+async def _find(part: str, check: Check) -> Finding:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return Finding(part=part, state="ok", text=await check())
+    except DragomanError as error:
+        return Finding(part=part, state="bad", text=str(error))
+    except TimeoutError:
+        return Finding(part=part, state="bad", text=f"no answer within {CHECK_S:.0f} s")
+
+
+async def _model(settings: Settings) -> list[Finding]:
+    if settings.model_url:
+        return []  # one of the checks of every desk
+    if not settings.model:
+        text = "none: replies are the passages' own words; set DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL"
+        return [Finding(part="model", state="off", text=text)]
+
+    async def folder() -> str:
+        check_folder(Path(settings.model))
+        return f"{settings.model} can be served by `dragoman run`"
+
+    return [await _find("model", folder)]
+
+
+async def _channels(core: Core) -> list[Finding]:
+    findings = []
+    try:
+        async with open_channels(core.settings, core.database, make_delivery(core)[0]) as channels:
+            findings = [await _find(str(channel.name), channel.check) for channel in channels]
+    except DragomanError as error:
+        findings = [Finding(part="channels", state="bad", text=str(error))]
+    seen = {finding.part for finding in findings}
+    hints = {"slack": "SLACK_BOT_TOKEN and SLACK_APP_TOKEN", "telegram": "TELEGRAM_BOT_TOKEN"}
+    for part, hint in hints.items():
+        if part not in seen and "channels" not in seen:
+            findings.append(Finding(part=part, state="off", text=f"set {hint} to switch it on"))
+    return findings
+
+
+async def _broker(settings: Settings) -> list[Finding]:
+    if not settings.broker_url:
+        text = "embedded: one process does it all, no broker needed"
+        return [Finding(part="broker", state="off", text=text)]
+    return [await _find("broker", lambda: broker.check(settings.broker_url))]

@@ -1,0 +1,64 @@
+"""What works and what does not, for `/readyz` and for `dragoman doctor`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from core.adapters.conversations import Conversations
+from core.errors import DragomanError
+from core.turn import Channel
+from dragoman.composition import Core
+
+CHECK_S = 15.0
+
+
+class Health:
+    """Asks each part of a desk how it is."""
+
+    def __init__(self, core: Core) -> None:
+        """Look after the parts of `core`, and after channels that report."""
+        self._core = core
+        self._stopped: dict[Channel, str] = {}
+
+    def channel_stopped(self, channel: Channel, why: str) -> None:
+        """Remember that a channel has given up until the next start."""
+        self._stopped[channel] = why
+
+    async def problems(self) -> Mapping[str, str | None]:
+        """What is wrong with each part; None where nothing is."""
+        parts: dict[str, str | None] = {}
+        for name, check in self.checks().items():
+            try:
+                await check()
+                parts[name] = None
+            except DragomanError as error:
+                parts[name] = str(error)
+        return parts | {str(channel): why for channel, why in self._stopped.items()}
+
+    def checks(self) -> dict[str, Callable[[], Awaitable[str]]]:
+        """The parts that every desk has; each check returns a line, or raises one."""
+        checks: dict[str, Callable[[], Awaitable[str]]] = {
+            "database": self._core.database.check,
+            "index": self._index,
+        }
+        if self._core.generator is not None:
+            checks["model"] = self._core.generator.check
+        return checks
+
+    async def _index(self) -> str:
+        async with asyncio.timeout(CHECK_S):
+            workspace = self._core.workspace
+            documents = await self._core.retrieval.knowledge.list(workspace)
+            found = await self._core.retrieval.retriever.search(
+                workspace, "return", language=self._core.settings.default_language
+            )
+        if not documents:
+            return "no documents yet: dragoman knowledge add PATH"
+        return f"{len(documents)} documents, {found.index}, {self._core.retrieval.encoder.id}"
+
+    async def backlog(self) -> str:
+        """What is parked or undelivered, in a line."""
+        trouble = await Conversations(self._core.database).trouble()
+        return (
+            f"{trouble.parked} turns parked, {trouble.unknown} sends of unknown fate,"
+            f" {trouble.refused} refused, {trouble.late} conversations late"
+        )

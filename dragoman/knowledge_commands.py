@@ -1,0 +1,144 @@
+"""`dragoman knowledge …`: what the bot answers from."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from dragoman.console import (
+    FAILED,
+    AsJson,
+    OfWorkspace,
+    complain,
+    err,
+    out,
+    print_json,
+    print_plain,
+    progress_bar,
+    run_async,
+)
+from dragoman.settings import Settings
+
+knowledge = typer.Typer(help="What the bot answers from.", no_args_is_help=True)
+
+
+@knowledge.command("add")
+def add(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or allowed web addresses.")],
+    workspace: OfWorkspace = "",
+    as_json: AsJson = False,
+) -> None:
+    """Add documents, or renew those that have changed."""
+
+    async def work(settings: Settings) -> Any:
+        from dragoman.composition import open_core
+
+        async with open_core(settings, workspace=workspace, model=False) as core:
+            with progress_bar() as progress:
+                return await core.retrieval.knowledge.add(core.workspace, paths, progress)
+
+    added = run_async(work)
+    if as_json:
+        print_json(asdict(added))
+    else:
+        for fault in added.faults:
+            complain(str(fault))
+        print_plain(
+            f"{len(added.added)} new, {len(added.updated)} changed,"
+            f" {len(added.unchanged)} unchanged, {len(added.faults)} refused"
+        )
+    if added.faults:
+        raise typer.Exit(FAILED)
+
+
+@knowledge.command("list")
+def list_(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
+    """List the documents."""
+
+    async def work(settings: Settings) -> Any:
+        from dragoman.composition import open_core
+
+        async with open_core(settings, workspace=workspace, model=False) as core:
+            return await core.retrieval.knowledge.list(core.workspace)
+
+    documents = run_async(work)
+    if as_json:
+        for document in documents:
+            print_json(asdict(document))
+        return
+    table = Table("Document", "Language", "Title", box=None, pad_edge=False)
+    for document in documents:
+        table.add_row(document.id, document.language, document.title)
+    if documents:
+        out.print(table)
+    else:
+        err.print("No documents yet: dragoman knowledge add PATH")
+
+
+@knowledge.command("remove")
+def remove(
+    documents: Annotated[list[str], typer.Argument(help="Document ids, as `list` shows them.")],
+    workspace: OfWorkspace = "",
+    as_json: AsJson = False,
+) -> None:
+    """Remove documents; none of them is cited any more once this returns."""
+
+    async def work(settings: Settings) -> Any:
+        from dragoman.composition import open_core
+
+        async with open_core(settings, workspace=workspace, model=False) as core:
+            with progress_bar() as progress:
+                return await core.retrieval.knowledge.remove(core.workspace, documents, progress)
+
+    removed = run_async(work)
+    if as_json:
+        print_json(asdict(removed))
+    else:
+        print_plain(f"{len(removed.removed)} removed")
+    if removed.missing:
+        complain(f"no such document: {', '.join(removed.missing)}")
+        raise typer.Exit(FAILED)
+
+
+@knowledge.command("search")
+def search(
+    question: Annotated[str, typer.Argument(help="A customer's question.")],
+    workspace: OfWorkspace = "",
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many passages.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show the passages that a question finds, and how far to trust them."""
+
+    async def work(settings: Settings) -> Any:
+        from dragoman.composition import open_core
+
+        async with open_core(settings, workspace=workspace, model=False) as core:
+            return await core.retrieval.knowledge.search(core.workspace, question, limit=limit)
+
+    found = run_async(work)
+    if as_json:
+        print_json(asdict(found))
+        return
+    print_plain(f"probability {found.probability:.2f}, index {found.index or 'none'}")
+    for rank, passage in enumerate(found.passages, 1):
+        print_plain(f"\n{rank}. {passage.title}  [{passage.document}, {passage.language}]")
+        print_plain(passage.text)
+
+
+@knowledge.command("reindex")
+def reindex(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
+    """Build the index anew from the documents, for example after another encoder was set."""
+
+    async def work(settings: Settings) -> Any:
+        from dragoman.composition import open_core
+
+        async with open_core(settings, workspace=workspace, model=False) as core:
+            with progress_bar() as progress:
+                return await core.retrieval.knowledge.reindex(core.workspace, progress)
+
+    name = run_async(work)
+    if as_json:
+        print_json({"index": name})
+    else:
+        print_plain(f"index {name}")
