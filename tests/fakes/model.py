@@ -36,6 +36,10 @@ class Mood(StrEnum):
     """Answers 500."""
     CUT = "cut"
     """Hangs up in the middle of the reply."""
+    UNFINISHED = "unfinished"
+    """Ends in good form, without saying that the reply is whole."""
+    TOO_LONG = "too_long"
+    """Stops at the limit of tokens."""
     BABBLES = "babbles"
     """Invents numbers, names and links."""
     ENDLESS = "endless"
@@ -93,6 +97,10 @@ class FakeModel:
             case Mood.CUT:
                 if request.transport is not None:
                     request.transport.close()
+            case Mood.UNFINISHED:
+                pass
+            case Mood.TOO_LONG:
+                await response.write(_chunk("", finish="length"))
             case Mood.ENDLESS:
                 while request.transport is not None and not request.transport.is_closing():
                     await response.write(_chunk("You can return items and return items. "))

@@ -74,6 +74,8 @@ async def test_the_language_is_named_in_words(fake: FakeModel, generator: HttpGe
         Mood.NONSENSE,
         Mood.ERROR,
         Mood.CUT,
+        Mood.UNFINISHED,
+        Mood.TOO_LONG,
     ],
 )
 async def test_a_server_that_fails_is_unavailable(
