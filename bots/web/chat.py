@@ -17,12 +17,13 @@ from starlette.staticfiles import StaticFiles
 
 from bots.web.port import WebPort
 from bots.web.stream import Seats, stream
-from bots.web.texts import accepted, page_language, page_languages, page_texts
+from bots.web.texts import accepted, is_language, page_language, page_languages, page_texts
 from bots.web.visitor import Cookies, Visitor, new_visitor, refuse_other_sites
 from core.adapters.transcript import Line, Transcript
 from core.delivery import Delivery
 from core.errors import Unavailable
 from core.flood import Allowance
+from core.language import normalise_tag
 from core.phrases import Phrase, say
 from core.turn import Address, Author, Channel, Inbound, Kind, WorkspaceId
 
@@ -143,12 +144,11 @@ class Chat:
     async def _choose_language(self, request: Request) -> Response:
         visitor = self._admit(request)
         choice = await self._body(request, _Language)
-        if not accepted(choice.language):
+        if not is_language(choice.language):
             raise HTTPException(400, "unknown_language")
-        visitor = replace(visitor, language=choice.language)
-        response = await self._accept(
-            request, visitor, Kind.CHOOSES_LANGUAGE, choice.key, choice.language
-        )
+        language = normalise_tag(choice.language)
+        visitor = replace(visitor, language=language)
+        response = await self._accept(request, visitor, Kind.CHOOSES_LANGUAGE, choice.key, language)
         self._cookies.write(request, response, visitor)
         return response
 

@@ -11,8 +11,8 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from pydantic import BaseModel, ConfigDict
 
-from bots.web.texts import autonym
 from core.adapters.transcript import Line
+from core.language import autonym
 from core.turn import Author
 
 

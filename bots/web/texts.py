@@ -1,13 +1,14 @@
 """The languages that the chat page can be shown in."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from babel import Locale, UnknownLocaleError
-
+from core.language import autonym, is_right_to_left, normalise_tag
 from core.phrases import LOCALE_DIR, Phrase, say
 
+_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 PAGE_PHRASES = (
     Phrase.GREETING,
     Phrase.WELCOME,
@@ -49,27 +50,24 @@ class PageLanguage:
 def page_languages() -> Mapping[str, PageLanguage]:
     """Every language that we have a catalogue for, by tag, in the order of their own names."""
     folders = [path.name for path in LOCALE_DIR.iterdir() if (path / "LC_MESSAGES").is_dir()]
-    languages = [_described(Locale.parse(name)) for name in ("en", *folders)]
+    languages = [_described(normalise_tag(name)) for name in ("en", *folders)]
     return {each.tag: each for each in sorted(languages, key=lambda each: each.name.casefold())}
-
-
-def autonym(tag: str) -> str:
-    """What a language calls itself; the tag where nobody has told us."""
-    locale = _parsed(tag)
-    return _described(locale).name if locale is not None else tag
 
 
 def page_language(wanted: Iterable[str | None], default: str) -> str:
     """The first of these tags that the page can be shown in, or English."""
     for tag in (*wanted, default):
-        locale = _parsed(tag) if tag else None
-        if locale is None:
-            continue
-        # Taiwan is known to write in Hant: the script decides before the language does.
-        for served in (f"{locale.language}-{locale.script}", locale.language):
+        known = normalise_tag(tag or "")
+        for served in (known, known.partition("-")[0]):
             if served in page_languages():
                 return served
     return "en"
+
+
+def is_language(tag: str) -> bool:
+    """Whether it names a language that we know by name."""
+    known = normalise_tag(tag)
+    return autonym(known) != known
 
 
 def accepted(header: str) -> tuple[str, ...]:
@@ -81,7 +79,7 @@ def accepted(header: str) -> tuple[str, ...]:
             weight = float(quality or 1)
         except ValueError:
             continue
-        if _parsed(tag) is not None and weight > 0:
+        if _TAG.fullmatch(tag) and weight > 0:
             weighted.append((-weight, tag))
     return tuple(tag for _, tag in sorted(weighted, key=lambda each: each[0]))
 
@@ -92,19 +90,6 @@ def page_texts(language: str, *, max_chars: int) -> Mapping[str, str]:
     return {phrase.name: say(phrase, language, limit=max_chars) for phrase in PAGE_PHRASES}
 
 
-@lru_cache(maxsize=512)
-def _parsed(tag: str) -> Locale | None:
-    try:
-        return Locale.parse(tag.replace("-", "_"))
-    except (ValueError, UnknownLocaleError, TypeError):
-        return None
-
-
-def _described(locale: Locale) -> PageLanguage:
-    name = locale.get_display_name(locale) or str(locale)
-    return PageLanguage(
-        tag=str(locale).replace("_", "-"),
-        # Within a sentence many languages write it small; in a menu it stands alone.
-        name=name[:1].upper() + name[1:],
-        direction=locale.text_direction,
-    )
+def _described(tag: str) -> PageLanguage:
+    direction = "rtl" if is_right_to_left(tag) else "ltr"
+    return PageLanguage(tag=tag, name=autonym(tag), direction=direction)

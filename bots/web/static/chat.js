@@ -16,6 +16,7 @@ let live = false;
 let source = null;
 let gapTimer = 0;
 let again = 0;
+let spoken = document.documentElement.lang;
 
 function begin() {
   const begun = new Outgoing(conversation, { sent, refused, delayed });
@@ -161,7 +162,8 @@ function arrived(line) {
   const item = line.author === "customer" ? outgoing.confirm(line.text) : undefined;
   if (item) view.takeBack(item);
   view.addLine(line, { live });
-  if (live && line.author === "bot" && line.language !== document.documentElement.lang) {
+  if (live && line.author === "bot" && line.language !== spoken) {
+    spoken = line.language;
     speak(line.language);
   }
 }

@@ -27,6 +27,7 @@ def test_accept_language_is_read_best_first(header: str, tags: tuple[str, ...]) 
         (["zh-TW"], "zh-Hant"),
         (["zh-CN"], "zh"),
         (["pt-BR"], "pt"),
+        (["nb-NO"], "no"),
         (["sw", "ar-EG"], "ar"),
         (["no such", None, ""], "fr"),
     ],
