@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -30,6 +30,9 @@ from dragoman.settings import Settings, kept_secret
 
 log = structlog.get_logger()
 
+# After an error that nobody foresaw.
+RESTART_S = 5.0
+
 Announce = Callable[[str, list[str], int], None]
 
 
@@ -49,7 +52,7 @@ async def serving(settings: Settings, announce: Announce | None = None) -> Async
             station.presences[channel.name] = channel.presence
         await stack.enter_async_context(delivery)
         health = Health(core)
-        await stack.enter_async_context(_running(channels, health))
+        await stack.enter_async_context(keep_running(channels, health.channel_stopped))
         token = secrets.token_urlsafe(32)
         chat = Chat(
             delivery=delivery,
@@ -99,10 +102,13 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
     return delivery, station
 
 
+Stopped = Callable[[Channel, str], None]
+
+
 @asynccontextmanager
-async def _running(channels: tuple[ChatChannel, ...], health: Health) -> AsyncIterator[None]:
-    """Let each channel take in what customers do; one that fails for good leaves the others."""
-    tasks = [asyncio.create_task(_keep_running(channel, health)) for channel in channels]
+async def keep_running(channels: Sequence[ChatChannel], stopped: Stopped) -> AsyncIterator[None]:
+    """Let each channel take in what customers do; `stopped` is told of one that cannot go on."""
+    tasks = [asyncio.create_task(_keep_running(channel, stopped)) for channel in channels]
     try:
         yield
     finally:
@@ -111,17 +117,18 @@ async def _running(channels: tuple[ChatChannel, ...], health: Health) -> AsyncIt
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep_running(channel: ChatChannel, health: Health) -> None:
+async def _keep_running(channel: ChatChannel, stopped: Stopped) -> None:
     while True:
         try:
             await channel.run()
         except Misconfigured as error:
-            log.error("channel_stopped", channel=channel.name, error=str(error))  # noqa: TRY400 - the message says it all
-            health.channel_stopped(channel.name, str(error))
+            # The message says all; a traceback would hide it.
+            log.error("channel_stopped", channel=channel.name, error=str(error))  # noqa: TRY400
+            stopped(channel.name, str(error))
             return
         except Exception:
             log.exception("channel_failed", channel=channel.name)
-            await asyncio.sleep(5)
+            await asyncio.sleep(RESTART_S)
         else:
             return
 

@@ -10,8 +10,8 @@ import structlog
 from core.redaction import scrub
 from dragoman.metrics import count
 
-# These write a token (Telegram's is part of each URL), a body or a line for each request.
-QUIET = ("bm25s", "httpx", "httpcore", "telegram", "slack_bolt", "slack_sdk", "aiohttp.access", "openai")
+# These set a level of their own, so that the root's does not bind them.
+OWN_LEVEL = ("bm25s", "httpx", "telegram", "slack_bolt", "slack_sdk")
 
 
 def configure(*, level: str, form: str) -> None:
@@ -32,7 +32,7 @@ def configure(*, level: str, form: str) -> None:
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: logging.getLogger("dragoman"),
         cache_logger_on_first_use=False,
     )
     renderer: Any = (
@@ -47,9 +47,11 @@ def configure(*, level: str, form: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in QUIET:
+    # Libraries tell of their own start at INFO, and some log tokens, bodies or each request there.
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in OWN_LEVEL:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("dragoman").setLevel(level.upper())
 
 
 def _unchanged(

@@ -124,6 +124,7 @@ def _said(event: _Event, message: _Message, me: Identity) -> Heard | None:
             text=markup.read(text, bot_user=me.bot_user),
             message_ref=message.ts,
             version=version,
+            sent_at=_seconds(message.ts),
             attachments=tuple(_attachment(item) for item in message.files),
         ),
         uninvited=not (mentioned or _is_direct(event)),

@@ -68,6 +68,7 @@ def _inbound(
         text=text,
         message_ref=str(message.message_id),
         version=_version(message, update) if edited else 0.0,
+        sent_at=message.date.timestamp(),
         language_hint=_language(message),
         attachments=attached,
     )

@@ -107,6 +107,7 @@ def _keep(connection: Connection, conversation: ConversationId, inbound: Inbound
         "text": inbound.text,
         "language_hint": inbound.language_hint,
         "attachments": json.dumps([asdict(item) for item in inbound.attachments]),
+        "sent_at": inbound.sent_at or Now(),
         "received_at": Now(),
     }
     statement = insert_into(connection, inbox).values(row).on_conflict_do_nothing()

@@ -79,6 +79,8 @@ inbox = Table(
     # pending | done | parked
     Column("state", String(8), nullable=False, server_default="pending"),
     Column("error", Text),
+    # By the platform's clock: deliveries overtake one another.
+    Column("sent_at", Seconds, nullable=False),
     Column("received_at", Seconds, nullable=False),
     UniqueConstraint("channel", "workspace", "event_id"),
     UniqueConstraint("conversation_id", "message_ref"),

@@ -61,7 +61,7 @@ class SqlTurns:
                     .where(
                         inbox.c.conversation_id == lease.conversation, inbox.c.state == "pending"
                     )
-                    .order_by(inbox.c.id)
+                    .order_by(inbox.c.sent_at, inbox.c.id)
                     .limit(BURST_MESSAGES)
                 )
             ).all()
@@ -234,7 +234,7 @@ def _copy_to_transcript(connection: Connection, turn: Turn, language: str) -> No
             inbox.c.id.in_([row_id for row_id, _ in turn.rows]),
             (inbox.c.text != "") | (inbox.c.attachments != "[]"),
         )
-        .order_by(inbox.c.id)
+        .order_by(inbox.c.sent_at, inbox.c.id)
     )
     connection.execute(insert(messages).from_select(list(said), rows))
 

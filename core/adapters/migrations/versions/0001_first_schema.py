@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("attachments", sa.Text(), server_default="[]", nullable=False),
         sa.Column("state", sa.String(length=8), server_default="pending", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("sent_at", sa.Float(precision=53), nullable=False),
         sa.Column("received_at", sa.Float(precision=53), nullable=False),
         sa.ForeignKeyConstraint(
             ["conversation_id"],
