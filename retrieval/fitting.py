@@ -1,0 +1,231 @@
+"""A calibration fitted on labelled questions, with honest figures.
+
+scikit-learn is needed here alone; what it finds is plain numbers that serve without it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+
+from core.errors import Rejected
+from retrieval.calibration import NAMES, Calibration, Figures, Regression
+from retrieval.encoder import Encoder, Vectors
+from retrieval.ranking import Evidence, base_language, evidence, rank
+from retrieval.snapshot import Snapshot
+
+COVERAGE_WEIGHTS = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
+# A language is read by the encoder if its cosines alone put this share of answers first.
+FLUENT_FROM = 0.5
+MIN_QUESTIONS = 20
+PRECISIONS = (0.8, 0.9, 0.95)
+_CONSIDERED = 60
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A question with the document that answers it; None if the knowledge has no answer.
+
+    `weight` makes questions like those of real customers count for more.
+    """
+
+    question: str
+    language: str
+    document: str | None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What one search brought, and whether its first passage was of the right document."""
+
+    labelled: Labelled
+    evidence: Evidence
+    right: bool
+
+
+async def encode(labelled: Sequence[Labelled], encoder: Encoder) -> Vectors:
+    """Vectors of the questions, in their order."""
+    return await encoder.questions([item.question for item in labelled])
+
+
+def fluent_languages(
+    snapshot: Snapshot, labelled: Sequence[Labelled], vectors: Vectors
+) -> tuple[str, ...]:
+    """The languages in which cosines alone mostly find the answer."""
+    first: dict[str, list[bool]] = defaultdict(list)
+    samples = search_all(snapshot, labelled, vectors, {"*": 0.0})
+    for sample in samples:
+        if sample.labelled.document is not None:
+            first[base_language(sample.labelled.language)].append(sample.right)
+    return tuple(
+        sorted(
+            language
+            for language, right in first.items()
+            if len(right) >= MIN_QUESTIONS and sum(right) / len(right) >= FLUENT_FROM
+        )
+    )
+
+
+def coverage_weight(
+    snapshot: Snapshot, labelled: Sequence[Labelled], vectors: Vectors, default: float
+) -> float:
+    """The weight that puts most answers first."""
+    known = [n for n, item in enumerate(labelled) if item.document is not None]
+    if len(known) < MIN_QUESTIONS:
+        return default
+    mine = [labelled[n] for n in known]
+
+    def answered(weight: float) -> float:
+        samples = search_all(snapshot, mine, vectors[known], {"*": weight})
+        return sum(sample.right * sample.labelled.weight for sample in samples)
+
+    return max(COVERAGE_WEIGHTS, key=answered)
+
+
+def search_all(
+    snapshot: Snapshot,
+    labelled: Sequence[Labelled],
+    vectors: Vectors,
+    coverage_weights: dict[str, float],
+) -> list[Sample]:
+    """Search for every question and compare what stands first with the label."""
+    samples: list[Sample] = []
+    for item, vector in zip(labelled, vectors, strict=True):
+        ranked = rank(snapshot, item.question, vector, item.language, coverage_weights)
+        pairs = [(c, c.shard.texts[c.row][0]) for c in ranked[:_CONSIDERED]]
+        if pairs:
+            right = pairs[0][1].document == item.document
+            found = evidence(item.question, pairs)
+            samples.append(Sample(labelled=item, evidence=found, right=right))
+    return samples
+
+
+def fit(
+    samples: Sequence[Sample],
+    *,
+    encoder: str,
+    fluent: tuple[str, ...],
+    coverage_weights: dict[str, float],
+    features: Sequence[str] = NAMES,
+) -> Calibration:
+    """Fit one regression for the fluent languages and one for the others.
+
+    Raises: Rejected: there are too few questions, or all are right or all are wrong.
+    """
+    groups = {True: [s for s in samples if _fluent(s, fluent)]}
+    groups[False] = [s for s in samples if not _fluent(s, fluent)]
+    # Where one group is too small to tell anything, both share what all questions tell.
+    usable = {key: group if _enough(group) else list(samples) for key, group in groups.items()}
+    if not _enough(samples):
+        raise Rejected(
+            f"calibration needs at least {MIN_QUESTIONS} labelled questions with and as many"
+            " without a right answer"
+        )
+    return Calibration(
+        encoder=encoder,
+        fluent=fluent,
+        coverage_weights=coverage_weights,
+        in_fluent=_regression(usable[True], features),
+        in_others=_regression(usable[False], features),
+        figures={
+            name: _figures(group, features)
+            for name, group in (("fluent", groups[True]), ("others", groups[False]))
+            if _enough(group)
+        },
+    )
+
+
+def _fluent(sample: Sample, fluent: tuple[str, ...]) -> bool:
+    return base_language(sample.labelled.language) in fluent
+
+
+def _enough(samples: Sequence[Sample]) -> bool:
+    right = sum(sample.right for sample in samples)
+    return min(right, len(samples) - right) >= MIN_QUESTIONS
+
+
+def _arrays(samples: Sequence[Sample], features: Sequence[str]) -> tuple[Numbers, Numbers, Numbers]:
+    inputs = np.array([[getattr(s.evidence, name) for name in features] for s in samples])
+    right = np.array([float(s.right) for s in samples])
+    return inputs, right, np.array([s.labelled.weight for s in samples])
+
+
+def _regression(samples: Sequence[Sample], features: Sequence[str]) -> Regression:
+    inputs, right, weights = _arrays(samples, features)
+    predict = _train(inputs, right, weights)
+    return Regression(
+        intercept=round(predict.intercept, 4),
+        coefficients={
+            name: round(value, 4) for name, value in zip(features, predict.slopes, strict=True)
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    slopes: tuple[float, ...]
+    intercept: float
+
+    def __call__(self, inputs: Numbers) -> Numbers:
+        result: Numbers = 1 / (1 + np.exp(-(inputs @ np.array(self.slopes) + self.intercept)))
+        return result
+
+
+def _train(inputs: Numbers, right: Numbers, weights: Numbers) -> _Trained:
+    """Fit on scaled inputs, so that one penalty suits all, then undo the scaling."""
+    scaler = StandardScaler().fit(inputs)
+    model = LogisticRegression(C=0.5, max_iter=2_000)
+    model.fit(scaler.transform(inputs), right, sample_weight=weights)
+    slopes = model.coef_[0] / scaler.scale_
+    intercept = float(model.intercept_[0] - slopes @ scaler.mean_)
+    return _Trained(tuple(float(slope) for slope in slopes), intercept)
+
+
+def _figures(samples: Sequence[Sample], features: Sequence[str]) -> Figures:
+    """Five-fold: each question is judged by a regression that never saw it."""
+    inputs, right, weights = _arrays(samples, features)
+    judged = np.zeros(len(right))
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(inputs, right):
+        judged[test] = _train(inputs[train], right[train], weights[train])(inputs[test])
+    thresholds = {str(p): _threshold(judged, right, weights, p) for p in PRECISIONS}
+    return Figures(
+        questions=len(samples),
+        auroc=round(float(roc_auc_score(right, judged, sample_weight=weights)), 3),
+        brier=round(float(brier_score_loss(right, judged, sample_weight=weights)), 3),
+        calibration_error=round(_calibration_error(judged, right, weights), 3),
+        thresholds=thresholds,
+        coverage={
+            key: round(float(weights[judged >= threshold].sum() / weights.sum()), 3)
+            for key, threshold in thresholds.items()
+        },
+    )
+
+
+def _threshold(judged: Numbers, right: Numbers, weights: Numbers, precision: float) -> float:
+    """The least probability from which on answers are right that often; 1 if none is."""
+    order = np.argsort(-judged, kind="stable")
+    kept = np.cumsum((right * weights)[order]) / np.cumsum(weights[order])
+    enough = np.flatnonzero(kept >= precision)
+    return round(float(judged[order][enough[-1]]), 3) if len(enough) else 1.0
+
+
+def _calibration_error(judged: Numbers, right: Numbers, weights: Numbers) -> float:
+    """Mean distance between what was promised and what came true, over ten bins."""
+    bins = np.minimum((judged * 10).astype(int), 9)
+    gap = 0.0
+    for number in range(10):
+        mine = bins == number
+        if mine.any():
+            share = np.average(right[mine], weights=weights[mine])
+            said = np.average(judged[mine], weights=weights[mine])
+            gap += abs(share - said) * weights[mine].sum()
+    return float(gap / weights.sum())

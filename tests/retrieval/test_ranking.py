@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+
+from core.adapters.documents import Document
+from core.turn import Passage, WorkspaceId
+from retrieval.building import Memory, cut_up
+from retrieval.ranking import Candidate, Evidence, base_language, choose, evidence, rank
+from retrieval.snapshot import Snapshot, load
+from retrieval.writing import write
+from tests.fakes.encoder import FakeEncoder
+
+SHOP = WorkspaceId("shop")
+WEIGHTS = {"*": 0.7}
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    pass
+
+
+async def snapshot_of(folder: Path, encoder: FakeEncoder, *given: Document) -> Snapshot:
+    memory = Memory()
+    cuts = cut_up(given, quiet)
+    await memory.fill(cuts, encoder, quiet)
+    contents = memory.contents(cuts)
+    name = write(folder, contents, workspace=SHOP, encoder=encoder.id, progress=quiet)
+    return load(folder, name, workspace=SHOP, encoder=encoder.id)
+
+
+def document(identifier: str, text: str, language: str) -> Document:
+    return Document(id=identifier, title=identifier, text=text, language=language)
+
+
+async def ranked(
+    snapshot: Snapshot, encoder: FakeEncoder, question: str, language: str
+) -> list[tuple[Candidate, Passage]]:
+    vector = (await encoder.questions([question]))[0]
+    found = rank(snapshot, question, vector, language, WEIGHTS)
+    return [(c, c.shard.texts[c.row][0]) for c in found]
+
+
+async def test_a_small_language_is_not_hidden_by_a_large_one(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    crowd = [document(f"en/{n}", f"battery plane question {n}", "en") for n in range(100)]
+    alone = document("ja/1", "電池 plane", "ja")
+    snapshot = await snapshot_of(tmp_path, encoder, *crowd, alone)
+    found = await ranked(snapshot, encoder, "battery plane question", "en")
+    assert "ja/1" not in [passage.document for _, passage in found[:5]]
+    assert "ja/1" in [passage.document for _, passage in choose(found, 5)]
+    assert len(choose(found, 5)) == 5
+
+
+async def test_words_carry_a_language_that_the_encoder_cannot_read(tmp_path: Path) -> None:
+    class Illiterate(FakeEncoder):
+        """Sees the same in every text, as an English model does in Chinese."""
+
+        async def questions(self, texts: object) -> object:  # type: ignore[override]  # one case
+            return await super().questions(["same"])
+
+        async def passages(self, texts: object) -> object:  # type: ignore[override]  # one case
+            return await super().questions(["same"] * len(list(texts)))  # type: ignore[call-overload]  # a list
+
+    encoder = Illiterate()
+    snapshot = await snapshot_of(
+        tmp_path,
+        encoder,
+        document("zh/shipping", "我们的快递需要两天送到。", "zh"),
+        document("zh/refunds", "退款会在三天内到账。", "zh"),
+        document("zh/warranty", "保修期为两年。", "zh"),
+    )
+    found = await ranked(snapshot, encoder, "退款什么时候到账？", "zh-Hans")
+    assert found[0][1].document == "zh/refunds"
+    assert found[0][0].own
+
+
+async def test_the_evidence_tells_a_clear_answer_from_a_guess(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    snapshot = await snapshot_of(
+        tmp_path,
+        encoder,
+        document("a", "you may return a parcel within thirty days", "en"),
+        document("b", "express delivery takes two days", "en"),
+    )
+    clear = evidence("return a parcel", await ranked(snapshot, encoder, "return a parcel", "en"))
+    guess = evidence("zebra moon", await ranked(snapshot, encoder, "zebra moon", "en"))
+    assert clear.coverage == pytest.approx(1.0)
+    assert guess.coverage == 0.0
+    assert clear.margin > guess.margin
+    assert clear.own_language == clear.agreement == 1.0
+    assert len(clear.values()) == len(Evidence.__dataclass_fields__)
+
+
+def test_regions_share_one_language() -> None:
+    assert {base_language(tag) for tag in ("pt-BR", "pt_PT", "PT")} == {"pt"}
