@@ -1,0 +1,63 @@
+"""Candidate passages put in order by a cross-encoder that reads question and passage together."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from core.errors import Unavailable
+from retrieval.encoder import check_model_folder, model_folder
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+
+class Reranker(Protocol):
+    """Judges how well passages answer a question."""
+
+    async def judge(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        """One score a passage, higher is better."""
+        ...
+
+
+class CrossEncoderReranker:
+    """A sentence-transformers cross-encoder, loaded when it is first asked."""
+
+    def __init__(self, model: str | Path) -> None:
+        """Check the folder or hub id.
+
+        Raises: Misconfigured: there is no such model, or it is not safe to load.
+        """
+        self._folder = check_model_folder(model_folder(model))
+        self._model: CrossEncoder | None = None
+        self._turn = asyncio.Lock()
+
+    async def judge(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        """Score each passage."""
+        async with self._turn:
+            return await asyncio.to_thread(self._judge, question, list(passages))
+
+    def _judge(self, question: str, passages: list[str]) -> list[float]:
+        if self._model is None:
+            self._model = _load(self._folder)
+        scores = self._model.predict([(question, p) for p in passages], show_progress_bar=False)
+        judged = [float(score) for score in np.asarray(scores).reshape(len(passages), -1)[:, -1]]
+        if not all(map(math.isfinite, judged)):
+            raise Unavailable("reranker", "the model wrote a score that is no number")
+        return judged
+
+
+def _load(folder: Path) -> "CrossEncoder":
+    from sentence_transformers import CrossEncoder
+
+    try:
+        model: CrossEncoder = CrossEncoder(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+    # The library raises whatever its loaders stumble over; the folder is at fault each time.
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
+        raise Unavailable("reranker", f"{folder} cannot be loaded ({error})") from error
+    return model

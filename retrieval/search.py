@@ -1,0 +1,98 @@
+"""A question to passages of documents that still stand."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.adapters.documents import Documents
+from core.turn import Found, Passage, WorkspaceId
+from retrieval.calibration import Calibration
+from retrieval.encoder import Encoder
+from retrieval.hygiene import tidy
+from retrieval.ranking import Candidate, choose, evidence, rank
+from retrieval.reranker import Reranker
+from retrieval.shelf import Shelf
+from retrieval.snapshot import Snapshot
+from retrieval.writing import indexed_text
+
+MAX_QUESTION_CHARS = 2_000
+# Read from the ranking before the documents that are gone drop out.
+CONSIDERED = 60
+RERANKED = 20
+
+Ranked = Sequence[tuple[Candidate, Passage]]
+
+
+class Search:
+    """The retriever: two searches in each language, fused, judged, and checked against the rows."""
+
+    def __init__(
+        self,
+        *,
+        documents: Documents,
+        shelf: Shelf,
+        encoder: Encoder,
+        calibration: Calibration,
+        reranker: Reranker | None = None,
+    ) -> None:
+        """Search the shelf's snapshots with the encoder that built them."""
+        self._documents = documents
+        self._shelf = shelf
+        self._encoder = encoder
+        self._calibration = calibration
+        self._reranker = reranker
+
+    async def search(
+        self, workspace: WorkspaceId, question: str, *, language: str, limit: int = 5
+    ) -> Found:
+        """Search the workspace's current snapshot; see `core.ports.Retriever`."""
+        question = tidy(question)[:MAX_QUESTION_CHARS]
+        snapshot = await self._shelf.current(workspace)
+        if snapshot is None or not snapshot.shards or not question:
+            return Found(passages=(), probability=0.0, index=snapshot.version if snapshot else "")
+        ranked = await self._standing(workspace, await self._rank(snapshot, question, language))
+        if self._reranker is not None and ranked:
+            ranked = await self._reranked(question, ranked, self._reranker)
+        if not ranked:
+            return Found(passages=(), probability=0.0, index=snapshot.version)
+        found = evidence(question, ranked)
+        return Found(
+            passages=tuple(
+                replace(passage, score=candidate.score)
+                for candidate, passage in choose(ranked, limit)
+            ),
+            probability=self._calibration.probability(found, language),
+            index=snapshot.version,
+        )
+
+    async def _rank(
+        self, snapshot: Snapshot, question: str, language: str
+    ) -> list[tuple[Candidate, Passage, str]]:
+        """The best candidates with their passages and the wordings these were cut from."""
+        vector = (await self._encoder.questions([question]))[0]
+        weights = self._calibration.coverage_weights
+
+        def work() -> list[tuple[Candidate, Passage, str]]:
+            ranked = rank(snapshot, question, vector, language, weights)[:CONSIDERED]
+            return [(c, *c.shard.texts[c.row]) for c in ranked]
+
+        return await asyncio.to_thread(work)
+
+    async def _standing(
+        self, workspace: WorkspaceId, ranked: Sequence[tuple[Candidate, Passage, str]]
+    ) -> Ranked:
+        """Leave out what was removed or reworded since the snapshot was built."""
+        ids = {passage.document for _, passage, _ in ranked}
+        standing = await self._documents.standing(workspace, ids)
+        self._shelf.notice(workspace, standing.pointer)
+        return [
+            (candidate, passage)
+            for candidate, passage, wording in ranked
+            if standing.wordings.get(passage.document) == wording
+        ]
+
+    async def _reranked(self, question: str, ranked: Ranked, reranker: Reranker) -> Ranked:
+        head = ranked[:RERANKED]
+        judged = await reranker.judge(question, [indexed_text(passage) for _, passage in head])
+        order = sorted(range(len(head)), key=lambda n: -judged[n])
+        return [*(head[n] for n in order), *ranked[RERANKED:]]
