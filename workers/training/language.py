@@ -28,7 +28,7 @@ SHARE_ALIKE = ("privacyguides",)
 # What a script alone tells needs no model; the rest has too few rows to be learnt.
 LANGUAGES = {
     "ar", "be", "bg", "bs", "ca", "cs", "da", "de", "en", "es", "et", "fa", "fi", "fr", "hi", "hr",
-    "hu", "id", "it", "lt", "lv", "ne", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv",
+    "hu", "id", "it", "lt", "lv", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv",
     "tr", "uk", "vi",
 }  # fmt: skip
 SHORTEST, LONGEST, BUCKETS, WIDTH = 2, 5, 1 << 18, 16
