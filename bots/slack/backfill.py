@@ -109,8 +109,10 @@ class Backfill:
         return missed
 
     async def _due(self) -> bool:
+        # Python 3.11's wait_for loses a cancellation that comes together with the event.
         try:
-            await asyncio.wait_for(self._gap.wait(), self._every_s)
+            async with asyncio.timeout(self._every_s):
+                await self._gap.wait()
         except TimeoutError:
             return False
         self._gap.clear()

@@ -100,6 +100,8 @@ async def test_a_state_is_good_once_and_only_in_the_browser_that_asked(
     forged = f"/slack/oauth?code=1&state={parse_qs(urlsplit(path).query)['state'][0]}x"
     assert (await browser.get(forged)).status_code == 400
     assert (await browser.get("/slack/oauth")).status_code == 400
+    exchanges = [method for method, _ in rig.slack.api.requests if method == "oauth.v2.access"]
+    assert len(exchanges) == 1
     assert len(rig.slack.api.teams) == 2
 
 

@@ -88,13 +88,11 @@ async def _found(port: SlackPort, number: int) -> str | None:
             continue
 
 
-@pytest.mark.parametrize(
-    "code", ["channel_not_found", "is_archived", "account_inactive", "token_revoked"]
-)
-async def test_what_slack_will_never_take_is_rejected(rig: Rig, port: SlackPort, code: str) -> None:
-    rig.slack.api.refuse["chat.postMessage"] = code
-    with pytest.raises(Rejected, match=code):
-        await port.send(parcel(1))
+async def test_what_slack_will_never_take_is_rejected(rig: Rig, port: SlackPort) -> None:
+    for code in ("channel_not_found", "is_archived", "account_inactive", "token_revoked"):
+        rig.slack.api.refuse["chat.postMessage"] = code
+        with pytest.raises(Rejected, match=code):
+            await port.send(parcel(1))
 
 
 async def test_a_rate_limit_tells_when_to_come_back(rig: Rig, port: SlackPort) -> None:
@@ -106,11 +104,11 @@ async def test_a_rate_limit_tells_when_to_come_back(rig: Rig, port: SlackPort) -
     assert len(rig.slack.messages(DM)) == 1
 
 
-@pytest.mark.parametrize("code", ["fatal_error", "internal_error"])
-async def test_an_error_inside_slack_leaves_it_open(rig: Rig, port: SlackPort, code: str) -> None:
-    rig.slack.api.refuse["chat.postMessage"] = code
-    with pytest.raises(TimeoutError):
-        await port.send(parcel(1))
+async def test_an_error_inside_slack_leaves_it_open(rig: Rig, port: SlackPort) -> None:
+    for code in ("fatal_error", "internal_error"):
+        rig.slack.api.refuse["chat.postMessage"] = code
+        with pytest.raises(TimeoutError):
+            await port.send(parcel(1))
 
 
 async def test_no_connection_means_not_sent(rig: Rig) -> None:

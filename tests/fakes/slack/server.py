@@ -48,7 +48,7 @@ class FakeSlack:
         app.router.add_get("/link", self._link)
         app.router.add_get("/oauth/v2/authorize", self._authorize)
         sim.add_routes(app, self)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.2)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.01)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()

@@ -57,7 +57,7 @@ class WebApi:
             return answer
         if method == "chat.postMessage":
             if self.faults.happens(self.faults.fail_after_accept):
-                return web.Response(status=500, text="oops")
+                return web.json_response({"ok": False, "error": "oops"}, status=500)
             if self.faults.happens(self.faults.drop_after_accept):
                 if request.transport is not None:
                     request.transport.abort()
