@@ -61,6 +61,7 @@ class WebPort:
     def __init__(self) -> None:
         """Start with no window open."""
         self._watchers: dict[str, set[Watcher]] = {}
+        self._stopped = False
 
     def render(self, served: Served, turn: Turn) -> tuple[str, ...]:
         """One parcel, which only says that there is something to read."""
@@ -96,6 +97,8 @@ class WebPort:
     def watching(self, place: str) -> Iterator[Watcher]:
         """Be told of the place's news for the length of the block."""
         watcher = Watcher()
+        if self._stopped:
+            watcher.stop()
         self._watchers.setdefault(place, set()).add(watcher)
         try:
             yield watcher
@@ -105,7 +108,8 @@ class WebPort:
                 del self._watchers[place]
 
     def stop(self) -> None:
-        """Let every window go, so that the server can close its connections."""
+        """Let every window go, also one just opening, so that the server can close."""
+        self._stopped = True
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.stop()

@@ -1,23 +1,41 @@
-"""A desk and a visitor for the tests of the web."""
+"""One desk a module, since opening and closing one takes longer than most tests."""
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.bots.web.desk import Desk, open_desk
 
 
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(f"sqlite:///{tmp_path / 'desk.db'}") as opened:
+@pytest.fixture(scope="module")
+def desk_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the desk of this module keeps its database."""
+    return tmp_path_factory.mktemp("desk")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def open_module_desk(desk_folder: Path) -> AsyncIterator[Desk]:
+    database_url = f"sqlite:///{desk_folder / 'desk.db'}"
+    async with open_desk(database_url, client_ip_header="X-Test-Address") as opened:
         yield opened
 
 
 @pytest.fixture
+def desk(open_module_desk: Desk) -> Desk:
+    open_module_desk.script.asked.clear()
+    open_module_desk.script.go = asyncio.Event()
+    return open_module_desk
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def visitor(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser that has opened the page."""
-    async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as client:
+    """A browser that has opened the page, from an address that nobody else has."""
+    headers = {"X-Test-Address": f"visitor-{secrets.token_hex(4)}"}
+    async with httpx.AsyncClient(base_url=desk.url, headers=headers, trust_env=False) as client:
         assert (await client.get("/")).status_code == 200
         yield client

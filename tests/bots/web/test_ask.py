@@ -5,6 +5,8 @@ import pytest
 
 from tests.bots.web.desk import TOKEN, Desk
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def ask(desk: Desk, body: object, token: str = TOKEN) -> httpx.Response:
     async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as client:
@@ -17,14 +19,15 @@ async def test_the_owner_is_answered(desk: Desk) -> None:
     assert response.json() == {"text": "re: Wo?", "language": "de"}
 
 
-@pytest.mark.parametrize("token", ["x", "wrong", TOKEN + "x"])
-async def test_nobody_else_is(desk: Desk, token: str) -> None:
-    assert (await ask(desk, {"text": "Wo?"}, token)).status_code == 401
+async def test_nobody_else_is(desk: Desk) -> None:
+    for token in ("x", TOKEN[:-1], TOKEN + "x"):
+        assert (await ask(desk, {"text": "Wo?"}, token)).status_code == 401
 
 
-@pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": "x" * 4_001}, [], {"text": 1}])
-async def test_what_is_no_question_is_refused(desk: Desk, body: object) -> None:
-    assert (await ask(desk, body)).status_code == 400
+async def test_what_is_no_question_is_refused(desk: Desk) -> None:
+    bodies: tuple[object, ...] = ({}, {"text": ""}, {"text": "x" * 4_001}, [], {"text": 1})
+    for body in bodies:
+        assert (await ask(desk, body)).status_code == 400
 
 
 async def test_a_fault_tells_nothing(desk: Desk) -> None:

@@ -41,12 +41,6 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(f"sqlite:///{tmp_path / 'desk.db'}") as opened:
-        yield opened
-
-
 @asynccontextmanager
 async def opened(
     browser: Browser, url: str, *, locale: str = "en-US", phone: bool = False

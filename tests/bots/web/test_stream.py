@@ -2,7 +2,7 @@
 
 import json
 
-from bots.web.port import Passing, Watcher
+from bots.web.port import Passing, Watcher, WebPort
 from bots.web.stream import Seats, stream
 from core.adapters.transcript import Line
 from core.errors import Unavailable
@@ -55,6 +55,15 @@ async def test_a_stream_ends_with_the_database_so_that_the_browser_comes_back() 
 
     told = [event async for event in stream(watcher, read, [], after=0, poll_s=0.01)]
     assert len(told) == 2
+
+
+def test_a_window_that_opens_while_we_stop_is_let_go_at_once() -> None:
+    port = WebPort()
+    with port.watching("a") as before:
+        port.stop()
+        with port.watching("a") as after:
+            assert before.stopped
+            assert after.stopped
 
 
 def test_seats_are_counted_by_address_and_in_all() -> None:
