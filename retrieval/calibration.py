@@ -73,6 +73,23 @@ class Calibration(BaseModel):
         fluent = base_language(language) in self.fluent or "*" in self.fluent
         return (self.in_fluent if fluent else self.in_others).probability(evidence)
 
+    def threshold(self, precision: float) -> float:
+        """The least probability from which on answers were right at least that often.
+
+        Taken over all answers above it, so it lies below `precision` where the surest are surer
+        than need be. A calibration that was not made for the encoder promises no more than each
+        single probability does.
+        """
+        if self.encoder == ANY_ENCODER or not self.figures:
+            return precision
+        return max(_least(figures.thresholds, precision) for figures in self.figures.values())
+
+
+def _least(thresholds: dict[str, float], precision: float) -> float:
+    """The threshold of the next higher precision that was measured; 1 if none is high enough."""
+    enough = [known for known in thresholds if float(known) >= precision]
+    return thresholds[min(enough, key=float)] if enough else 1.0
+
 
 def find_calibration(encoder: str, data_dir: Path) -> Calibration:
     """The operator's own for this encoder, else ours, else a cautious one that suits any.

@@ -24,7 +24,7 @@ COVERAGE_WEIGHTS = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 # A language is read by the encoder if its cosines alone put this share of answers first.
 FLUENT_FROM = 0.5
 MIN_QUESTIONS = 20
-PRECISIONS = (0.8, 0.9, 0.95)
+PRECISIONS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
 _CONSIDERED = 60
 
 Numbers = NDArray[np.float64]

@@ -10,7 +10,7 @@ from core.adapters.database import Database
 from core.adapters.documents import Documents
 from core.adapters.pages import Pages
 from core.ports import Detector
-from retrieval.calibration import find_calibration
+from retrieval.calibration import Calibration, find_calibration
 from retrieval.encoder import Encoder, open_encoder
 from retrieval.knowledge import Knowledge
 from retrieval.reranker import CrossEncoderReranker
@@ -25,6 +25,7 @@ class Retrieval:
     retriever: Search
     knowledge: Knowledge
     encoder: Encoder
+    calibration: Calibration
 
     async def warm(self) -> None:
         """Load the encoder now, so that the first customer does not wait for it."""
@@ -53,11 +54,12 @@ async def open_retriever(
         encoder = await asyncio.to_thread(open_encoder, encoder, threads=threads)
     documents = Documents(database)
     shelf = Shelf(documents, data_dir, encoder.id)
+    calibration = find_calibration(encoder.id, data_dir)
     search = Search(
         documents=documents,
         shelf=shelf,
         encoder=encoder,
-        calibration=find_calibration(encoder.id, data_dir),
+        calibration=calibration,
         reranker=CrossEncoderReranker(reranker) if reranker is not None else None,
     )
     knowledge = Knowledge(
@@ -71,6 +73,8 @@ async def open_retriever(
         default_language=default_language,
     )
     try:
-        yield Retrieval(retriever=search, knowledge=knowledge, encoder=encoder)
+        yield Retrieval(
+            retriever=search, knowledge=knowledge, encoder=encoder, calibration=calibration
+        )
     finally:
         await shelf.close()

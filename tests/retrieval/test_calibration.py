@@ -104,6 +104,16 @@ def test_an_unknown_encoder_gets_the_one_that_suits_any(tmp_path: Path) -> None:
     assert find_calibration("unknown@1", tmp_path).encoder == "any"
 
 
+def test_the_threshold_keeps_the_precision_that_was_asked_for(tmp_path: Path) -> None:
+    shipped = find_calibration(open_encoder().id, tmp_path)
+    asked = (0.5, 0.8, 0.9, 0.93, 0.95)
+    found = [shipped.threshold(precision) for precision in asked]
+    assert found == sorted(found)
+    assert all(0 < threshold < 1 for threshold in found)
+    assert shipped.threshold(0.999) == 1.0
+    assert find_calibration("unknown@1", tmp_path).threshold(0.9) == 0.9
+
+
 def test_extreme_evidence_does_not_overflow() -> None:
     regression = Regression(intercept=1e6, coefficients={"cosine": -1e9})
     assert 0 < regression.probability(STRONG) < 1e-9
