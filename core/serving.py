@@ -116,7 +116,8 @@ class Serving:
         for _ in range(MAX_BURST):
             self._newer.clear()
             try:
-                await asyncio.wait_for(self._newer.wait(), gather_s)
+                async with asyncio.timeout(gather_s):
+                    await self._newer.wait()
             except TimeoutError:
                 return
 

@@ -88,8 +88,9 @@ class Inbound:
     `event_id` makes a redelivery recognisable and is unique in (channel, workspace).
     `message_ref` is the platform's id of the message, the same for a message and its edits;
     `version` orders the edits of one message, larger is newer. `sent_at` is when the customer sent
-    it by the platform's clock, in seconds since 1970, 0 where that is not told. With `CHOOSES_LANGUAGE`, `text` is
-    the language tag that was picked, or empty to be shown the choice.
+    it by the platform's clock, in seconds since 1970, 0 where that is not told. With
+    `CHOOSES_LANGUAGE`, `text` is the language tag that was picked, or empty to be shown the
+    choice.
     """
 
     address: Address

@@ -24,6 +24,9 @@ class Limit:
 PER_CHAT = Limit(count=3, per_s=3.2)
 PER_GROUP = Limit(count=20, per_s=61.0)
 OVERALL = Limit(count=30, per_s=1.1)
+# A parcel that waits here is marked as being sent, and its fate is unknown if we die meanwhile:
+# longer waits go back to the outbox.
+PATIENCE_S = 0.1
 
 
 class Limits:
@@ -35,7 +38,7 @@ class Limits:
         per_chat: Limit = PER_CHAT,
         per_group: Limit = PER_GROUP,
         overall: Limit = OVERALL,
-        patience_s: float = 1.0,
+        patience_s: float = PATIENCE_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wait in place for at most `patience_s`; `clock_s` must never go back."""

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Float
 
+from core.adapters.group_commit import Writer
 from core.errors import Misconfigured, Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -82,19 +83,28 @@ class SqliteDatabase:
     """One writer thread, several readers beside it (WAL)."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take over an engine whose connections `_prepare_sqlite` has set up."""
+        """Take over an engine whose connections `_on_sqlite_connect` sets up."""
         self._engine = engine
         # SQLite has one writer at a time and wakes the waiting ones by polling: a queue is faster.
-        self._writer = ThreadPoolExecutor(1, "sqlite-write")
+        self._writer = Writer(engine)
         self._readers = ThreadPoolExecutor(SQLITE_READERS, "sqlite-read")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in the writer thread."""
-        return await _in_thread(self._writer, self._transaction, work, "BEGIN IMMEDIATE")
+        try:
+            result: T = await self._writer.run(work)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            raise _translated(error) from error
+        else:
+            return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a reader thread."""
-        return await _in_thread(self._readers, self._transaction, work, "BEGIN")
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._readers, self._reading, work)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            raise _translated(error) from error
 
     async def check(self) -> str:
         """Ask for the library's version."""
@@ -103,19 +113,14 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Wait for what is running, then close the connections."""
-        self._writer.shutdown()
+        self._writer.close()
         self._readers.shutdown()
         self._engine.dispose()
 
-    def _transaction(self, work: Callable[[Connection], T], begin: str) -> T:
-        try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql(begin)
-                result = work(connection)
-                connection.commit()
-                return result
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translated(error) from error
+    def _reading(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            return work(connection)
 
 
 class PostgresDatabase:
@@ -141,17 +146,6 @@ class PostgresDatabase:
         """Ask for the server's version."""
         version = await self.read(lambda connection: connection.scalar(text(POSTGRES_VERSION)))
         return f"PostgreSQL {version}"
-
-
-async def _in_thread(pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: object) -> T:
-    """Run in a thread; a cancelled caller still waits until the transaction has ended."""
-    future = asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        with suppress(Exception):
-            await future
-        raise
 
 
 def _translated(error: Exception) -> Exception:

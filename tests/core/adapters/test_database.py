@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
 
 from core.adapters import database as database_module
 from core.adapters.cursors import Cursors
@@ -151,3 +152,37 @@ async def test_a_full_disk_is_unavailable_loses_nothing_and_heals(small_disk: Pa
         assert await opened.read(lambda connection: connection.scalar(check)) == "ok"
         count = select(func.count()).select_from(cursors)
         assert (await opened.read(lambda connection: connection.scalar(count)) or 0) >= 2
+
+
+async def test_one_transaction_that_fails_takes_no_other_with_it(database: Database) -> None:
+    def write(number: int) -> Callable[[Connection], None]:
+        def work(connection: Connection) -> None:
+            connection.execute(
+                insert(cursors).values(
+                    workspace=WORKSPACE, channel="web", name=str(number), value=""
+                )
+            )
+            if number % 5 == 0:
+                raise ZeroDivisionError
+
+        return work
+
+    done = await asyncio.gather(
+        *(database.write(write(number)) for number in range(50)), return_exceptions=True
+    )
+    assert [type(result) for result in done] == [
+        type(None) if number % 5 else ZeroDivisionError for number in range(50)
+    ]
+    count = select(func.count()).select_from(cursors)
+    assert await database.read(lambda connection: connection.scalar(count)) == 40
+
+
+async def test_a_breach_of_a_constraint_is_told_to_its_writer_alone(database: Database) -> None:
+    row = insert(cursors).values(workspace=WORKSPACE, channel="web", name="same", value="")
+
+    def work(connection: Connection) -> None:
+        connection.execute(row)
+
+    done = await asyncio.gather(*(database.write(work) for _ in range(10)), return_exceptions=True)
+    assert sum(result is None for result in done) == 1
+    assert {type(result) for result in done} == {type(None), IntegrityError}
