@@ -1,6 +1,5 @@
 """Services for tests: by URL from the environment, on the standard port, or started privately."""
 
-import asyncio
 import os
 import shutil
 import socket
@@ -9,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 STANDARD = "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -32,12 +31,12 @@ def free_port() -> int:
         return port
 
 
-async def _answers(url: str) -> bool:
+def _answers(url: str) -> bool:
+    parsed = urlsplit(url)
     try:
-        connection = await asyncpg.connect(url, timeout=3)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
+        socket.create_connection((parsed.hostname or "127.0.0.1", parsed.port or 5432), 3).close()
+    except OSError:
         return False
-    await connection.close()
     return True
 
 
@@ -45,7 +44,7 @@ async def _answers(url: str) -> bool:
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server on which databases may be created."""
     for url in (os.environ.get("DRAGOMAN_TEST_POSTGRES_URL"), STANDARD):
-        if url and asyncio.run(_answers(url)):  # noqa: TID251 - a fixture owns its loop
+        if url and _answers(url):
             yield url
             return
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
