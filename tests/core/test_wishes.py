@@ -1,8 +1,10 @@
 """Calls for a person, greetings and thanks in the languages that customers write."""
 
+import time
+
 import pytest
 
-from core.wishes import Wish, wish
+from core.wishes import Wish, wish, without_courtesies
 
 PERSON = [
     "I want to talk to a human",
@@ -51,6 +53,31 @@ PERSON = [
     "有人対応お願いします",
     "상담원 연결해 주세요",
     "사람과 통화하고 싶어요",
+    "No, I want to talk to a human!",
+    "i need help contacting a live agent",
+    "Hello, can I chat with somebody?",
+    "Hi, agent please",
+    "Verbinden Sie mich bitte direkt mit einem Menschen",
+    "Passez-moi un conseiller, s'il vous plaît",
+    "No quiero hablar con un robot, páseme con una persona",
+    "No, quiero hablar con una persona",
+    "Quero atendimento humano",
+    "Mi può passare un operatore?",
+    "Ik wil graag een medewerker spreken.",
+    "Соедините меня, пожалуйста, с живым оператором.",
+    "Позовите менеджера",
+    "Будь ласка, з'єднайте мене з живою людиною.",
+    "poprosze konsultanta",
+    "Lütfen beni bir müşteri temsilcisine bağlayın.",
+    "Cho tôi gặp nhân viên hỗ trợ, tôi không muốn nói chuyện với máy.",
+    "Tolong sambungkan saya dengan petugas layanan pelanggan.",
+    "حولني لموظف لو سمحت",
+    "कृपया मेरी बात किसी कर्मचारी से कराइए।",
+    "请帮我转人工客服",
+    "我想找个真人聊聊",
+    "担当者の方とお話ししたいのですが。",
+    "人と話したい",
+    "상담원과 직접 이야기하고 싶어요.",
 ]
 
 QUESTIONS = [
@@ -86,7 +113,31 @@ QUESTIONS = [
     "Thanks, but how do I return it?",
     "Danke, und wie lange dauert das?",
     "你好，我的订单在哪里？",
-    "ok",
+    "Can I transfer it to another person?",
+    "I want a real leather bag for someone special",
+    "I need to talk to my manager before I buy",
+    "Ich möchte die Rechnung an einen Kollegen weiterleiten",
+    "Kann eine andere Person das Paket abholen?",
+    "¿Qué pasa con la persona que recoge el paquete?",
+    "Quero uma barraca para uma pessoa",
+    "Как передать посылку другому человеку?",
+    "मुझे किसी और रंग का टेंट चाहिए",
+    "需要人工安装吗？",
+    "スタッフの対応は何時までですか？",
+    "사람 몇 명이 필요합니까?",
+    "Customer service, where is my parcel?",
+    "Hello Kitty tent",
+    "Good morning delivery",
+    "Is it ok to wash the jacket?",
+    "thank you card",
+    "no refund",
+    "Bonjour, mon colis est arrivé endommagé.",
+    "oi, blz? queria trocar o tamanho da jaqueta",
+    "好的自行车多少钱？",
+    "你好，退货要多久？",
+    "有没有折扣？",
+    "はい、でも送料はいくらですか？",
+    "네 그런데 배송비는 얼마예요?",
     "12345",
 ]
 
@@ -128,6 +179,31 @@ def test_a_question_that_merely_sounds_alike_stays_a_question(text: str) -> None
         "Hej",
         "สวัสดี",
         "H\u200bello 👋",
+        "Hello, good morning to all of you!",
+        "Hellooo??",
+        "Hi, I have a question",
+        "Hi! Can you help me please?",
+        "Sehr geehrte Damen und Herren,",
+        "Hallo zusammen, ich hätte eine Frage",
+        "Bonjour à toute l'équipe, comment allez-vous ?",
+        "¡Hola, buenos dias!",
+        "Oi, tudo bem?",
+        "Buongiorno a tutti!",
+        "Goedemiddag allemaal!",
+        "Здравствуйте, добрый день! Подскажите, пожалуйста",
+        "Доброго дня всім",
+        "Dzien dobry, mam pytanie",
+        "Merhaba, iyi günler!",
+        "İYİ GÜNLER",
+        "Chào shop ạ",
+        "Selamat pagi semuanya!",
+        "السلام عليكم ورحمة الله",
+        "اهلاً وسهلاً",
+        "नमस्ते, आप कैसे हैं?",
+        "你好，在吗？",
+        "您好 请问一下",
+        "すみません、質問があります。",
+        "안녕하세요, 질문 있습니다",
     ],
 )
 def test_a_greeting_is_a_greeting(text: str) -> None:
@@ -156,6 +232,28 @@ def test_a_greeting_is_a_greeting(text: str) -> None:
         "謝謝",
         "ありがとうございます",
         "감사합니다 🙏",
+        "Thank you very much, that helped!",
+        "ok thanks, have a nice day",
+        "Hello, thanks!",
+        "No, thank you",
+        "Alles klar, vielen Dank für die schnelle Antwort!",
+        "D'accord, merci beaucoup pour votre aide",
+        "Muchas gracias por su ayuda",
+        "Muito obrigada pela ajuda, tchau",
+        "Grazie mille per l'aiuto",
+        "Prima, bedankt voor de hulp",
+        "Понятно, большое спасибо за помощь",
+        "Щиро дякую за відповідь",
+        "Ok, dziekuje bardzo",
+        "Tamam, çok teşekkür ederim",
+        "cam on shop nhieu",
+        "Terima kasih banyak atas bantuannya",
+        "شكرا جزيلا على المساعدة",
+        "आपकी मदद के लिए बहुत बहुत धन्यवाद",
+        "好的，谢谢你",
+        "太謝謝您了",
+        "わかりました。ご回答ありがとうございます。",
+        "네, 도와주셔서 감사합니다",
     ],
 )
 def test_thanks_are_thanks(text: str) -> None:
@@ -165,3 +263,58 @@ def test_thanks_are_thanks(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "   ", "👍", "🎉🎉!!", "?!", "\u200b\u202e", "…"])
 def test_a_message_without_words_says_nothing(text: str) -> None:
     assert wish(text) is Wish.NOTHING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ok",
+        "OK!",
+        "ок",
+        "okay, got it",
+        "No",
+        "Alles klar",
+        "D'accord",
+        "vale",
+        "Tá bom",
+        "va bene",
+        "хорошо",
+        "добре",
+        "dobrze",
+        "tamam",
+        "baik",
+        "được rồi",
+        "تمام",
+        "حسناً",
+        "ठीक है",
+        "好的",
+        "知道了",
+        "わかりました",
+        "네, 알겠습니다",
+    ],
+)
+def test_assent_asks_nothing(text: str) -> None:
+    assert wish(text) is Wish.AGREED
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Hi there, where is my order? Thank you!", "where is my order?"),
+        ("Bonjour, mon colis est arrivé. Que faire ?", "mon colis est arrivé. Que faire ?"),
+        ("你好！退货要多久？谢谢", "退货要多久？"),
+        ("Where is my order, please?", "Where is my order, please?"),
+        ("Hello!", "Hello!"),
+        ("Is size 42 right, ok?", "Is size 42 right"),
+    ],
+)
+def test_a_question_is_searched_for_without_its_courtesies(text: str, left: str) -> None:
+    assert without_courtesies(text) == left
+
+
+def test_reading_a_long_message_takes_no_time() -> None:
+    started = time.perf_counter()
+    for text in ("thank you " * 400, "ok " * 1300, "talk to talk to " * 12, "谢" * 4000):
+        wish(text)
+        without_courtesies(text)
+    assert time.perf_counter() - started < 0.5
