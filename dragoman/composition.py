@@ -12,12 +12,20 @@ import structlog
 from core.adapters.database import Database, open_database
 from core.adapters.detector import CombinedDetector
 from core.adapters.generator import HttpGenerator
-from core.adapters.turns import details
 from core.errors import Misconfigured
 from core.escalation import Policy
 from core.language import normalise_tag
 from core.pipeline import Pipeline
-from core.turn import Address, Channel, ConversationId, Turn, TurnId, WorkspaceId
+from core.turn import (
+    Address,
+    Answer,
+    Channel,
+    ConversationId,
+    Handoff,
+    Turn,
+    TurnId,
+    WorkspaceId,
+)
 from dragoman.settings import WORKSPACE, Settings
 from retrieval.opening import Retrieval, open_retriever
 from workers.model_server import serve_model
@@ -94,7 +102,7 @@ async def _open_generator(settings: Settings, stack: AsyncExitStack) -> HttpGene
 
 
 def _policy(settings: Settings, retrieval: Retrieval) -> Policy:
-    threshold = settings.precision
+    threshold = retrieval.calibration.threshold(settings.precision)
     languages = tuple(normalise_tag(tag) for tag in settings.languages) or None
     return Policy(
         default_language=normalise_tag(settings.default_language),
@@ -115,13 +123,21 @@ async def ask(core: Core, text: str, language: str | None) -> dict[str, object]:
         chosen=bool(language),
     )
     served = await core.pipeline.answer(turn, _unseen)
-    told = details(turn, served)
-    keys = ("outcome", "citations", "probability", "reason", "model", "index", "timings_ms")
+    outcome = served.outcome
+    citations = outcome.citations if isinstance(outcome, Answer) else ()
     return {
-        "outcome": told["outcome"],
+        "outcome": type(outcome).__name__.lower(),
         "language": served.language,
-        "text": served.outcome.text,
-        **{key: told[key] for key in keys[1:]},
+        "text": outcome.text,
+        "citations": [
+            {"document": cited.document, "title": cited.title, "passage": cited.text}
+            for cited in citations
+        ],
+        "probability": round(served.probability, 4),
+        "reason": outcome.reason if isinstance(outcome, Handoff) else None,
+        "model": served.model,
+        "index": served.index,
+        "timings_ms": served.timings_ms,
     }
 
 

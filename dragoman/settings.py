@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         default=(), description="Languages to answer in, comma-separated; empty for all"
     )
     precision: float = Field(
-        default=0.9,
+        default=0.8,
         gt=0,
         lt=1,
         description="Answer alone only if right at least this share of the time",

@@ -1,15 +1,30 @@
 """Fixtures that more than one folder of tests needs."""
 
+import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
 from sqlalchemy.engine import make_url
 
 from core.adapters.database import Database, open_database
-from tests.services import postgres
+from tests.desk import make_demo_home
+from tests.services import missing, postgres
+
+# It runs as root in a container, and must not look for updates.
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +59,23 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with open_database(database_url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the demo company in it, indexed once for the whole run."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    make_demo_home(home)
+    return home
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium, without a window."""
+    chromium = os.environ.get("DRAGOMAN_TEST_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        missing("Chromium", "install Debian's chromium or set DRAGOMAN_TEST_CHROMIUM")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        yield browser
+        await browser.close()

@@ -1,44 +1,22 @@
 """The chat page in a real browser."""
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from bots.web.chat import VISITOR_AT_ONCE
 from core.phrases import Phrase, say
 from tests.bots.web.desk import Desk, open_desk
-from tests.services import free_port, missing
+from tests.services import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # The machine may be busy with other things.
 expect.set_options(timeout=15_000)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    chromium = os.environ.get("DRAGOMAN_TEST_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        missing("Chromium", "install Debian's chromium or set DRAGOMAN_TEST_CHROMIUM")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 @asynccontextmanager
