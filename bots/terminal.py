@@ -111,7 +111,9 @@ class Terminal:
                 await self._connection.do(path, **body)
                 while not self._replied:
                     self._heard.clear()
-                    await asyncio.wait_for(self._heard.wait(), self._patience_s)
+                    # Python 3.11's wait_for loses a cancellation that comes with the event.
+                    async with asyncio.timeout(self._patience_s):
+                        await self._heard.wait()
             except TimeoutError:
                 if not self._console.is_terminal:
                     raise Unavailable("desk", f"no reply within {REPLY_S:g} s") from None

@@ -42,7 +42,9 @@ class Watcher:
     async def news(self, timeout_s: float) -> tuple[Passing, ...] | None:
         """What to show meanwhile, the latest of each; None if nothing happened for so long."""
         try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+            # Python 3.11's wait_for loses a cancellation that comes together with the event.
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
         except TimeoutError:
             return None
         self._news.clear()
