@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from bots.slack.api import API_URL, asked, open_session
 from bots.slack.backfill import EVERY_S, Backfill, Recent
+from bots.slack.dispatch import Dispatch
 from bots.slack.ingress import Accept, Ingress, Known, Rate
 from bots.slack.ingress_http import HttpIngress
 from bots.slack.oauth import SCOPES, OAuth
@@ -81,8 +82,7 @@ class SlackChannel:
         self.port = SlackPort(
             self.teams, default_language=options.default_language, spawn=background.spawn
         )
-        self._ingress = Ingress(
-            teams=self.teams,
+        ingress = Ingress(
             port=self.port,
             accept=needs.accept,
             rate=needs.rate,
@@ -90,19 +90,20 @@ class SlackChannel:
             default_language=options.default_language,
             spawn=background.spawn,
         )
+        self.dispatch = Dispatch(ingress, self.teams)
         self.backfill = Backfill(
             teams=self.teams,
             cursors=needs.cursors,
             holds=needs.holds,
             recent=needs.recent,
-            take=self._ingress.message,
+            take=ingress.message,
             holder=secrets.token_hex(8),
             every_s=options.backfill_every_s,
         )
         self.socket = SocketMode(
             session=session,
             open_url=self._socket_url,
-            take=self._envelope,
+            take=self.dispatch.take,
             connected=self.backfill.gap,
             silent_s=options.silent_s,
         )
@@ -159,20 +160,14 @@ class SlackChannel:
         answer = await asked(client.apps_connections_open(app_token=self._options.app_token))
         return str(answer["url"])
 
-    async def _envelope(self, kind: str, payload: object) -> None:
-        if kind == "events_api":
-            await self._ingress.event(payload)
-        elif kind == "interactive":
-            await self._ingress.interaction(payload)
-
     def _routes(self, holds: Holds) -> Sequence[BaseRoute]:
         options = self._options
         routes = []
         if options.signing_secret:
-            http = HttpIngress(self._ingress, signing_secret=options.signing_secret)
+            http = HttpIngress(self.dispatch.take, signing_secret=options.signing_secret)
             routes += [
-                Route("/slack/events", http.events, methods=["POST"]),
-                Route("/slack/interactions", http.interactions, methods=["POST"]),
+                Route(path, http.serve, methods=["POST"])
+                for path in ("/slack/events", "/slack/interactions")
             ]
         if options.client_id:
             oauth = OAuth(

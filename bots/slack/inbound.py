@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bots.slack import markup
 from bots.slack.place import Place
@@ -63,30 +63,6 @@ class _Event(_Message):
     deleted_ts: str | None = None
     message: _Message | None = None
     previous_message: _Message | None = None
-
-
-class _Team(BaseModel):
-    team_id: str | None = None
-
-
-class _Callback(BaseModel):
-    team_id: str | None = None
-    authorizations: tuple[_Team, ...] = ()
-    event: dict[str, Any] = Field(default_factory=dict)
-
-
-def callback(payload: object) -> tuple[str, dict[str, Any]] | None:
-    """The team that an Events API payload is for, and its event; None if it has another form.
-
-    In a channel shared between companies `team_id` may be the sender's: the authorization is ours.
-    """
-    try:
-        parsed = _Callback.model_validate(payload)
-    except ValidationError:
-        return None
-    granted = [item.team_id for item in parsed.authorizations if item.team_id]
-    team = granted[0] if granted else parsed.team_id
-    return (team, parsed.event) if team else None
 
 
 def heard(event: Mapping[str, Any], me: Identity) -> Heard | None:

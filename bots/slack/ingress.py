@@ -1,10 +1,11 @@
-"""What is done with each thing that Slack reports, whichever way it came."""
+"""What is done with each thing that Slack reports."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
+from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bots.slack import inbound, press
 from bots.slack.api import asked
@@ -13,7 +14,7 @@ from bots.slack.locales import Locales
 from bots.slack.place import Place
 from bots.slack.port import SlackPort, Spawn
 from bots.slack.press import Verdict
-from bots.slack.teams import Team, Teams
+from bots.slack.teams import Team
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.turn import Address, Inbound
@@ -35,12 +36,15 @@ class Rate(Protocol):
 
 
 class Ingress:
-    """Hands what customers do to `accept`; when a method returns, it is committed."""
+    """Hands what customers do to `accept`; when a method returns, it is committed.
+
+    The methods are listeners: bolt passes the arguments that they name. Each raises Unavailable
+    if it could not commit.
+    """
 
     def __init__(
         self,
         *,
-        teams: Teams,
         port: SlackPort,
         accept: Accept,
         rate: Rate,
@@ -48,8 +52,7 @@ class Ingress:
         default_language: str,
         spawn: Spawn,
     ) -> None:
-        """Serve `teams`; `known` tells whether a conversation exists already."""
-        self._teams = teams
+        """Let `known` tell whether a conversation exists already."""
         self._port = port
         self._accept = accept
         self._rate = rate
@@ -57,22 +60,6 @@ class Ingress:
         self._default_language = default_language
         self._spawn = spawn
         self._locales = Locales()
-
-    async def event(self, payload: object) -> None:
-        """Take an Events API payload.
-
-        Raises: Unavailable: it could not be committed; Slack must send it again.
-        """
-        found = inbound.callback(payload)
-        if found is None:
-            log.warning("slack_event_ignored", why="of another form")
-            return
-        team_id, event = found
-        team = await self._teams.of(team_id)
-        if team is None:
-            log.warning("slack_event_ignored", why="of a team that has not installed us")
-            return
-        await self._dispatch(team, event)
 
     async def message(self, team: Team, event: Mapping[str, Any]) -> bool:
         """Take what was said, new or read back; True if it was news."""
@@ -87,32 +74,22 @@ class Ingress:
             said = replace(said, language_hint=hint)
         return await self._take(said)
 
-    async def interaction(self, payload: object) -> None:
-        """Take a pressed button.
-
-        Raises: Unavailable: it could not be committed.
-        """
-        team_id = press.team_of(payload) if isinstance(payload, Mapping) else None
-        team = await self._teams.of(team_id) if team_id else None
-        wish = press.pressed(payload, team.me) if team and isinstance(payload, Mapping) else None
-        if team is None or wish is None:
+    async def pressed(self, team: Team, body: Mapping[str, Any], ack: AsyncAck) -> None:
+        """Take a pressed button."""
+        wish = press.pressed(body, team.me)
+        if wish is None:
             log.info("slack_interaction_ignored")
         elif isinstance(wish, Verdict):
             if await self._rate(wish.address, wish.turn, helpful=wish.helpful):
                 self._spawn(_thank(team, wish))
         else:
             await self._take(wish)
+        await ack()
 
-    async def _dispatch(self, team: Team, event: Mapping[str, Any]) -> None:
-        match event.get("type"):
-            case "message" | "app_mention":
-                await self.message(team, event)
-            case "app_home_opened" if event.get("tab") == "messages":
-                self._spawn(self._suggest(team, event))
-            case "app_uninstalled" | "tokens_revoked":
-                await self._teams.removed(team.me.team)
-            case other:
-                log.info("slack_event_ignored", why="of no concern", type=str(other)[:64])
+    async def opened(self, team: Team, event: Mapping[str, Any]) -> None:
+        """Greet somebody who has opened the chat."""
+        if event.get("tab") == "messages":
+            self._spawn(self._suggest(team, event))
 
     async def _invited(self, heard: Heard) -> bool:
         return not heard.uninvited or await self._known(heard.inbound.address)

@@ -5,66 +5,37 @@ import hmac
 import json
 import re
 import time
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from slack_bolt.adapter.starlette.async_handler import to_starlette_response
+from slack_bolt.response import BoltResponse
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from bots.slack.ingress import Ingress
-
-MAX_BODY_BYTES = 1_000_000
 # Slack's own advice against replay; within it, the unique event id is the defence.
 WINDOW_S = 300
 
 log = structlog.get_logger()
 
+Take = Callable[[object], Awaitable[BoltResponse]]
+
 
 class HttpIngress:
     """Takes signed requests; what is refused is neither parsed nor logged."""
 
-    def __init__(self, ingress: Ingress, *, signing_secret: str) -> None:
-        """Pass on what is signed with `signing_secret`."""
-        self._ingress = ingress
+    def __init__(self, take: Take, *, signing_secret: str) -> None:
+        """Pass on the payload of what is signed with `signing_secret`."""
+        self._take = take
         self._secret = signing_secret.encode()
 
-    async def events(self, request: Request) -> Response:
-        """Answer 200 once an event is committed.
+    async def serve(self, request: Request) -> Response:
+        """Answer 200 once what is reported is committed.
 
         Raises: Unavailable: it is not; any 5xx makes Slack send it again.
         """
-        body = await self._verified(request)
-        if isinstance(body, Response):
-            return body
-        payload = _parsed(body)
-        if not isinstance(payload, dict):
-            return PlainTextResponse("not a JSON object", 400)
-        if payload.get("type") == "url_verification":
-            return PlainTextResponse(str(payload.get("challenge", "")))
-        await self._ingress.event(payload)
-        return Response()
-
-    async def interactions(self, request: Request) -> Response:
-        """Answer 200 once a pressed button is committed.
-
-        Raises: Unavailable: it is not.
-        """
-        body = await self._verified(request)
-        if isinstance(body, Response):
-            return body
-        try:
-            payload = _parsed(parse_qs(body.decode(), max_num_fields=8)["payload"][0].encode())
-        except (KeyError, ValueError):
-            payload = None
-        if not isinstance(payload, dict):
-            return PlainTextResponse("no payload", 400)
-        await self._ingress.interaction(payload)
-        return Response()
-
-    async def _verified(self, request: Request) -> bytes | Response:
-        body = await _body(request)
-        if body is None:
-            return PlainTextResponse("too large", 413)
+        body = await request.body()
         if not signed(
             body,
             self._secret,
@@ -73,7 +44,10 @@ class HttpIngress:
             now_s=time.time(),
         ):
             return PlainTextResponse("not signed by Slack", 401)
-        return body
+        payload = _parsed(body)
+        if not isinstance(payload, dict):
+            return PlainTextResponse("no payload", 400)
+        return to_starlette_response(await self._take(payload))
 
 
 def signed(body: bytes, secret: bytes, *, timestamp: str, signature: str, now_s: float) -> bool:
@@ -94,25 +68,13 @@ def signed(body: bytes, secret: bytes, *, timestamp: str, signature: str, now_s:
     return genuine and abs(off_s) <= WINDOW_S
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body; None if it is longer than we read, or if its sender went away."""
-    length = request.headers.get("content-length", "0")
-    if length.isascii() and length.isdigit() and int(length[:12]) > MAX_BODY_BYTES:
-        return None
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BODY_BYTES:
-                return None
-    except ClientDisconnect:
-        return None
-    return bytes(body)
-
-
 def _parsed(body: bytes) -> object:
+    """The payload, be it JSON as of an event, or a field of a form as of a pressed button."""
     try:
-        parsed: object = json.loads(body)
-    except (ValueError, RecursionError):
+        text = body.decode()
+        if not text.startswith("{"):
+            text = parse_qs(text, max_num_fields=8)["payload"][0]
+        payload: object = json.loads(text)
+    except (KeyError, ValueError, RecursionError):
         return None
-    return parsed
+    return payload

@@ -61,13 +61,6 @@ class _Press(BaseModel):
     actions: tuple[_Action, ...] = ()
 
 
-def team_of(payload: Mapping[str, Any]) -> str | None:
-    """The team in whose name something was pressed."""
-    team = payload.get("team")
-    found = team.get("id") if isinstance(team, Mapping) else None
-    return found if isinstance(found, str) else None
-
-
 def pressed(payload: Mapping[str, Any], me: Identity) -> Inbound | Verdict | None:
     """The meaning of a `block_actions` payload; None if it is no button of ours."""
     try:

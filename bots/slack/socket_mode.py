@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import structlog
+from slack_bolt.response import BoltResponse
 
 from bots.slack.api import proxy_for
 from core.errors import Misconfigured, Rejected, Unavailable
@@ -22,7 +23,7 @@ MAX_PAUSE_S = 30.0
 
 log = structlog.get_logger()
 
-Take = Callable[[str, object], Awaitable[None]]
+Take = Callable[[object], Awaitable[BoltResponse]]
 
 
 class SocketMode:
@@ -37,7 +38,7 @@ class SocketMode:
         connected: Callable[[], None],
         silent_s: float = SILENT_S,
     ) -> None:
-        """Hand each envelope's type and payload to `take`, which returns once it is committed."""
+        """Hand each payload to `take`, which returns once it is committed."""
         self._session = session
         self._open_url = open_url
         self._take = take
@@ -136,7 +137,7 @@ class SocketMode:
         if not isinstance(envelope_id, str):
             return False
         try:
-            await self._take(str(envelope.get("type")), envelope.get("payload"))
+            response = await self._take(envelope.get("payload"))
         except Unavailable as error:
             # Not acknowledged, it is sent again.
             log.warning("slack_event_not_committed", error=str(error))
@@ -144,7 +145,8 @@ class SocketMode:
         except Exception:  # an edge: one event that trips us must not end all others
             log.exception("slack_event_failed")
             return False
-        await socket.send_str(json.dumps({"envelope_id": envelope_id}))
+        if response.status == 200:
+            await socket.send_str(json.dumps({"envelope_id": envelope_id}))
         return False
 
 
