@@ -49,13 +49,23 @@ def make_demo_home(data_dir: Path) -> None:
 
 
 @asynccontextmanager
-async def running(home: Path, data_dir: Path, **settings: object) -> AsyncIterator[str]:
-    """`dragoman run` on a copy of a data folder; yields its URL once it is ready."""
+async def running(
+    home: Path, data_dir: Path, *, installed: Path | None = None, **settings: object
+) -> AsyncIterator[str]:
+    """`dragoman run` on a copy of a data folder; yields its URL once it is ready.
+
+    With `installed` the program is the one in that folder, and the checkout is not in sight.
+    """
     shutil.copytree(home, data_dir)
     port = free_port()
     env = environment(data_dir, port=port, **settings)
+    if installed is not None:
+        env["PYTHONPATH"] = str(installed)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "dragoman", "run", env=env, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "dragoman", "run"),
+        env=env,
+        cwd=installed or ROOT,
+        stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
     lines: list[str] = []
