@@ -35,7 +35,15 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 crash: install
-	$(BIN)/pytest -m slow tests/crash
+	$(BIN)/pytest -m slow -s tests/crash
+
+messages: install
+	mkdir -p var
+	$(BIN)/pybabel -q extract --no-location --add-comments=Translators: --width=100 \
+		--project=dragoman --output-file=var/dragoman.pot core/phrases.py
+	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
+		--width=100 --domain=dragoman --input-file=var/dragoman.pot --output-dir=core/locale
+	$(BIN)/pybabel -q compile --domain=dragoman --directory=core/locale
 
 wheel: install
 	$(BIN)/python -m build --wheel
