@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -44,7 +45,7 @@ async def by_socket(
     """No public address: Slack by Socket Mode, Telegram by long polling."""
     data_dir = tmp_path_factory.mktemp("socket") / "home"
     async with FakeSlack() as slack, FakeTelegram() as telegram:
-        settings = {
+        settings: dict[str, Any] = {
             "slack_bot_token": slack.bot_token,
             "slack_app_token": slack.app_token,
             "slack_api_url": slack.api_url,
@@ -61,7 +62,7 @@ async def by_http(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Both platforms reach us: Slack's Events API, Telegram's webhook."""
     data_dir = tmp_path_factory.mktemp("http") / "home"
     async with FakeSlack() as slack, FakeTelegram() as telegram:
-        settings = {
+        settings: dict[str, Any] = {
             "slack_bot_token": slack.bot_token,
             "slack_signing_secret": slack.signing_secret,
             "slack_api_url": slack.api_url,
