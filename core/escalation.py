@@ -23,10 +23,14 @@ from core.turn import (
     Turn,
 )
 from core.wishes import Wish, wish
-from core.words import content
+from core.words import content, share_found
 
 MAX_CHOICES = 3
+# Of the best passage's score, and of the question's words: what has less is about something else.
+_CLOSE = 0.7
+_FAINT = 0.15
 _MAX_FOLLOW_UP = 4
+_MAX_ELLIPSIS = 2
 _FOLLOW_UP = re.compile(
     r"(?:[¿¡]\s*)?(?:and|but|or|what about|how about|und|aber|oder|et|mais|y|pero|o|e|ed|ma|mas|en"
     r"|maar|и|а|но|і|але|i|oraz|ale|ve|peki|ya|dan|lalu|terus|kalau|và|còn|thế|و|ماذا عن|और|तो)"
@@ -64,13 +68,6 @@ class Step(StrEnum):
     HANDOFF = "handoff"
 
 
-_REPLIES = {
-    Wish.GREETING: Phrase.GREETING,
-    Wish.THANKS: Phrase.THANKS,
-    Wish.NOTHING: Phrase.ASK_FOR_WORDS,
-}
-
-
 def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
     """The outcome of a turn that no article is needed for; None if one is."""
     if turn.kind is Kind.WANTS_PERSON:
@@ -80,11 +77,25 @@ def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
     if len(turn.text) > policy.max_chars:
         return Clarify(text=say(Phrase.TOO_LONG, language, limit=policy.max_chars))
     wanted = wish(turn.text)
-    if turn.attachments and wanted in (Wish.NOTHING, Wish.THANKS, Wish.GREETING):
-        return _file_handoff(turn.attachments, language)
     if wanted is Wish.PERSON:
         return handoff(Reason.ASKED, language, owner=turn.owner)
-    return Clarify(text=say(_REPLIES[wanted], language)) if wanted else None
+    if wanted and turn.attachments:
+        return _file_handoff(turn.attachments, language)
+    return Clarify(text=say(_courtesy(wanted, turn.history), language)) if wanted else None
+
+
+def _courtesy(wanted: Wish, history: Sequence[Message]) -> Phrase:
+    """What is said to a message that asks nothing."""
+    if wanted is Wish.NOTHING or (wanted is Wish.AGREED and asked_back(history)):
+        return Phrase.ASK_FOR_WORDS
+    if wanted is Wish.GREETING or (wanted is Wish.AGREED and not history):
+        return Phrase.GREETING
+    return Phrase.THANKS
+
+
+def language_menu(language: str) -> Clarify:
+    """Ask which language is wanted; the channel shows the choice."""
+    return Clarify(text=say(Phrase.CHOOSE_LANGUAGE, language))
 
 
 def language_set(language: str) -> Clarify:
@@ -119,23 +130,38 @@ def handoff(reason: Reason, language: str, *, owner: Owner) -> Handoff:
 def decide(found: Found, policy: Policy, *, owner: Owner, may_ask: bool) -> Step:
     """What to do with what was found.
 
-    Without `may_ask` there is no question back: nobody is asked twice. Nor is somebody who waits
-    for a person.
+    Without `may_ask` there is no question back: nobody is asked twice, or about nothing. Nor is
+    somebody who waits for a person.
     """
     if not found.passages:
         return Step.HANDOFF
     if found.probability >= policy.answer_threshold:
         return Step.ANSWER
     may_ask = may_ask and owner is not Owner.WAITING
-    if may_ask and found.probability >= policy.clarify_threshold and len(choices(found)) > 1:
+    if may_ask and found.probability >= policy.clarify_threshold:
         return Step.CLARIFY
     return Step.HANDOFF
 
 
-def choices(found: Found) -> tuple[str, ...]:
-    """The titles of the best documents, best first, each once."""
-    titles = dict.fromkeys(passage.title for passage in found.passages if passage.title)
-    return tuple(titles)[:MAX_CHOICES]
+def choices(found: Found, question: str, language: str) -> tuple[str, ...]:
+    """The titles of documents that a customer may mean, best first; none if there is no choice.
+
+    All are in one language, the customer's if possible: one topic in three languages is no choice.
+    """
+    best = max((passage.score for passage in found.passages), default=0.0)
+    close = [passage for passage in found.passages if passage.score >= _CLOSE * best]
+    own = [passage for passage in close if same_language(passage.language, language)]
+    offered = own or [p for p in close if same_language(p.language, close[0].language)]
+    asked = content(question)
+    if own and not any(_shares_words(passage, asked) for passage in own):
+        return ()
+    titles = dict.fromkeys(passage.title for passage in offered if passage.title)
+    return tuple(titles)[:MAX_CHOICES] if len(titles) > 1 else ()
+
+
+def _shares_words(passage: Passage, asked: Sequence[str]) -> bool:
+    there = content(f"{passage.title} {passage.heading} {passage.text}")
+    return share_found(asked, there) >= _FAINT
 
 
 def last_question(history: Sequence[Message]) -> str:
@@ -170,6 +196,13 @@ def leans_on_context(text: str) -> bool:
     if len(carries) <= 1:
         return True
     return len(carries) <= _MAX_FOLLOW_UP and bool(_FOLLOW_UP.match(text.strip().casefold()))
+
+
+def is_ellipsis(text: str) -> bool:
+    """Whether a message makes no sense by itself: "and for a bicycle?"."""
+    # Of a script without spaces, content is pairs of characters: about two of them to a word.
+    words = sum(1 if len(word) > 2 else 0.5 for word in content(text))
+    return words <= _MAX_ELLIPSIS and bool(_FOLLOW_UP.match(text.strip().casefold()))
 
 
 def picked(text: str, passages: Sequence[Passage]) -> tuple[Passage, ...]:

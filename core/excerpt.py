@@ -1,31 +1,100 @@
-"""Takes the part of a passage that answers a question, in the passage's own words."""
+"""Takes the part of an article that answers a question, in the article's own words."""
+
+import re
+from collections.abc import Sequence
 
 from core.sentences import split
+from core.turn import Passage
 from core.words import content, share_found
 
-MAX_CHARS = 700
+MAX_CHARS = 600
+_MAX_PASSAGES = 3
+# Of the first passage's score: what is further behind is about something else.
+_CLOSE = 0.75
+_LIST_ITEM = re.compile(r"[ \t]*(?:(?:[-*+•·–]|\d{1,2}[.)．]|[a-z][.)])\s|\d{1,2}、)")
+
+
+def select(passages: Sequence[Passage], question: str) -> tuple[Passage, ...]:
+    """The first of some ranked passages, with others of its document that may say more.
+
+    They come as ranked. What a search ranks first may be the introduction, where the words of the
+    question stand, while the answer is a section below.
+    """
+    first, *others = passages
+    asked = content(question)
+    chosen, size = [first], len(first.text)
+    for passage in others:
+        close = passage.document == first.document and passage.score >= _CLOSE * first.score
+        if close and 0 < _share(passage, asked) >= _share(first, asked):
+            size += len(passage.text)
+            if size <= MAX_CHARS and len(chosen) < _MAX_PASSAGES:
+                chosen.append(passage)
+    return tuple(chosen)
+
+
+def compose(passages: Sequence[Passage], question: str) -> str:
+    """The passages in reading order, each below the heading of its section."""
+    parts: list[str] = []
+    heading = ""
+    for passage in sorted(passages, key=lambda passage: passage.start):
+        if passage.heading != heading:
+            heading = passage.heading
+            parts.append(section(passage))
+        parts.append(excerpt(passage.text, question))
+    return "\n\n".join(filter(None, parts))
+
+
+def section(passage: Passage) -> str:
+    """The heading just above a passage; empty at the beginning of its document."""
+    heading = passage.heading.rpartition(" › ")[2]
+    return "" if heading == passage.title else heading
 
 
 def excerpt(text: str, question: str, *, max_chars: int = MAX_CHARS) -> str:
     """Whole sentences that stand together, around the one closest to the question.
 
-    A short text is kept whole; so is the beginning of one that shares no word with the question,
-    as when they are in different languages.
+    A list counts as one sentence, together with the line that leads to it. A short text is kept
+    whole; so is the beginning of one that shares no word with the question, as when they are in
+    different languages.
     """
     if len(text) <= max_chars:
         return text.strip()
-    sentences = split(text)
+    units = _units(text)
     asked = content(question)
-    shares = [share_found(content(sentence), asked) for sentence in sentences]
-    found = [share_found(asked, content(sentence)) for sentence in sentences]
+    shares = [share_found(content(unit), asked) for unit in units]
+    found = [share_found(asked, content(unit)) for unit in units]
     scores = [one + other / 2 for one, other in zip(found, shares, strict=True)]
     best = scores.index(max(scores)) if asked and max(found) > 0 else 0
     first, last = best, best + 1
-    size = len(sentences[best])
-    while last < len(sentences) and size + len(sentences[last]) <= max_chars:
-        size += len(sentences[last])
-        last += 1
-    while first > 0 and size + len(sentences[first - 1]) <= max_chars:
-        first -= 1
-        size += len(sentences[first])
-    return "".join(sentences[first:last]).strip()
+    # Backwards first: a sentence says what the next one's "it" means.
+    for step in range(2 * len(units)):
+        if step % 2 == 0 and first > 0 and _fits(units[first - 1 : last], max_chars):
+            first -= 1
+        elif step % 2 and last < len(units) and _fits(units[first : last + 1], max_chars):
+            last += 1
+    return "".join(units[first:last]).strip()
+
+
+def _share(passage: Passage, asked: Sequence[str]) -> float:
+    return share_found(asked, content(f"{section(passage)} {passage.text}")) if asked else 0.0
+
+
+def _fits(units: Sequence[str], max_chars: int) -> bool:
+    return sum(map(len, units)) <= max_chars
+
+
+def _units(text: str) -> list[str]:
+    """Sentences with the white space behind them; a list is not taken apart."""
+    units: list[str] = []
+    in_list = leads_to_list = False
+    for sentence in split(text):
+        item = bool(_LIST_ITEM.match(sentence))
+        new_line = not units or units[-1].endswith("\n")
+        # Behind an item, more sentences of the same line belong to it.
+        if units and ((item and (in_list or leads_to_list)) or (in_list and not new_line)):
+            units[-1] += sentence
+        else:
+            units.append(sentence)
+        in_list = item or (in_list and not new_line)
+        leads_to_list = sentence.rstrip().endswith((":", "："))
+    return units

@@ -10,7 +10,7 @@ from dataclasses import replace
 from core import escalation, redaction
 from core.errors import Unavailable
 from core.escalation import Policy, Step
-from core.language import Choice, choose, normalise_tag, same_language
+from core.language import Choice, choose, normalise_tag, requested_language, same_language
 from core.phrases import Phrase, say
 from core.ports import Detector, Generator, Retriever, ShowPartial
 from core.reply import Asked, Likeness, Writer, verbatim
@@ -25,10 +25,13 @@ from core.turn import (
     Turn,
 )
 from core.verify import visible
+from core.wishes import without_courtesies
 
 _DETECT_S = 1.0
 _TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _MAX_OFFERED = 4
+# Where any language is spoken, those of most customers.
+_MENU = "en zh es fr de pt it nl ru ja ko ar tr pl vi id uk hi"
 _NOTHING = Found(passages=(), probability=0.0, index="")
 
 
@@ -62,6 +65,7 @@ class Pipeline:
         with clock.step("language"):
             choice, guesses = await self._language(turn)
         found, model = _NOTHING, ""
+        menu = turn.kind is Kind.CHOOSES_LANGUAGE and not turn.text.strip()
         turn, outcome = self._by_rule(turn, choice.language)
         if outcome is None:
             found, outcome, model = await self._by_knowledge(turn, choice.language, show, clock)
@@ -70,7 +74,7 @@ class Pipeline:
             language=choice.language,
             probability=found.probability,
             chosen=choice.requested,
-            offer_languages=() if choice.sure else self._offer(turn, choice, guesses),
+            offer_languages=self._offer(turn, choice, guesses, menu=menu),
             model=model,
             index=found.index,
             timings_ms=clock.timings_ms(),
@@ -82,6 +86,10 @@ class Pipeline:
         picked = normalise_tag(turn.text) if turn.kind is Kind.CHOOSES_LANGUAGE else ""
         if _TAG.fullmatch(picked) and self._speaks(picked):
             return Choice(language=picked, sure=True, requested=True), ()
+        # What was offered may be a title in another language; picking it changes nothing.
+        choosing = escalation.asked_back(turn.history) and not requested_language(turn.text)
+        if choosing and turn.language:
+            return Choice(language=turn.language, sure=True, requested=turn.chosen), ()
         guesses = await self._guess(turn.text)
         choice = choose(
             turn.text,
@@ -102,17 +110,22 @@ class Pipeline:
             return ()
 
     def _offer(
-        self, turn: Turn, choice: Choice, guesses: Sequence[tuple[str, float]]
+        self, turn: Turn, choice: Choice, guesses: Sequence[tuple[str, float]], *, menu: bool
     ) -> tuple[str, ...]:
+        """Languages to choose from: likely ones if we are unsure, all if the customer asks."""
+        if choice.sure and not menu:
+            return ()
         tags = [choice.language, *(tag for tag, _ in guesses), self._policy.default_language]
         if turn.language_hint:
             tags.insert(1, turn.language_hint)
+        if menu:
+            tags += self._policy.languages or _MENU.split()
         offered: list[str] = []
         for tag in map(normalise_tag, tags):
             new = not any(same_language(tag, other) for other in offered)
             if new and self._speaks(tag):
                 offered.append(tag)
-        return tuple(offered[:_MAX_OFFERED])
+        return tuple(offered if menu else offered[:_MAX_OFFERED])
 
     def _speaks(self, tag: str) -> bool:
         allowed = self._policy.languages
@@ -122,6 +135,8 @@ class Pipeline:
 
     def _by_rule(self, turn: Turn, language: str) -> tuple[Turn, Outcome | None]:
         """The turn to search for, or its outcome if there is nothing to search."""
+        if turn.kind is Kind.CHOOSES_LANGUAGE and not turn.text.strip():
+            return turn, escalation.language_menu(language)
         if turn.kind is Kind.CHOOSES_LANGUAGE or escalation.only_chooses_language(turn.text):
             question = escalation.last_question(turn.history)
             if not question:
@@ -137,13 +152,13 @@ class Pipeline:
         asked = _masked(turn, language)
         try:
             with clock.step("search"):
-                found, step = await self._search(turn, asked)
+                found, step, question = await self._search(turn, asked)
         except (Unavailable, TimeoutError):
             fault = escalation.handoff(Reason.FAULT, language, owner=turn.owner)
             return _NOTHING, fault, ""
         if step is Step.CLARIFY:
-            text = say(Phrase.WHICH_ONE, language)
-            return found, Clarify(text=text, choices=escalation.choices(found)), ""
+            options = escalation.choices(found, question, language)
+            return found, Clarify(text=say(Phrase.WHICH_ONE, language), choices=options), ""
         if step is Step.HANDOFF:
             reason = Reason.LOW_CONFIDENCE if found.passages else Reason.NO_KNOWLEDGE
             return found, escalation.handoff(reason, language, owner=turn.owner), ""
@@ -152,21 +167,36 @@ class Pipeline:
                 await self._writer.write(asked, found.passages, show) if self._writer else None
             )
         model = self._generator.model if written and self._generator else ""
-        return found, written or verbatim(asked, found.passages[0]), model
+        return found, written or verbatim(found.passages, question, language), model
 
-    async def _search(self, turn: Turn, asked: Asked) -> tuple[Found, Step]:
-        """Search for the message alone, then, where it is half a question, with the one before."""
+    async def _search(self, turn: Turn, asked: Asked) -> tuple[Found, Step, str]:
+        """Search for the message, or, where it is half a question, with the one before.
+
+        The third is the question that an answer must be closest to.
+        """
+        question = without_courtesies(asked.text)
         before = escalation.last_question(asked.history)
         choosing = escalation.asked_back(asked.history)
-        found = await self._find(turn, asked, asked.text)
+        together = f"{before}\n{question}"
+        if before and escalation.is_ellipsis(question):
+            found, step = await self._judged(turn, asked, together, may_ask=False)
+            if step is Step.ANSWER:
+                return found, step, question
+        found, step = await self._judged(turn, asked, question, may_ask=not choosing)
         if titled := escalation.picked(turn.text, found.passages):
-            return replace(found, passages=titled), Step.ANSWER
-        step = escalation.decide(found, self._policy, owner=turn.owner, may_ask=not choosing)
-        if step is Step.ANSWER or not before or not escalation.leans_on_context(asked.text):
-            return found, step
-        together = await self._find(turn, asked, f"{before}\n{asked.text}")
-        again = escalation.decide(together, self._policy, owner=turn.owner, may_ask=False)
-        return (together, again) if again is Step.ANSWER else (found, step)
+            return replace(found, passages=titled), Step.ANSWER, together if choosing else question
+        if step is Step.ANSWER or not before or not escalation.leans_on_context(question):
+            return found, step, question
+        joint, again = await self._judged(turn, asked, together, may_ask=False)
+        return (joint, again, question) if again is Step.ANSWER else (found, step, question)
+
+    async def _judged(
+        self, turn: Turn, asked: Asked, question: str, *, may_ask: bool
+    ) -> tuple[Found, Step]:
+        found = await self._find(turn, asked, question)
+        may_ask = may_ask and bool(escalation.choices(found, question, asked.language))
+        step = escalation.decide(found, self._policy, owner=turn.owner, may_ask=may_ask)
+        return found, step
 
     async def _find(self, turn: Turn, asked: Asked, question: str) -> Found:
         async with asyncio.timeout(self._policy.search_s):

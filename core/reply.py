@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core import redaction
 from core.errors import Unavailable
 from core.escalation import Policy
-from core.excerpt import excerpt
+from core.excerpt import compose, select
 from core.language import autonym, count_letters, same_language
 from core.phrases import Phrase, say
 from core.ports import Generator, ShowPartial
@@ -185,10 +185,12 @@ class _Reply:
         return Answer(text=text, citations=tuple(self._passages.values()))
 
 
-def verbatim(asked: Asked, passage: Passage) -> Answer:
-    """The passage's own words; in another language than the customer's, said to be so."""
-    text = visible(excerpt(passage.text, asked.text))
-    if not same_language(passage.language, asked.language):
-        name = autonym(passage.language)
-        text = f"{say(Phrase.FOREIGN_ARTICLE, asked.language, language=name)}\n\n{text}"
-    return Answer(text=text, citations=(passage,), verbatim=True)
+def verbatim(passages: Sequence[Passage], question: str, language: str) -> Answer:
+    """The best document's own words; in another language than the customer's, said to be so."""
+    chosen = select(passages, question)
+    text = visible(compose(chosen, question))
+    written_in = chosen[0].language
+    if not same_language(written_in, language):
+        name = autonym(written_in)
+        text = f"{say(Phrase.FOREIGN_ARTICLE, language, language=name)}\n\n{text}"
+    return Answer(text=text, citations=chosen, verbatim=True)

@@ -1,5 +1,7 @@
 """The thresholds, and how a message is read before a search."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.escalation import (
@@ -9,14 +11,30 @@ from core.escalation import (
     choices,
     decide,
     handoff,
+    is_ellipsis,
     language_set,
     last_question,
     leans_on_context,
     only_chooses_language,
     picked,
+    without_search,
 )
 from core.phrases import Phrase, say
-from core.turn import Author, Found, Message, Owner, Passage, Reason
+from core.turn import (
+    Address,
+    Author,
+    Channel,
+    Clarify,
+    ConversationId,
+    Found,
+    Message,
+    Owner,
+    Passage,
+    Reason,
+    Turn,
+    TurnId,
+    WorkspaceId,
+)
 
 POLICY = Policy(answer_threshold=0.8, clarify_threshold=0.4)
 
@@ -38,11 +56,10 @@ def _message(text: str, author: Author = Author.CUSTOMER) -> Message:
     ("found", "owner", "may_ask", "step"),
     [
         (_found(0.8, "A"), Owner.BOT, True, Step.ANSWER),
-        (_found(0.79, "A"), Owner.BOT, True, Step.HANDOFF),
+        (_found(0.79, "A"), Owner.BOT, False, Step.HANDOFF),
         (_found(0.79, "A", "B"), Owner.BOT, True, Step.CLARIFY),
         (_found(0.4, "A", "B"), Owner.BOT, True, Step.CLARIFY),
         (_found(0.39, "A", "B"), Owner.BOT, True, Step.HANDOFF),
-        (_found(0.5, "A", "A"), Owner.BOT, True, Step.HANDOFF),
         (_found(0.5, "A", "B"), Owner.BOT, False, Step.HANDOFF),
         (_found(0.5, "A", "B"), Owner.WAITING, True, Step.HANDOFF),
         (_found(0.9, "A"), Owner.WAITING, True, Step.ANSWER),
@@ -56,7 +73,59 @@ def test_a_probability_decides_what_follows(
 
 
 def test_at_most_three_documents_are_offered_each_once() -> None:
-    assert choices(_found(0.5, "A", "B", "A", "C", "D")) == ("A", "B", "C")
+    assert choices(_found(0.5, "A", "B", "A", "C", "D"), "x", "en") == ("A", "B", "C")
+    assert choices(_found(0.5, "A", "A"), "x", "en") == ()
+    assert choices(_found(0.5), "x", "en") == ()
+
+
+def _offered(*passages: tuple[str, str, float], language: str) -> tuple[str, ...]:
+    found = tuple(
+        replace(_passage(title), language=written_in, score=score)
+        for title, written_in, score in passages
+    )
+    return choices(Found(passages=found, probability=0.5, index="i"), "bikes", language)
+
+
+def test_titles_are_offered_in_one_language_the_customers_if_possible() -> None:
+    german = ("Rücksendung der bikes", "de", 0.9)
+    english = (("Returns of bikes", "en", 1.0), ("Sizes of bikes", "en", 0.8))
+    assert _offered(*english, german, language="en") == ("Returns of bikes", "Sizes of bikes")
+    assert _offered(*english, german, language="nl") == ("Returns of bikes", "Sizes of bikes")
+    assert _offered(*english, german, language="de") == ()
+
+
+def test_a_title_far_behind_the_best_is_not_offered() -> None:
+    titles = (("Returns of bikes", "en", 1.0), ("Our bikes", "en", 0.6))
+    assert _offered(*titles, language="en") == ()
+
+
+def test_titles_that_share_no_word_with_the_question_are_not_offered() -> None:
+    titles = (("Gift cards", "en", 1.0), ("Warranty", "en", 0.9))
+    assert _offered(*titles, language="en") == ()
+    assert _offered(*titles, language="nl") == ("Gift cards", "Warranty")
+
+
+@pytest.mark.parametrize(
+    ("text", "history", "phrase"),
+    [
+        ("ok", [], Phrase.GREETING),
+        ("ok", [_message("You can.", Author.BOT)], Phrase.THANKS),
+        ("ok", [_message(Phrase.WHICH_ONE, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("hello", [_message("You can.", Author.BOT)], Phrase.GREETING),
+        ("👍", [_message("You can.", Author.BOT)], Phrase.ASK_FOR_WORDS),
+    ],
+)
+def test_a_message_that_asks_nothing_is_answered_by_where_it_stands(
+    text: str, history: list[Message], phrase: Phrase
+) -> None:
+    turn = Turn(
+        id=TurnId(1),
+        conversation=ConversationId(1),
+        address=Address(workspace=WorkspaceId("main"), channel=Channel.WEB, place="v1"),
+        text=text,
+        history=tuple(history),
+    )
+    assert without_search(turn, "en", POLICY) == Clarify(text=phrase)
 
 
 def test_a_title_sent_back_picks_its_document() -> None:
@@ -103,6 +172,13 @@ def test_half_a_question_leans_on_the_one_before(text: str) -> None:
 )
 def test_a_whole_question_does_not(text: str) -> None:
     assert not leans_on_context(text)
+
+
+def test_only_a_very_short_follow_up_makes_no_sense_by_itself() -> None:
+    assert is_ellipsis("Et pour un vélo ?")
+    assert is_ellipsis("那自行车呢？")
+    assert not is_ellipsis("E o boleto, vence em quantos dias?")
+    assert not is_ellipsis("shoes?")
 
 
 def test_a_wish_for_a_language_is_told_from_a_question_with_one() -> None:

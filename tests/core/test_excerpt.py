@@ -1,6 +1,9 @@
 """Which of a passage's own words answer a question."""
 
-from core.excerpt import excerpt
+from dataclasses import replace
+
+from core.excerpt import compose, excerpt, select
+from core.turn import Passage
 
 LONG = " ".join(f"Filler number {n} tells about gardens and trees." for n in range(40))
 ANSWER = "Refunds arrive after five working days."
@@ -19,3 +22,60 @@ def test_a_long_passage_is_cut_to_the_sentences_around_the_answer() -> None:
 
 def test_a_question_in_another_language_gets_the_beginning() -> None:
     assert excerpt(LONG, "Wann kommt mein Geld?", max_chars=120).startswith("Filler number 0")
+
+
+def test_a_list_is_kept_whole_with_the_line_that_leads_to_it() -> None:
+    lines = "\n".join(f"- Way {n}: {n} days." for n in range(1, 9))
+    text = f"{LONG}\n\nCounted from the start of the refund:\n\n{lines}\n\n{LONG}"
+    cut = excerpt(text, "How many days is way 7?", max_chars=200)
+    assert cut == f"Counted from the start of the refund:\n\n{lines}"
+
+
+def test_a_sentence_comes_with_what_its_pronoun_means() -> None:
+    text = f"{LONG} Open the form in your account. It lies below the refunds. {LONG}"
+    cut = excerpt(text, "Where is it below the refunds?", max_chars=120)
+    assert "Open the form in your account. It lies below the refunds." in cut
+
+
+INTRODUCTION = Passage(
+    id="1",
+    document="pay",
+    title="Convenience stores",
+    heading="Convenience stores",
+    language="en",
+    text="You can pay at a convenience store.",
+    start=20,
+    score=0.9,
+)
+STEPS = replace(
+    INTRODUCTION,
+    id="2",
+    heading="Convenience stores › How to pay",
+    text="Pay at the store within 72 hours.",
+    start=80,
+    score=0.8,
+)
+STORES = replace(INTRODUCTION, id="3", text="Three chains take part.", start=60, score=0.8)
+QUESTION = "Within how many hours must I pay at the convenience store?"
+
+
+def test_the_section_that_answers_comes_with_the_introduction_that_ranked_first() -> None:
+    other = replace(STEPS, id="4", document="gift-cards")
+    far = replace(STEPS, id="5", score=0.5)
+    chosen = select([INTRODUCTION, other, STEPS, STORES, far], QUESTION)
+    assert chosen == (INTRODUCTION, STEPS)
+
+
+def test_what_is_found_in_no_word_is_shown_alone() -> None:
+    assert select([INTRODUCTION, STEPS, STORES], "コンビニで払えますか") == (INTRODUCTION,)
+
+
+def test_passages_are_read_in_their_order_below_their_headings() -> None:
+    text = compose((STEPS, INTRODUCTION), QUESTION)
+    assert text == f"{INTRODUCTION.text}\n\nHow to pay\n\n{STEPS.text}"
+
+
+def test_a_document_of_one_section_has_no_heading_twice() -> None:
+    more = replace(STEPS, id="6", text="Keep the receipt.", start=120)
+    assert compose((STEPS, more), QUESTION).count("How to pay") == 1
+    assert compose((INTRODUCTION,), QUESTION) == INTRODUCTION.text

@@ -282,6 +282,27 @@ async def test_between_the_thresholds_the_customer_picks_a_document() -> None:
     assert served.outcome.citations == (SHIPPING,)
 
 
+async def test_a_picked_document_answers_the_question_that_was_open() -> None:
+    costs = replace(RETURNS, id="r2", start=90, text="A return by post costs 4.90 EUR.", score=0.8)
+    other = replace(RETURNS, id="r3", start=80, text="The form lies in the parcel.", score=0.9)
+    retriever = FakeRetriever(other, costs, SHIPPING, probability=0.45)
+    history = (said("What does a return cost?"), said(say(Phrase.WHICH_ONE, "en"), Author.BOT))
+    served = await serve(Pipeline(FakeDetector(), retriever), turn("Returns", history=history))
+    assert "A return by post costs 4.90 EUR." in served.outcome.text
+
+
+async def test_picking_a_title_in_another_language_keeps_the_customers() -> None:
+    detector = FakeDetector({"Rückgabe": "de"}, otherwise="en")
+    question = said(say(Phrase.WHICH_ONE, "en"), Author.BOT)
+    history = (said(QUESTION), question)
+    one = turn("Rückgabe", history=history, language="en")
+    served = await serve(Pipeline(detector, FakeRetriever(RETOURE)), one)
+    assert served.language == "en"
+    asked_for = turn("auf Deutsch bitte", history=history, language="en")
+    served = await serve(Pipeline(detector, FakeRetriever(RETOURE)), asked_for)
+    assert served.language == "de"
+
+
 async def test_nobody_is_asked_back_twice() -> None:
     pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING, probability=0.45))
     history = (said(QUESTION), said(say(Phrase.WHICH_ONE, "en"), Author.BOT))
@@ -291,14 +312,32 @@ async def test_nobody_is_asked_back_twice() -> None:
 
 async def test_a_follow_up_is_searched_with_the_question_before_it() -> None:
     retriever = FakeRetriever(probability=0.1)
-    together = "What does shipping cost?\nAnd to Canada?"
+    together = "What does shipping cost?\nTo Canada?"
     retriever.by_question[together] = Found(passages=(SHIPPING,), probability=0.9, index="i")
+    history = (said("What does shipping cost?"), said("It depends.", Author.BOT))
+    served = await serve(
+        Pipeline(FakeDetector(), retriever), turn("To Canada?", history=history)
+    )
+    assert isinstance(served.outcome, Answer)
+    assert retriever.asked == ["To Canada?", together]
+
+
+async def test_words_that_make_no_sense_alone_are_not_searched_alone() -> None:
+    retriever = FakeRetriever(RETURNS, probability=0.98)
+    together = "What does shipping cost?\nAnd to Canada?"
+    retriever.by_question[together] = Found(passages=(SHIPPING,), probability=0.7, index="i")
     history = (said("What does shipping cost?"), said("It depends.", Author.BOT))
     served = await serve(
         Pipeline(FakeDetector(), retriever), turn("And to Canada?", history=history)
     )
     assert isinstance(served.outcome, Answer)
-    assert retriever.asked == ["And to Canada?", together]
+    assert served.outcome.citations == (SHIPPING,)
+
+
+async def test_a_greeting_before_a_question_is_not_searched_for() -> None:
+    retriever = FakeRetriever(RETURNS)
+    await serve(Pipeline(FakeDetector(), retriever), turn(f"Hi there! {QUESTION} Thank you."))
+    assert retriever.asked == [QUESTION]
 
 
 async def test_a_whole_question_is_searched_alone() -> None:
@@ -377,7 +416,21 @@ async def test_choosing_a_language_answers_the_last_question_in_it(text: str, ki
     assert served.outcome == Answer(text=RETOURE.text, citations=(RETOURE,), verbatim=True)
 
 
-@pytest.mark.parametrize("tag", ["fr", "<script>", "", "x" * 500])
+@pytest.mark.parametrize(("languages", "offered"), [(("de", "en", "fr"), 3), (None, 18)])
+async def test_who_asks_for_the_languages_is_shown_them(
+    languages: tuple[str, ...] | None, offered: int
+) -> None:
+    policy = Policy(languages=languages)
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policy=policy)
+    one = turn(" ", kind=Kind.CHOOSES_LANGUAGE, language="fr", history=(said(QUESTION),))
+    served = await serve(pipeline, one)
+    assert served.outcome == Clarify(text=say(Phrase.CHOOSE_LANGUAGE, "fr"))
+    assert (served.language, served.chosen) == ("fr", False)
+    assert served.offer_languages[:2] == ("fr", "en")
+    assert len(served.offer_languages) == offered
+
+
+@pytest.mark.parametrize("tag", ["fr", "<script>", "x" * 500])
 async def test_a_language_that_is_not_spoken_here_cannot_be_chosen(tag: str) -> None:
     pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policy=Policy(languages=("en",)))
     served = await serve(pipeline, turn(tag, kind=Kind.CHOOSES_LANGUAGE, language="en"))
