@@ -133,7 +133,7 @@ class Leases(Protocol):
     """Decides who serves a conversation."""
 
     async def due(self, limit: int) -> tuple[ConversationId, ...]:
-        """Conversations with something to do now that nobody holds, longest due first."""
+        """Conversations with something to do now that nobody holds; workspaces take turns."""
         ...
 
     async def claim(

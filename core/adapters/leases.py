@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.inbox import claim
@@ -19,16 +19,22 @@ class SqlLeases:
         self._database = database
 
     async def due(self, limit: int) -> tuple[ConversationId, ...]:
-        """Conversations with something to do now that nobody holds, longest due first."""
+        """Conversations with something to do now that nobody holds.
+
+        Workspaces take turns, so that a flood in one does not keep the others waiting.
+        """
 
         def work(connection: Connection) -> tuple[ConversationId, ...]:
+            place = func.row_number().over(
+                partition_by=conversations.c.workspace, order_by=conversations.c.due_at
+            )
             rows = connection.execute(
                 select(conversations.c.id)
                 .where(
                     conversations.c.due_at <= Now(),
                     or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
                 )
-                .order_by(conversations.c.due_at)
+                .order_by(place, conversations.c.due_at)
                 .limit(limit)
             )
             return tuple(ConversationId(row.id) for row in rows)

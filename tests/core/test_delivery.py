@@ -416,6 +416,17 @@ async def test_stopping_finishes_what_is_being_served(database: Database) -> Non
     assert await _is_free(database)
 
 
+async def test_a_flooded_workspace_does_not_keep_others_waiting(database: Database) -> None:
+    store = SqlInbox(database)
+    quiet = replace(ADDRESS, workspace=WorkspaceId("quiet"))
+    for number in range(30):
+        address = replace(ADDRESS, place=f"visitor-{number}")
+        await store.accept(message(number, address=address), holder=None, held_s=1)
+    late = await store.accept(message(99, address=quiet), holder=None, held_s=1)
+    assert late is not None
+    assert late.conversation in await SqlLeases(database).due(2)
+
+
 async def test_an_over_long_id_is_refused(database: Database) -> None:
     async with delivering(database, station(database, FakePort())) as delivery:
         with pytest.raises(Rejected, match="255"):
