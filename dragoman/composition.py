@@ -20,8 +20,10 @@ from core.turn import (
     Address,
     Answer,
     Channel,
+    Clarify,
     ConversationId,
     Handoff,
+    Outcome,
     Turn,
     TurnId,
     WorkspaceId,
@@ -128,7 +130,7 @@ async def ask(core: Core, text: str, language: str | None) -> dict[str, object]:
     return {
         "outcome": type(outcome).__name__.lower(),
         "language": served.language,
-        "text": outcome.text,
+        "text": _in_full(outcome),
         "citations": [
             {"document": cited.document, "title": cited.title, "passage": cited.text}
             for cited in citations
@@ -139,6 +141,12 @@ async def ask(core: Core, text: str, language: str | None) -> dict[str, object]:
         "index": served.index,
         "timings_ms": served.timings_ms,
     }
+
+
+def _in_full(outcome: Outcome) -> str:
+    """The text with the choices that a channel would show as buttons."""
+    choices = outcome.choices if isinstance(outcome, Clarify) else ()
+    return "\n".join((outcome.text, *(f"- {choice}" for choice in choices)))
 
 
 async def _unseen(text: str) -> None:
