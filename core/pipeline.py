@@ -194,8 +194,14 @@ class Pipeline:
         self, turn: Turn, asked: Asked, question: str, *, may_ask: bool
     ) -> tuple[Found, Step]:
         found = await self._find(turn, asked, question)
-        may_ask = may_ask and bool(escalation.choices(found, question, asked.language))
-        step = escalation.decide(found, self._policy, owner=turn.owner, may_ask=may_ask)
+        step = escalation.decide(
+            found,
+            question,
+            self._policy,
+            language=asked.language,
+            owner=turn.owner,
+            may_ask=may_ask,
+        )
         return found, step
 
     async def _find(self, turn: Turn, asked: Asked, question: str) -> Found:

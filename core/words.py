@@ -11,6 +11,8 @@ _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     r"\uf900-\ufaff]"
 )
+# Japanese writes endings and particles in Hiragana, what they belong to mostly in other signs.
+_GRAMMAR = re.compile(r"[\u3040-\u309f]+")
 _ARABIC_ARTICLES = ("وال", "بال", "لل", "ال")
 # Function words of three letters and more; shorter words are never content.
 _FUNCTION_WORDS_BY_LANGUAGE = {
@@ -28,6 +30,8 @@ _FUNCTION_WORDS_BY_LANGUAGE = {
         dat deze dit door een heb heeft het hoe hun kan kunnen maar meer met moet moeten
         naar niet nog ook onze ons uit van voor waar wat wel wij wordt worden zal zijn zich
         zij
+        much many ich mich mir meine meinem meinen meiner nicht viel viele wieviel welcher
+        welches welchem welchen wohin hoeveel welke welk mijn
     """,
     "French, Spanish, Portuguese, Italian": """
         aux avec bien ces cet cette comment dans des donc elle elles est être ils leur leurs
@@ -42,6 +46,9 @@ _FUNCTION_WORDS_BY_LANGUAGE = {
         anche che chi come cosa dal dalla degli dei della delle dello dove gli hai hanno lei
         loro mio nel nella non nostra nostro per però più può quale quali quella quello
         questa questo sei sono sue sul sulla suo tra tutti tutto voi
+        combien les mon plus moins quels quelles pourquoi cuánto cuánta cuántos cuántas
+        cuáles quién mía quanto quanta quantos quantas quais qual meus minhas quanti quante
+        perché mia
     """,
     "Russian, Ukrainian, Polish": """
         без был была были быть вам вас ваш ваша ваше ваши вашего все всех где для его если
@@ -51,6 +58,8 @@ _FUNCTION_WORDS_BY_LANGUAGE = {
         цей щоб який яка які aby ale albo bez być czy dla gdy gdzie jak jako jest jeśli już
         kiedy która które który lub może mam nad nasz nie oraz pan pani państwo pod przed
         przez przy się tak także tego ten też tej tylko tym was wasz
+        сколько какой какая какое какие меня мои моя моё когда почему скільки яке мені мене
+        моя моє чому ile jaki jaka jakie moje moja mój mnie
     """,
     "Turkish, Indonesian, Vietnamese": """
         ama bir biz bize bizim çok daha değil gibi hem her için ile ise kadar nasıl neden
@@ -58,10 +67,12 @@ _FUNCTION_WORDS_BY_LANGUAGE = {
         bisa dalam dan dapat dari dengan hanya harus ini itu jika juga kami kamu karena
         kepada lebih oleh pada saat saya sebagai sudah telah tidak untuk yang các cho của
         cũng được không khi làm một này nếu những phải thì tôi trong với bạn
+        kaç neler nerede benim berapa apa apakah kapan bagaimana bao nhiêu mấy nào
     """,
     "Arabic, Hindi": """
         إلى أنت إذا التي الذي ذلك على عند كان كما لكن منذ نحن هذا هذه يمكن يمكنك एवं करना
         करने करें किया कोई क्या गया दें नहीं में मैं यदि रहा लिए हैं होगा
+        ماذا لماذا متى أين كيف أنا कितने कितना कितनी कैसे कहाँ मेरा मेरी मेरे मुझे
     """,
 }
 _FUNCTION_WORDS = frozenset(
@@ -88,7 +99,8 @@ def content(text: str) -> tuple[str, ...]:
     found: list[str] = []
     for word in words(text):
         if _UNSPACED.search(word):
-            found += [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+            pairs = [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+            found += [pair for pair in pairs if not _GRAMMAR.fullmatch(pair)] or pairs
         elif len(word) > 2 and word not in _FUNCTION_WORDS:
             found.append(_bare(word))
     return tuple(found)

@@ -56,7 +56,7 @@ def _message(text: str, author: Author = Author.CUSTOMER) -> Message:
     ("found", "owner", "may_ask", "step"),
     [
         (_found(0.8, "A"), Owner.BOT, True, Step.ANSWER),
-        (_found(0.79, "A"), Owner.BOT, False, Step.HANDOFF),
+        (_found(0.79, "A"), Owner.BOT, True, Step.HANDOFF),
         (_found(0.79, "A", "B"), Owner.BOT, True, Step.CLARIFY),
         (_found(0.4, "A", "B"), Owner.BOT, True, Step.CLARIFY),
         (_found(0.39, "A", "B"), Owner.BOT, True, Step.HANDOFF),
@@ -69,7 +69,40 @@ def _message(text: str, author: Author = Author.CUSTOMER) -> Message:
 def test_a_probability_decides_what_follows(
     found: Found, owner: Owner, may_ask: bool, step: Step
 ) -> None:
-    assert decide(found, POLICY, owner=owner, may_ask=may_ask) is step
+    assert decide(found, "x", POLICY, language="en", owner=owner, may_ask=may_ask) is step
+
+
+@pytest.mark.parametrize(
+    ("probability", "language", "step"),
+    [
+        (0.85, "en", Step.HANDOFF),
+        (0.9, "en", Step.ANSWER),
+        (0.85, "de", Step.ANSWER),
+    ],
+)
+def test_an_answer_in_other_words_of_the_same_language_must_be_surer(
+    probability: float, language: str, step: Step
+) -> None:
+    found = _found(probability, "Repair bonus")
+    question = "What is the recipe of a quiche lorraine?"
+    decided = decide(found, question, POLICY, language=language, owner=Owner.BOT, may_ask=True)
+    assert decided is step
+
+
+@pytest.mark.parametrize(
+    ("others", "step"),
+    [((), Step.ANSWER), (("Gift cards",), Step.ANSWER), (("Return of a boot",), Step.HANDOFF)],
+)
+def test_an_answer_that_alone_has_the_questions_words_may_be_less_sure(
+    others: tuple[str, ...], step: Step
+) -> None:
+    found = _found(0.65, "Return of a boot", *others)
+    if others:
+        last = replace(found.passages[-1], document="other")
+        found = replace(found, passages=(*found.passages[:-1], last))
+    question = "When may I return a boot?"
+    decided = decide(found, question, POLICY, language="en", owner=Owner.BOT, may_ask=False)
+    assert decided is step
 
 
 def test_at_most_three_documents_are_offered_each_once() -> None:

@@ -315,9 +315,7 @@ async def test_a_follow_up_is_searched_with_the_question_before_it() -> None:
     together = "What does shipping cost?\nTo Canada?"
     retriever.by_question[together] = Found(passages=(SHIPPING,), probability=0.9, index="i")
     history = (said("What does shipping cost?"), said("It depends.", Author.BOT))
-    served = await serve(
-        Pipeline(FakeDetector(), retriever), turn("To Canada?", history=history)
-    )
+    served = await serve(Pipeline(FakeDetector(), retriever), turn("To Canada?", history=history))
     assert isinstance(served.outcome, Answer)
     assert retriever.asked == ["To Canada?", together]
 

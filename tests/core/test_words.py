@@ -33,6 +33,8 @@ def test_content_leaves_out_what_every_text_has() -> None:
     )
     assert content("الإرجاع") == content("إرجاع")
     assert content("退货") == ("退货",)
+    assert content("教えてください") == ("教え",)
+    assert content("りんご") == ("りん", "んご")
 
 
 def test_marks_belong_to_their_word() -> None:
