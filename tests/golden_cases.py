@@ -27,6 +27,8 @@ class Needs(StrEnum):
     """What a conversation asks of the installation beyond the shipped default."""
 
     MULTILINGUAL_ENCODER = "multilingual-encoder"
+    # The languages are one, but the shipped encoder misjudges the question.
+    SHARPER_ENCODER = "sharper-encoder"
 
 
 class BadCase(ValueError):
