@@ -16,7 +16,7 @@ from core.errors import LeaseLost, Unavailable
 from core.flood import Allowance
 from core.ports import Inbox, Leases
 from core.serving import Serving, Station
-from core.turn import Address, ConversationId, Inbound, Kind, Lease, WorkspaceId
+from core.turn import Address, ConversationId, Inbound, Kind, Lease
 
 MAX_ACTIVE = 256
 SWEEP_S = 1.0
@@ -24,9 +24,6 @@ STOP_S = 20.0
 # What one customer may write: far more than a person types, far less than a script sends.
 MESSAGES_AT_ONCE = 20
 MESSAGES_PER_MINUTE = 30.0
-# What all customers of a workspace may write to be served at once; more waits for its turn.
-WORKSPACE_AT_ONCE = 300
-WORKSPACE_PER_MINUTE = 1_200.0
 
 log = structlog.get_logger()
 
@@ -49,9 +46,6 @@ class Delivery:
         self._station = station
         self._allowance = allowance or Allowance(
             burst=MESSAGES_AT_ONCE, per_minute=MESSAGES_PER_MINUTE, clock_s=time.monotonic
-        )
-        self._workspaces = Allowance(
-            burst=WORKSPACE_AT_ONCE, per_minute=WORKSPACE_PER_MINUTE, clock_s=time.monotonic
         )
         self._max_active = max_active
         # Unlike a process id it is never used again, on no machine.
@@ -99,7 +93,7 @@ class Delivery:
             inbound = replace(inbound, kind=Kind.FLOOD)
         accepted = await self._inbox.accept(
             inbound,
-            holder=self._holder if self._has_room(inbound.address.workspace) else None,
+            holder=self._holder if self._has_room() else None,
             held_s=self._station.pace.held_s,
         )
         passed("accepted")
@@ -129,13 +123,12 @@ class Delivery:
                 self._start(lease, fresh=False)
         return claimed
 
-    def _has_room(self, workspace: WorkspaceId) -> bool:
-        """Whether to serve at once what comes in; a sweep serves the rest, fairly."""
-        return (
-            not self._stopping
-            and len(self._serving) < self._max_active
-            and self._workspaces.take(workspace)
-        )
+    def _has_room(self) -> bool:
+        """Whether to serve at once what comes in.
+
+        Half of the places are left to the sweep, which shares them out between workspaces.
+        """
+        return not self._stopping and len(self._serving) < self._max_active // 2
 
     def _start(self, lease: Lease, *, fresh: bool) -> None:
         serving = Serving(lease, self._station, fresh=fresh)
