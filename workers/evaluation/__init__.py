@@ -1,0 +1,1 @@
+"""Scores what the product itself would do, on JSON Lines files."""
