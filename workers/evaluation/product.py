@@ -102,4 +102,4 @@ def unknown_documents(queries: Sequence[QueryRow], documents: Mapping[str, str])
     """A note if questions ask for documents that are not there."""
     known = set(documents.values())
     lost = sum(query.doc_id not in known for query in queries)
-    return (f"{lost} queries name a doc_id that no document has; they are missed",) if lost else ()
+    return (f"queries whose doc_id no document has, all missed: {lost}",) if lost else ()

@@ -1,0 +1,46 @@
+"""Scores of whole answers."""
+
+from pathlib import Path
+
+from core.turn import Answer, Passage, Served
+from tests.workers.evaluation.rows import write_rows
+from tests.workers.evaluation.shop import DOCUMENTS, IN_ENGLISH, IN_FRENCH, IN_GERMAN, RETURNS
+from workers.evaluation.answers import _is_grounded, _is_in, judge
+from workers.evaluation.product import Product
+from workers.evaluation.scores import by_language, overall
+
+PASSAGE = Passage(id="1#1", document="1", title="Returns", text=RETURNS, language="en")
+
+
+async def test_answers_are_right_wrong_or_handed_over(product: Product, tmp_path: Path) -> None:
+    queries = [
+        IN_ENGLISH,
+        IN_ENGLISH | {"answer": "30  DAYS"},
+        IN_ENGLISH | {"answer": "90 days"},
+        IN_ENGLISH | {"doc_id": "delivery"},
+        IN_GERMAN,
+        IN_FRENCH,
+    ]
+    documents = write_rows(tmp_path / "documents.jsonl", DOCUMENTS)
+    judged = await judge([documents, write_rows(tmp_path / "queries.jsonl", queries)], product)
+    english, german, french = (by_language(judged)[tag] for tag in ("en", "de", "fr"))
+    assert (english["right"], english["wrong"], english["handed_over"]) == (0.5, 0.5, 0.0)
+    assert english["grounded"] == english["right_language"] == 1.0
+    assert (german["right"], german["right_language"]) == (1.0, 1.0)
+    assert (french["handed_over"], french["right_language"], french["grounded"]) == (1.0, 1.0, 0.0)
+    assert overall(judged)["handed_over"] == round(1 / 6, 4)
+
+
+def test_a_reply_with_a_sentence_from_nowhere_is_not_grounded() -> None:
+    honest = Answer(text="You can return it within 30 days.", citations=(PASSAGE,))
+    invented = Answer(text=f"{honest.text} Returns cost 5 euros.", citations=(PASSAGE,))
+    assert _is_grounded(honest, "Can I return it?", "en")
+    assert not _is_grounded(invented, "Can I return it?", "en")
+
+
+def test_a_quotation_in_a_foreign_language_is_grounded_but_in_the_wrong_language() -> None:
+    text = f"Diesen Artikel gibt es nur auf English:\n\n{RETURNS}"
+    quoted = Answer(text=text, citations=(PASSAGE,), verbatim=True)
+    assert _is_grounded(quoted, "Kann ich das zurückgeben?", "de")
+    assert not _is_in(Served(outcome=quoted, language="de", probability=0.9), "de")
+    assert not _is_in(Served(outcome=quoted, language="de", probability=0.9), "en")
