@@ -60,7 +60,8 @@ def complain(text: str) -> None:
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A bar by stage on stderr, once the work takes longer than two seconds."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
+    # Into a file, rich would write an empty line instead of bars.
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
         stages: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int) -> None:
