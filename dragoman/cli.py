@@ -21,6 +21,7 @@ from dragoman.console import (
     print_plain,
     run_async,
 )
+from dragoman.evaluate_command import evaluate
 from dragoman.knowledge_commands import knowledge
 from dragoman.settings import Settings
 
@@ -36,6 +37,7 @@ cli = typer.Typer(
 desk = typer.Typer(help="Conversations that wait for a person.", no_args_is_help=True)
 cli.add_typer(knowledge, name="knowledge")
 cli.add_typer(desk, name="desk")
+cli.command()(evaluate)
 
 
 def main() -> None:
