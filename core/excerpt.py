@@ -7,28 +7,31 @@ from core.sentences import split
 from core.turn import Passage
 from core.words import content, share_found
 
-MAX_CHARS = 600
-_MAX_PASSAGES = 3
-# Of the first passage's score: what is further behind is about something else.
-_CLOSE = 0.75
+MAX_CHARS = 700
+_MAX_PASSAGES = 4
+# Of the first passage's score and share of the question's words: what has less is about something
+# else. An introduction is found by the words of its title, so that less will do behind it.
+_CLOSE = (0.75, 1.0)
+_CLOSE_TO_INTRODUCTION = (0.5, 0.5)
 _LIST_ITEM = re.compile(r"[ \t]*(?:(?:[-*+•·–]|\d{1,2}[.)．]|[a-z][.)])\s|\d{1,2}、)")
 
 
 def select(passages: Sequence[Passage], question: str) -> tuple[Passage, ...]:
     """The first of some ranked passages, with others of its document that may say more.
 
-    They come as ranked. What a search ranks first may be the introduction, where the words of the
-    question stand, while the answer is a section below.
+    They come as ranked. What ranks first may be the introduction, where the words of the question
+    stand, while the answer is a section below.
     """
     first, *others = passages
     asked = content(question)
+    score, share = _CLOSE if section(first) else _CLOSE_TO_INTRODUCTION
     chosen, size = [first], len(first.text)
     for passage in others:
-        close = passage.document == first.document and passage.score >= _CLOSE * first.score
-        if close and 0 < _share(passage, asked) >= _share(first, asked):
+        near = passage.document == first.document and passage.score >= score * first.score
+        fits = len(chosen) < _MAX_PASSAGES and size + len(passage.text) <= MAX_CHARS
+        if near and fits and 0 < _share(passage, asked) >= share * _share(first, asked):
+            chosen.append(passage)
             size += len(passage.text)
-            if size <= MAX_CHARS and len(chosen) < _MAX_PASSAGES:
-                chosen.append(passage)
     return tuple(chosen)
 
 
@@ -76,7 +79,8 @@ def excerpt(text: str, question: str, *, max_chars: int = MAX_CHARS) -> str:
 
 
 def _share(passage: Passage, asked: Sequence[str]) -> float:
-    return share_found(asked, content(f"{section(passage)} {passage.text}")) if asked else 0.0
+    there = content(f"{passage.title} {passage.heading} {passage.text}")
+    return share_found(asked, there) if asked else 0.0
 
 
 def _fits(units: Sequence[str], max_chars: int) -> bool:

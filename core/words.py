@@ -30,8 +30,9 @@ _FUNCTION_WORDS_BY_LANGUAGE = {
         dat deze dit door een heb heeft het hoe hun kan kunnen maar meer met moet moeten
         naar niet nog ook onze ons uit van voor waar wat wel wij wordt worden zal zijn zich
         zij
-        much many ich mich mir meine meinem meinen meiner nicht viel viele wieviel welcher
-        welches welchem welchen wohin hoeveel welke welk mijn
+        much many now please want need still yet got get like ich mich mir meine meinem meinen
+        meiner nicht viel viele wieviel welcher welches welchem welchen wohin hoeveel welke welk
+        mijn
     """,
     "French, Spanish, Portuguese, Italian": """
         aux avec bien ces cet cette comment dans des donc elle elles est être ils leur leurs

@@ -59,11 +59,17 @@ STORES = replace(INTRODUCTION, id="3", text="Three chains take part.", start=60,
 QUESTION = "Within how many hours must I pay at the convenience store?"
 
 
-def test_the_section_that_answers_comes_with_the_introduction_that_ranked_first() -> None:
+def test_the_sections_that_answer_come_with_the_introduction_that_ranked_first() -> None:
     other = replace(STEPS, id="4", document="gift-cards")
-    far = replace(STEPS, id="5", score=0.5)
-    chosen = select([INTRODUCTION, other, STEPS, STORES, far], QUESTION)
+    far = replace(STEPS, id="5", score=0.4)
+    long = replace(STEPS, id="6", text="Pay at the store within some hours. " * 30)
+    chosen = select([INTRODUCTION, other, long, STEPS, far], QUESTION)
     assert chosen == (INTRODUCTION, STEPS)
+
+
+def test_a_section_that_ranked_first_comes_only_with_what_says_as_much() -> None:
+    more = replace(STEPS, id="7", text="Pay within 24 hours at the store, if it is convenient.")
+    assert select([STEPS, INTRODUCTION, more], QUESTION) == (STEPS, more)
 
 
 def test_what_is_found_in_no_word_is_shown_alone() -> None:
