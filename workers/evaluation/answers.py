@@ -32,7 +32,8 @@ async def judge(files: Sequence[Path], product: Product) -> Judged:
     """Put every question to the pipeline as a customer's first message.
 
     An answer is right if it contains the given text, or cites the document where there is none.
-    Questions back count as handed over. `grounded` is a share of the answers, the rest of all.
+    Questions back count as handed over. `grounded` is a share of the answers (0
+    where there are none), the rest of all questions.
     """
     queries = read(files[1:], QueryRow)
     documents = await learn_file(product, files[0])

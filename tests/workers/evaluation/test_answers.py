@@ -29,6 +29,7 @@ async def test_answers_are_right_wrong_or_handed_over(product: Product, tmp_path
     assert (german["right"], german["right_language"]) == (1.0, 1.0)
     assert (french["handed_over"], french["right_language"], french["grounded"]) == (1.0, 1.0, 0.0)
     assert overall(judged)["handed_over"] == round(1 / 6, 4)
+    assert overall(judged)["grounded"] == 1.0, "a share of the answers, not of the questions"
 
 
 def test_a_reply_with_a_sentence_from_nowhere_is_not_grounded() -> None:
