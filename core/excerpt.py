@@ -2,36 +2,41 @@
 
 import re
 from collections.abc import Sequence
+from unicodedata import east_asian_width
 
 from core.sentences import split
 from core.turn import Passage
 from core.words import content, share_found
 
-MAX_CHARS = 700
-_MAX_PASSAGES = 4
-# Of the first passage's score and share of the question's words: what has less is about something
-# else. An introduction is found by the words of its title, so that less will do behind it.
-_CLOSE = (0.75, 1.0)
-_CLOSE_TO_INTRODUCTION = (0.5, 0.5)
+MAX_WIDTH = 700
+"""Characters in a reply, of which those of wide scripts say as much as two."""
+_ENOUGH_WIDTH = 300
+# Of the first passage's score: what has less is about something else. An introduction is found by
+# the words of its title, so that less will do behind it.
+_CLOSE = 0.75
+_CLOSE_TO_INTRODUCTION = 0.5
 _LIST_ITEM = re.compile(r"[ \t]*(?:(?:[-*+•·–]|\d{1,2}[.)．]|[a-z][.)])\s|\d{1,2}、)")
 
 
 def select(passages: Sequence[Passage], question: str) -> tuple[Passage, ...]:
     """The first of some ranked passages, with others of its document that may say more.
 
-    They come as ranked. What ranks first may be the introduction, where the words of the question
-    stand, while the answer is a section below.
+    What ranks first may be the introduction, where the words of the question stand, while the
+    answer is a section below. What the title says does not tell one section from another.
     """
-    first, *others = passages
-    asked = content(question)
-    score, share = _CLOSE if section(first) else _CLOSE_TO_INTRODUCTION
-    chosen, size = [first], len(first.text)
-    for passage in others:
-        near = passage.document == first.document and passage.score >= score * first.score
-        fits = len(chosen) < _MAX_PASSAGES and size + len(passage.text) <= MAX_CHARS
-        if near and fits and 0 < _share(passage, asked) >= share * _share(first, asked):
+    first = passages[0]
+    title = content(first.title)
+    asked = [word for word in content(question) if not share_found([word], title)]
+    close = (_CLOSE if section(first) else _CLOSE_TO_INTRODUCTION) * first.score
+    others = [p for p in passages[1:] if p.document == first.document and p.score >= close]
+    chosen, size = [first], _width(first.text)
+    for passage in sorted(others, key=lambda passage: -_share(passage, asked)):
+        fits = size + _width(passage.text) <= MAX_WIDTH
+        tells = _share(passage, asked) >= _share(first, asked) or not section(first)
+        more = size < _ENOUGH_WIDTH or (asked and _share(passage, asked) > 0)
+        if fits and tells and more:
             chosen.append(passage)
-            size += len(passage.text)
+            size += _width(passage.text)
     return tuple(chosen)
 
 
@@ -53,14 +58,14 @@ def section(passage: Passage) -> str:
     return "" if heading == passage.title else heading
 
 
-def excerpt(text: str, question: str, *, max_chars: int = MAX_CHARS) -> str:
+def excerpt(text: str, question: str, *, max_width: int = MAX_WIDTH) -> str:
     """Whole sentences that stand together, around the one closest to the question.
 
     A list counts as one sentence, together with the line that leads to it. A short text is kept
     whole; so is the beginning of one that shares no word with the question, as when they are in
     different languages.
     """
-    if len(text) <= max_chars:
+    if _width(text) <= max_width:
         return text.strip()
     units = _units(text)
     asked = content(question)
@@ -71,20 +76,18 @@ def excerpt(text: str, question: str, *, max_chars: int = MAX_CHARS) -> str:
     first, last = best, best + 1
     # Backwards first: a sentence says what the next one's "it" means.
     for step in range(2 * len(units)):
-        if step % 2 == 0 and first > 0 and _fits(units[first - 1 : last], max_chars):
-            first -= 1
-        elif step % 2 and last < len(units) and _fits(units[first : last + 1], max_chars):
-            last += 1
+        wider = (max(0, first - 1), last) if step % 2 == 0 else (first, last + 1)
+        if _width("".join(units[slice(*wider)])) <= max_width:
+            first, last = wider
     return "".join(units[first:last]).strip()
 
 
 def _share(passage: Passage, asked: Sequence[str]) -> float:
-    there = content(f"{passage.title} {passage.heading} {passage.text}")
-    return share_found(asked, there) if asked else 0.0
+    return share_found(asked, content(f"{section(passage)} {passage.text}"))
 
 
-def _fits(units: Sequence[str], max_chars: int) -> bool:
-    return sum(map(len, units)) <= max_chars
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _units(text: str) -> list[str]:

@@ -32,7 +32,7 @@ _FUNCTION_WORDS_BY_LANGUAGE = {
         zij
         much many now please want need still yet got get like ich mich mir meine meinem meinen
         meiner nicht viel viele wieviel welcher welches welchem welchen wohin hoeveel welke welk
-        mijn
+        mijn gibt
     """,
     "French, Spanish, Portuguese, Italian": """
         aux avec bien ces cet cette comment dans des donc elle elles est être ils leur leurs

@@ -14,26 +14,26 @@ def test_a_short_passage_is_kept_whole() -> None:
 
 
 def test_a_long_passage_is_cut_to_the_sentences_around_the_answer() -> None:
-    cut = excerpt(f"{LONG} {ANSWER} {LONG}", "When do refunds arrive?", max_chars=200)
+    cut = excerpt(f"{LONG} {ANSWER} {LONG}", "When do refunds arrive?", max_width=200)
     assert ANSWER in cut
     assert len(cut) <= 200
     assert cut.endswith(".")
 
 
 def test_a_question_in_another_language_gets_the_beginning() -> None:
-    assert excerpt(LONG, "Wann kommt mein Geld?", max_chars=120).startswith("Filler number 0")
+    assert excerpt(LONG, "Wann kommt mein Geld?", max_width=120).startswith("Filler number 0")
 
 
 def test_a_list_is_kept_whole_with_the_line_that_leads_to_it() -> None:
     lines = "\n".join(f"- Way {n}: {n} days." for n in range(1, 9))
     text = f"{LONG}\n\nCounted from the start of the refund:\n\n{lines}\n\n{LONG}"
-    cut = excerpt(text, "How many days is way 7?", max_chars=200)
+    cut = excerpt(text, "How many days is way 7?", max_width=200)
     assert cut == f"Counted from the start of the refund:\n\n{lines}"
 
 
 def test_a_sentence_comes_with_what_its_pronoun_means() -> None:
     text = f"{LONG} Open the form in your account. It lies below the refunds. {LONG}"
-    cut = excerpt(text, "Where is it below the refunds?", max_chars=120)
+    cut = excerpt(text, "Where is it below the refunds?", max_width=120)
     assert "Open the form in your account. It lies below the refunds." in cut
 
 
@@ -72,8 +72,21 @@ def test_a_section_that_ranked_first_comes_only_with_what_says_as_much() -> None
     assert select([STEPS, INTRODUCTION, more], QUESTION) == (STEPS, more)
 
 
-def test_what_is_found_in_no_word_is_shown_alone() -> None:
-    assert select([INTRODUCTION, STEPS, STORES], "コンビニで払えますか") == (INTRODUCTION,)
+def test_a_short_section_is_filled_up_only_where_words_do_not_tell_sections_apart() -> None:
+    said = "How many hours have I got?"
+    assert select([STEPS, STORES], said) == (STEPS,)
+    assert select([STEPS, STORES], "コンビニで払えますか") == (STEPS, STORES)
+
+
+def test_what_stands_in_the_title_does_not_tell_one_section_from_another() -> None:
+    long = replace(INTRODUCTION, text="You can pay at a convenience store. " * 9)
+    assert select([long, STORES, STEPS], "convenience stores?") == (long,)
+    assert select([long, STORES, STEPS], "convenience stores, how many hours?") == (long, STEPS)
+
+
+def test_wide_characters_count_twice() -> None:
+    text = "コンビニでお支払いください。" * 10
+    assert len(excerpt(text, "コンビニ", max_width=100)) == 42
 
 
 def test_passages_are_read_in_their_order_below_their_headings() -> None:
