@@ -106,6 +106,7 @@ def ask(
 
         async with composition.open_core(settings) as core:
             await composition.load_demo(core)
+            await core.retrieval.warm()
             return await composition.ask(core, question, language)
 
     reply = run_async(work)
@@ -113,8 +114,8 @@ def ask(
         print_json(reply)
         return
     print_plain(reply["text"])
-    for citation in reply["citations"]:
-        out.print(f"— {citation['title']}  ({citation['document']})", style="dim", markup=False)
+    for document, title in {c["document"]: c["title"] for c in reply["citations"]}.items():
+        out.print(f"— {title}  ({document})", style="dim", markup=False)
 
 
 @cli.command()

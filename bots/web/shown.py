@@ -17,6 +17,7 @@ from core.turn import Author
 
 
 class _Citation(BaseModel):
+    document: str
     title: str
     passage: str = ""
     source: str = ""
@@ -46,16 +47,25 @@ def shown(line: Line) -> dict[str, object]:
         "html": "" if line.author is Author.CUSTOMER else as_html(line.text),
         "turn": details.turn,
         "outcome": details.outcome,
-        "citations": [_citation(each) for each in details.citations],
+        "citations": _sources(details.citations),
         "choices": list(details.choices),
         "languages": [{"tag": tag, "name": autonym(tag)} for tag in details.offer_languages],
     }
 
 
-def _citation(citation: _Citation) -> dict[str, str]:
+def _sources(citations: Sequence[_Citation]) -> list[dict[str, str]]:
+    """One for each document, with every passage of it."""
+    passages: dict[str, list[str]] = {}
+    for each in citations:
+        passages.setdefault(each.document, []).append(each.passage)
+    first = {each.document: each for each in reversed(citations)}
+    return [_source(first[document], "\n\n".join(texts)) for document, texts in passages.items()]
+
+
+def _source(citation: _Citation, text: str) -> dict[str, str]:
     return {
         "title": citation.title,
-        "html": as_html(citation.passage),
+        "html": as_html(text),
         "language": citation.language,
         "href": citation.source if is_web_address(citation.source) else "",
     }

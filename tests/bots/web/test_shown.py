@@ -94,3 +94,16 @@ def test_languages_on_offer_have_their_own_names() -> None:
         {"tag": "ar", "name": "العربية"},
         {"tag": "x-what", "name": "x-what"},
     ]
+
+
+def test_a_document_is_one_source_with_all_its_passages() -> None:
+    passages = [
+        {"document": name, "title": f"Of {name}", "passage": text, "language": "en"}
+        for name, text in (("a", "One."), ("b", "Two."), ("a", "Three."))
+    ]
+    sources = shown(line(Author.BOT, "?", citations=passages))["citations"]
+    assert isinstance(sources, list)
+    assert [(each["title"], each["html"]) for each in sources] == [
+        ("Of a", "<p>One.</p>\n<p>Three.</p>\n"),
+        ("Of b", "<p>Two.</p>\n"),
+    ]
