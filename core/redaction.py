@@ -69,8 +69,9 @@ _SECRET = re.compile(
       | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[\w-]{35} | hf_[A-Za-z0-9]{30,40} | npm_[A-Za-z0-9]{36}
       | SG\.[\w-]{16,32}\.[\w-]{16,64}
       | eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000}  # JWT
-      | [0-9]{8,10}:[A-Za-z0-9_-]{35}                   # Telegram bot
     )(?![A-Za-z0-9])
+    # Telegram bot: in the address of each call it follows the word "bot" directly.
+    | (?<![0-9])[0-9]{8,10}:[A-Za-z0-9_-]{35}(?![A-Za-z0-9])
     | (?<=://)[^\s:/@]{1,64}:[^\s/@]{1,128}(?=@)        # user and password in an address
     | https://hooks\.slack\.com/services/[\w/]{20,120}
     | (?i:\bbearer\s{1,3})[\w.~+/=-]{16,2000}

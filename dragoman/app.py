@@ -27,6 +27,8 @@ from dragoman.channels import ChatChannel, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.health import Health
 from dragoman.settings import Settings, kept_secret
+from retrieval.knowledge import silent
+from retrieval.writing import Progress
 
 log = structlog.get_logger()
 
@@ -37,11 +39,13 @@ Announce = Callable[[str, list[str], int], None]
 
 
 @asynccontextmanager
-async def serving(settings: Settings, announce: Announce | None = None) -> AsyncIterator[str]:
+async def serving(
+    settings: Settings, announce: Announce | None = None, progress: Progress = silent
+) -> AsyncIterator[str]:
     """The whole desk: HTTP, each channel that has a token, and delivery; yields its URL."""
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings))
-        await load_demo(core)
+        await load_demo(core, progress)
         await core.retrieval.warm()
         delivery, station = make_delivery(core)
         web = WebPort()
@@ -133,12 +137,12 @@ async def _keep_running(channel: ChatChannel, stopped: Stopped) -> None:
             return
 
 
-async def serve(settings: Settings, *, announce: Announce) -> None:
+async def serve(settings: Settings, *, announce: Announce, progress: Progress) -> None:
     """Run the desk until SIGINT or SIGTERM, then finish what is in hand."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with serving(settings, announce):
+    async with serving(settings, announce, progress):
         await stop.wait()
         log.info("stopping")

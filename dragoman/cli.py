@@ -19,6 +19,7 @@ from dragoman.console import (
     out,
     print_json,
     print_plain,
+    progress_bar,
     run_async,
 )
 from dragoman.evaluate_command import evaluate
@@ -72,7 +73,8 @@ def run(
 
         err.print("Starting…")
         changed = {} if port is None else {"port": port}
-        await serve(settings.model_copy(update=changed), announce=_announce)
+        with progress_bar() as progress:
+            await serve(settings.model_copy(update=changed), announce=_announce, progress=progress)
 
     run_async(work, quiet=False)
 

@@ -29,7 +29,9 @@ from core.turn import (
     WorkspaceId,
 )
 from dragoman.settings import WORKSPACE, Settings
+from retrieval.knowledge import silent
 from retrieval.opening import Retrieval, open_retriever
+from retrieval.writing import Progress
 from workers.model_server import serve_model
 
 log = structlog.get_logger()
@@ -153,13 +155,13 @@ async def _unseen(text: str) -> None:
     """Nobody watches a single question being answered."""
 
 
-async def load_demo(core: Core) -> None:
+async def load_demo(core: Core, progress: Progress = silent) -> None:
     """Give an empty workspace the demo company, so that the first minute has something to ask."""
     knowledge = core.retrieval.knowledge
     if not core.settings.demo or await knowledge.list(core.workspace):
         return
     log.info("demo_loading")
-    await knowledge.add(core.workspace, [str(demo_folder() / "knowledge")])
+    await knowledge.add(core.workspace, [str(demo_folder() / "knowledge")], progress)
 
 
 def demo_folder() -> Path:

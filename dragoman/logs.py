@@ -10,8 +10,7 @@ import structlog
 from core.redaction import scrub
 from dragoman.metrics import count
 
-# These set a level of their own, so that the root's does not bind them.
-OWN_LEVEL = ("bm25s", "httpx", "telegram", "slack_bolt", "slack_sdk")
+OURS = "dragoman"
 
 
 def configure(*, level: str, form: str) -> None:
@@ -32,7 +31,7 @@ def configure(*, level: str, form: str) -> None:
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=lambda *_: logging.getLogger("dragoman"),
+        logger_factory=lambda *_: logging.getLogger(OURS),
         cache_logger_on_first_use=False,
     )
     renderer: Any = (
@@ -48,10 +47,10 @@ def configure(*, level: str, form: str) -> None:
         )
     )
     # Libraries tell of their own start at INFO, and some log tokens, bodies or each request there.
+    # Some set a level of their own when they are imported, so the handler has the last word.
+    handler.addFilter(lambda record: record.name == OURS or record.levelno >= logging.WARNING)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for name in OWN_LEVEL:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("dragoman").setLevel(level.upper())
+    logging.getLogger(OURS).setLevel(level.upper())
 
 
 def _unchanged(
