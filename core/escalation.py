@@ -192,15 +192,19 @@ def _share(passages: Sequence[Passage], question: str) -> float:
 
 
 def last_question(history: Sequence[Message]) -> str:
-    """The latest thing the customer asked that a search can answer; empty if nothing was."""
-    asked = (
+    """The latest thing the customer asked that a search can answer; empty if nothing was.
+
+    What makes no sense by itself comes below the question that it went with.
+    """
+    asked = [
         message.text
-        for message in reversed(history)
+        for message in history
         if message.author is Author.CUSTOMER
         and wish(message.text) is None
         and not only_chooses_language(message.text)
-    )
-    return next(asked, "")
+    ]
+    first = -2 if asked and is_ellipsis(asked[-1]) else -1
+    return "\n".join(asked[first:])
 
 
 def only_chooses_language(text: str) -> bool:

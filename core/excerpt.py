@@ -22,17 +22,21 @@ def select(passages: Sequence[Passage], question: str) -> tuple[Passage, ...]:
     """The first of some ranked passages, with others of its document that may say more.
 
     What ranks first may be the introduction, where the words of the question stand, while the
-    answer is a section below. What the title says does not tell one section from another.
+    answer is a section below, as likely the next one as any. What the title says does not tell
+    one section from another.
     """
     first = passages[0]
     title = content(first.title)
     asked = [word for word in content(question) if not share_found([word], title)]
-    close = (_CLOSE if section(first) else _CLOSE_TO_INTRODUCTION) * first.score
+    introduced = not section(first)
+    close = (_CLOSE_TO_INTRODUCTION if introduced else _CLOSE) * first.score
     others = [p for p in passages[1:] if p.document == first.document and p.score >= close]
+    if introduced:
+        others.sort(key=lambda passage: passage.start)
     chosen, size = [first], _width(first.text)
     for passage in sorted(others, key=lambda passage: -_share(passage, asked)):
         fits = size + _width(passage.text) <= MAX_WIDTH
-        tells = _share(passage, asked) >= _share(first, asked) or not section(first)
+        tells = introduced or _share(passage, asked) >= _share(first, asked)
         more = size < _ENOUGH_WIDTH or (asked and _share(passage, asked) > 0)
         if fits and tells and more:
             chosen.append(passage)

@@ -25,11 +25,13 @@ from core.turn import (
     Turn,
 )
 from core.verify import visible
-from core.wishes import without_courtesies
+from core.wishes import courtesy_languages, without_courtesies
 
 _DETECT_S = 1.0
 _TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _MAX_OFFERED = 4
+_LIKELY = 0.15
+_SURE = 0.95
 # Where any language is spoken, those of most customers.
 _MENU = "en zh es fr de pt it nl ru ja ko ar tr pl vi id uk hi"
 _NOTHING = Found(passages=(), probability=0.0, index="")
@@ -90,7 +92,12 @@ class Pipeline:
         choosing = escalation.asked_back(turn.history) and not requested_language(turn.text)
         if choosing and turn.language:
             return Choice(language=turn.language, sure=True, requested=turn.chosen), ()
-        guesses = await self._guess(turn.text)
+        spoken = courtesy_languages(turn.text)
+        guesses = (
+            [(tag, _SURE / len(spoken)) for tag in spoken]
+            if spoken
+            else await self._guess(turn.text)
+        )
         choice = choose(
             turn.text,
             guesses,
@@ -115,7 +122,8 @@ class Pipeline:
         """Languages to choose from: likely ones if we are unsure, all if the customer asks."""
         if choice.sure and not menu:
             return ()
-        tags = [choice.language, *(tag for tag, _ in guesses), self._policy.default_language]
+        likely = (tag for tag, chance in guesses if chance >= _LIKELY)
+        tags = [choice.language, *likely, self._policy.default_language]
         if turn.language_hint:
             tags.insert(1, turn.language_hint)
         if menu:
@@ -125,7 +133,9 @@ class Pipeline:
             new = not any(same_language(tag, other) for other in offered)
             if new and self._speaks(tag):
                 offered.append(tag)
-        return tuple(offered if menu else offered[:_MAX_OFFERED])
+        if menu:
+            return tuple(offered)
+        return tuple(offered[:_MAX_OFFERED]) if len(offered) > 1 else ()
 
     def _speaks(self, tag: str) -> bool:
         allowed = self._policy.languages

@@ -8,6 +8,7 @@ a person may stand in a longer sentence: words of calling with a word for a pers
 import re
 import tomllib
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,7 @@ _COURTESIES = {
     "agreed": Wish.AGREED,
     "around": None,
 }
+_ANY = frozenset({"any"})
 _LONGEST_COURTESY = 150
 _LONGEST_CALL = 200
 _CLAUSE_END = re.compile(r"([.,!?;:\n…。！？，、；：،؛؟।]+)")
@@ -73,8 +75,9 @@ def _phrases(lines: str) -> list[str]:
 
 
 @cache
-def _languages() -> tuple[Mapping[str, str], ...]:
-    return tuple(tomllib.loads(_PHRASES.read_text(encoding="utf-8")).values())
+def _languages() -> Mapping[str, Mapping[str, str]]:
+    found: Mapping[str, Mapping[str, str]] = tomllib.loads(_PHRASES.read_text(encoding="utf-8"))
+    return found
 
 
 # Courtesies
@@ -85,9 +88,20 @@ def _courtesies() -> Mapping[str, Wish | None]:
     """What each phrase is of itself; where two languages differ, the weightier counts."""
     found: dict[str, Wish | None] = {}
     for key, wish_ in reversed(_COURTESIES.items()):
-        for language in _languages():
+        for language in _languages().values():
             found |= {_spelling(phrase): wish_ for phrase in _phrases(language.get(key, ""))}
     return found
+
+
+@cache
+def _spoken() -> Mapping[str, frozenset[str]]:
+    """The languages that each phrase is said in; what stands around others may be anything."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for tag, language in _languages().items():
+        for key in ("greetings", "thanks", "agreed"):
+            for phrase in _phrases(language.get(key, "")):
+                found[_spelling(phrase)].add(tag)
+    return {phrase: frozenset(tags) for phrase, tags in found.items()}
 
 
 @cache
@@ -95,17 +109,34 @@ def _longest_phrase() -> int:
     return max(map(len, _courtesies()))
 
 
-def _courteous(said: str) -> Wish | None:
-    """What a message is that consists of courtesies alone."""
-    kinds: set[Wish | None] = set()
+def _parts(said: str) -> tuple[str, ...]:
+    """The courtesies that a message consists of; none if it holds anything else."""
+    found: list[str] = []
     rest = said if len(said) <= _LONGEST_COURTESY else ""
     while rest:
         phrase = _first_courtesy(rest)
         if not phrase:
-            return None
-        kinds.add(_courtesies()[phrase])
+            return ()
+        found.append(phrase)
         rest = rest[len(phrase) :].lstrip()
+    return tuple(found)
+
+
+def _courteous(said: str) -> Wish | None:
+    """What a message is that consists of courtesies alone."""
+    kinds = {_courtesies()[phrase] for phrase in _parts(said)}
     return next((kind for kind in _COURTESIES.values() if kind in kinds), None)
+
+
+def courtesy_languages(text: str) -> tuple[str, ...]:
+    """The languages that a message of courtesies may be in; none where it does not tell.
+
+    A detector takes "hola" for Catalan, but tells the two ways to write Chinese.
+    """
+    parts = [_spoken().get(phrase, _ANY) for phrase in _parts(_spelling(text))]
+    telling = [tags for tags in parts if not tags & _ANY]
+    common = frozenset.intersection(*telling) if telling else frozenset()
+    return () if common & {"others", "zh"} else tuple(sorted(common))
 
 
 def _first_courtesy(said: str) -> str:
@@ -145,7 +176,7 @@ class _Calls:
 
 @cache
 def _calls() -> tuple[_Calls, ...]:
-    return tuple(_calls_in(language) for language in _languages() if "person" in language)
+    return tuple(_calls_in(language) for language in _languages().values() if "person" in language)
 
 
 def _calls_in(language: Mapping[str, str]) -> _Calls:

@@ -185,6 +185,14 @@ def test_greetings_and_wishes_are_not_the_last_question() -> None:
     assert last_question([]) == ""
 
 
+def test_half_a_question_is_remembered_with_its_other_half() -> None:
+    history = [_message("What does a return cost?"), _message("4 EUR.", Author.BOT)]
+    assert (
+        last_question([*history, _message("And bikes?")]) == "What does a return cost?\nAnd bikes?"
+    )
+    assert last_question([*history, _message("Where is my parcel?")]) == "Where is my parcel?"
+
+
 @pytest.mark.parametrize(
     "text",
     ["and to Canada?", "And for shoes?", "und nach Kanada?", "那加拿大呢？", "shoes?", "Y a Perú?"],

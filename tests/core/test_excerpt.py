@@ -84,6 +84,12 @@ def test_what_stands_in_the_title_does_not_tell_one_section_from_another() -> No
     assert select([long, STORES, STEPS], "convenience stores, how many hours?") == (long, STEPS)
 
 
+def test_what_follows_an_introduction_is_read_on_from_it() -> None:
+    last = replace(STORES, heading="Convenience stores › Refunds", start=200, score=0.85)
+    intro = replace(INTRODUCTION, text="You can pay at a convenience store. " * 8)
+    assert select([intro, last, STEPS], "convenience stores?") == (intro, STEPS)
+
+
 def test_wide_characters_count_twice() -> None:
     text = "コンビニでお支払いください。" * 10
     assert len(excerpt(text, "コンビニ", max_width=100)) == 42

@@ -445,3 +445,19 @@ async def test_an_unsure_first_message_offers_the_choice() -> None:
     served = await serve(pipeline, turn("Status pakket nu"))
     assert served.language == "en"
     assert served.offer_languages == ("en", "nl", "de")
+
+
+async def test_a_greeting_is_answered_in_the_language_that_it_is_said_in() -> None:
+    pipeline = Pipeline(FakeDetector(otherwise="ca"), FakeRetriever(RETURNS))
+    assert (await serve(pipeline, turn("Hola"))).language == "es"
+    # A word of thanks does not change the language of a conversation.
+    assert (await serve(pipeline, turn("gracias", language="en"))).language == "en"
+
+
+async def test_no_language_is_offered_for_a_message_that_points_to_none() -> None:
+    class Lost(FakeDetector):
+        async def detect(self, text: str) -> list[tuple[str, float]]:
+            return [("sv", 0.06), ("cs", 0.05)]
+
+    served = await serve(Pipeline(Lost(), FakeRetriever(RETURNS)), turn("hello"))
+    assert (served.language, served.offer_languages) == ("en", ())

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from core.wishes import Wish, wish, without_courtesies
+from core.wishes import Wish, courtesy_languages, wish, without_courtesies
 
 PERSON = [
     "I want to talk to a human",
@@ -318,3 +318,24 @@ def test_reading_a_long_message_takes_no_time() -> None:
         wish(text)
         without_courtesies(text)
     assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "languages"),
+    [
+        ("Hola!", ("es",)),
+        ("moin", ("de",)),
+        ("hello, gracias", ("es",)),
+        ("cam on shop", ("vi",)),
+        ("hai", ("id", "nl")),
+        ("oi", ("pt",)),
+        ("спасибо", ("ru",)),
+        ("謝謝", ()),
+        ("hello", ()),
+        ("ok", ()),
+        ("hej", ()),
+        ("hola, ¿dónde está mi pedido?", ()),
+    ],
+)
+def test_courtesies_tell_their_language(text: str, languages: tuple[str, ...]) -> None:
+    assert courtesy_languages(text) == languages
