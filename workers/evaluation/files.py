@@ -2,9 +2,9 @@
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, BinaryIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -24,6 +24,7 @@ class Row(BaseModel):
 
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 
 
 def read(paths: Sequence[Path], row: type[R]) -> tuple[R, ...]:
@@ -31,33 +32,36 @@ def read(paths: Sequence[Path], row: type[R]) -> tuple[R, ...]:
 
     Raises: Rejected: a file cannot be read, has no rows, or has a wrong one; names file and line.
     """
-    return tuple(one for path in paths for one in _rows(path, row))
+    return tuple(one for path in paths for one in stream(path, row.model_validate_json))
 
 
-def _rows(path: Path, row: type[R]) -> list[R]:
-    found = []
-    for number, line in enumerate(_content(path).split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            found.append(row.model_validate_json(line))
-        except ValidationError as error:
-            raise Rejected(f"{path}, line {number}: {_fault(error)}") from error
-    if not found:
-        raise Rejected(f"{path}: holds no rows")
-    return found
+def stream(path: Path, parse: Callable[[bytes], T]) -> Iterator[T]:
+    """The same row by row for one file, which may be larger than memory.
 
-
-def _content(path: Path) -> bytes:
+    `parse` raises pydantic's ValidationError where a line is wrong.
+    """
+    number, empty = 0, True
     try:
-        data = path.read_bytes()
-        if data.startswith(_GZIP):
-            data = gzip.decompress(data)
+        with _open(path) as file:
+            for number, line in enumerate(file, start=1):
+                content = (line.removeprefix(_BOM) if number == 1 else line).strip()
+                if content:
+                    empty = False
+                    yield parse(content)
+    except ValidationError as error:
+        raise Rejected(f"{path}, line {number}: {_fault(error)}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Rejected(f"{path}: damaged gzip file") from error
     except OSError as error:
         raise Rejected(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    return data.removeprefix(_BOM)
+    if empty:
+        raise Rejected(f"{path}: holds no rows")
+
+
+def _open(path: Path) -> BinaryIO | gzip.GzipFile:
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+    return gzip.open(path) if packed else path.open("rb")
 
 
 def _fault(error: ValidationError) -> str:
@@ -67,4 +71,5 @@ def _fault(error: ValidationError) -> str:
         return "not a JSON object on one line"
     if first["type"] == "missing":
         return f'"{key}" is missing'
-    return f'"{key}": {first["msg"].removeprefix("Value error, ").lower()}'
+    said = first["msg"].removeprefix("Value error, ")
+    return f'"{key}": {said[:1].lower()}{said[1:]}'
