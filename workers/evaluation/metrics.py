@@ -1,5 +1,7 @@
 """Metrics over arrays with a place for each row."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,9 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int64]
+
+_BINS = 10
+_ENTITY_MARKS = frozenset("BIESLUM")
 
 
 def share(flags: NDArray[Any]) -> float:
@@ -36,6 +41,73 @@ def f1_by_class(gold: Codes, predicted: Codes, classes: int) -> Numbers:
 def macro_f1(gold: Codes, predicted: Codes, classes: int) -> float:
     """Mean F1 over the classes that are in `gold`."""
     return float(np.nanmean(f1_by_class(gold, predicted, classes)))
+
+
+def spans(tags: Sequence[str]) -> frozenset[tuple[str, int, int]]:
+    """The entities of BIO or BIOES tags as (type, first token, token behind the last).
+
+    A tag that continues nothing, or another type, begins an entity, as conlleval has it; what is
+    no such tag at all is outside.
+    """
+    found: list[tuple[str, int, int]] = []
+    kind, start = "", 0
+    for at, tag in enumerate([*tags, "O"]):
+        mark, _, now = tag.partition("-")
+        continues = mark in ("I", "E", "L", "M") and now == kind
+        if kind and not continues:
+            found.append((kind, start, at))
+            kind = ""
+        if now and mark in _ENTITY_MARKS and not continues:
+            kind, start = now, at
+        if kind and mark in ("E", "L", "S", "U"):
+            found.append((kind, start, at + 1))
+            kind = ""
+    return frozenset(found)
+
+
+def f1_of_counts(right: float, there: float, said: float) -> float:
+    """F1 from how many are right, are there, were said: 2PR / (P + R); 0 of nothing."""
+    return ratio(2 * right, there + said)
+
+
+def span_f1(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> float:
+    """Micro F1 of entities over all rows of BIO tags: type and both ends must be right."""
+    pairs = [(spans(one), spans(other)) for one, other in zip(gold, predicted, strict=True)]
+    right = sum(len(one & other) for one, other in pairs)
+    there = sum(len(one) for one, _ in pairs)
+    said = sum(len(other) for _, other in pairs)
+    return f1_of_counts(right, there, said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Rows of about the same stated probability: their mean, the share right, how many."""
+
+    stated: float
+    right: float
+    rows: int
+
+
+def reliability(probabilities: Numbers, right: Flags) -> tuple[Bin, ...]:
+    """Rows in ten equal bins of probability, lowest first; empty ones are left out."""
+    places = np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)
+    return tuple(
+        Bin(
+            stated=float(probabilities[places == place].mean()),
+            right=share(right[places == place]),
+            rows=int((places == place).sum()),
+        )
+        for place in np.unique(places)
+    )
+
+
+def calibration_error(probabilities: Numbers, right: Flags) -> float:
+    """Expected calibration error, in [0, 1]: how far stated probabilities are from what holds.
+
+    Source: Guo, Pleiss, Sun and Weinberger, ICML 2017.
+    """
+    bins = reliability(probabilities, right)
+    return ratio(sum(one.rows * abs(one.right - one.stated) for one in bins), len(right))
 
 
 def auroc(scores: Numbers, positive: Flags) -> float | None:

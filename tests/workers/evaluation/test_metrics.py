@@ -7,12 +7,16 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from workers.evaluation.metrics import (
     auroc,
     average_precision,
+    calibration_error,
     f1_by_class,
     macro_f1,
     mean_reciprocal_rank,
     ndcg_at,
     recall_at,
+    reliability,
     share,
+    span_f1,
+    spans,
 )
 
 
@@ -53,3 +57,41 @@ def test_ranks_of_the_one_right_document() -> None:
 
 def test_nothing_has_a_share_of_nothing() -> None:
     assert share(np.array([], np.bool_)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        ("O B-PER I-PER O", {("PER", 1, 3)}),
+        ("B-PER B-PER I-PER", {("PER", 0, 1), ("PER", 1, 3)}),
+        ("I-LOC I-LOC O I-ORG", {("LOC", 0, 2), ("ORG", 3, 4)}),
+        ("B-PER I-LOC I-LOC", {("PER", 0, 1), ("LOC", 1, 3)}),
+        ("B-PER I-PER E-PER S-ORG", {("PER", 0, 3), ("ORG", 3, 4)}),
+        ("B-PER E-PER I-PER", {("PER", 0, 2), ("PER", 2, 3)}),
+        ("B-some-kind I-some-kind", {("some-kind", 0, 2)}),
+        ("O - B- X-PER nonsense", set()),
+        ("", set()),
+    ],
+)
+def test_entities_are_read_from_tags_however_bad(
+    tags: str, found: set[tuple[str, int, int]]
+) -> None:
+    assert spans(tags.split()) == found
+
+
+def test_span_f1_asks_for_type_and_both_ends() -> None:
+    gold = [["B-PER", "I-PER", "O"], ["B-LOC", "O", "B-ORG"]]
+    said = [["B-PER", "O", "O"], ["B-LOC", "O", "B-PER"]]
+    assert span_f1(gold, said) == pytest.approx(1 / 3)
+    assert span_f1(gold, gold) == 1.0
+    assert span_f1([["O"]], [["O"]]) == 0.0
+
+
+def test_calibration_compares_what_is_stated_with_what_holds() -> None:
+    stated = np.array([0.05, 0.62, 0.66, 0.64, 0.68, 1.0])
+    right = np.array([False, True, False, True, True, True])
+    low, middle, high = reliability(stated, right)
+    assert (low.rows, middle.rows, high.rows) == (1, 4, 1)
+    assert (middle.stated, middle.right) == (pytest.approx(0.65), 0.75)
+    assert calibration_error(stated, right) == pytest.approx((0.05 + 4 * 0.1 + 0.0) / 6)
+    assert calibration_error(stated[:0], right[:0]) == 0.0
