@@ -1,7 +1,7 @@
 """What becomes of questions that customers ask."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +13,32 @@ from core.turn import Address, Answer, Channel, ConversationId, Served, Turn, Tu
 from core.verify import Fault, supported
 from core.words import normal
 from workers.evaluation.files import read
-from workers.evaluation.metrics import Flags, share
+from workers.evaluation.metrics import Flags, Numbers, calibration_error, ratio, share
 from workers.evaluation.product import Product, QueryRow, learn_file, unknown_documents
-from workers.evaluation.scores import Judged, Rows
+from workers.evaluation.scores import Columns, Judged, Rows
+from workers.evaluation.text_metrics import exact_match, token_f1
 
 _STEP = 20
 
 
+_WRONG_LINKS = frozenset({Fault.LINK, Fault.ADDRESS, Fault.CODE})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
+    """What became of a question; the grounds are those of an answer."""
+
     answered: bool
     right: bool
     right_language: bool
-    grounded: bool
+    probability: float
+    sentences: int = 0
+    supported: int = 0
+    numbers_right: bool = False
+    links_right: bool = False
+    expected: bool = False
+    token_f1: float = 0.0
+    exact: bool = False
 
 
 async def judge(files: Sequence[Path], product: Product) -> Judged:
@@ -33,7 +46,10 @@ async def judge(files: Sequence[Path], product: Product) -> Judged:
 
     An answer is right if it contains the given text, or cites the document where there is none.
     Questions back count as handed over. `grounded` is a share of the answers (0
-    where there are none), the rest of all questions.
+    where there are none), and so are `numbers_right` and `links_right` (every number; every link,
+    address and code of the answer stands in what it cites); `sentences_supported` is a share of
+    their sentences, `calibration_error` that of the probability that an answer is right. The rest
+    are shares of all questions, `token_f1` and `exact_match` of those with a given text.
     """
     queries = read(files[1:], QueryRow)
     documents = await learn_file(product, files[0])
@@ -44,26 +60,40 @@ async def judge(files: Sequence[Path], product: Product) -> Judged:
         served = await product.pipeline.answer(_turn(product.workspace, query.query), _unseen)
         verdicts.append(_verdict(served, query, documents))
     product.progress("answering", len(queries), len(queries))
-    answered = _flags([verdict.answered for verdict in verdicts])
-    right = _flags([verdict.right for verdict in verdicts])
-    in_language = _flags([verdict.right_language for verdict in verdicts])
-    grounded = _flags([verdict.grounded for verdict in verdicts])
-
-    def measure(chosen: Rows) -> dict[str, float]:
-        said = answered[chosen]
-        return {
-            "right": share(right[chosen]),
-            "wrong": share(said & ~right[chosen]),
-            "handed_over": share(~said),
-            "right_language": share(in_language[chosen]),
-            "grounded": share(grounded[chosen][said]),
-        }
-
+    names = _Verdict.__dataclass_fields__
     return Judged(
         languages=[normalise_tag(query.lang) for query in queries],
-        measure=measure,
+        columns={name: np.array([getattr(one, name) for one in verdicts]) for name in names},
+        measure=_measure,
+        stated=_stated,
+        parts=product.parts,
         notes=unknown_documents(queries, documents),
     )
+
+
+def _measure(columns: Columns, chosen: Rows) -> dict[str, float]:
+    of = {name: column[chosen] for name, column in columns.items()}
+    said, right, expected = of["answered"], of["right"], of["expected"]
+    metrics = {
+        "right": share(right),
+        "wrong": share(said & ~right),
+        "handed_over": share(~said),
+        "right_language": share(of["right_language"]),
+        "grounded": share((of["supported"] == of["sentences"])[said]),
+        "sentences_supported": ratio(of["supported"].sum(), of["sentences"].sum()),
+        "numbers_right": share(of["numbers_right"][said]),
+        "links_right": share(of["links_right"][said]),
+        "calibration_error": calibration_error(of["probability"][said], right[said]),
+    }
+    if expected.any():
+        metrics["token_f1"] = float(of["token_f1"][expected].mean())
+        metrics["exact_match"] = share(of["exact"][expected])
+    return metrics
+
+
+def _stated(columns: Columns) -> tuple[Numbers, Flags]:
+    said = columns["answered"]
+    return columns["probability"][said], columns["right"][said]
 
 
 def _turn(workspace: WorkspaceId, text: str) -> Turn:
@@ -79,17 +109,28 @@ async def _unseen(text: str) -> None:
     """Nobody watches."""
 
 
-def _flags(values: Sequence[bool]) -> Flags:
-    return np.array(values, np.bool_)
-
-
 def _verdict(served: Served, query: QueryRow, documents: Mapping[str, str]) -> _Verdict:
-    answer = served.outcome if isinstance(served.outcome, Answer) else None
-    return _Verdict(
-        answered=answer is not None,
-        right=answer is not None and _is_right(answer, query, documents),
+    verdict = _Verdict(
+        answered=False,
+        right=False,
         right_language=_is_in(served, query.lang),
-        grounded=answer is not None and _is_grounded(answer, query.query, served.language),
+        probability=served.probability,
+        expected=bool(_plain(query.answer or "")),
+    )
+    if not isinstance(served.outcome, Answer):
+        return verdict
+    answer = served.outcome
+    faults = _faults(answer, query.query, served.language)
+    return replace(
+        verdict,
+        answered=True,
+        right=_is_right(answer, query, documents),
+        sentences=len(faults),
+        supported=faults.count(None),
+        numbers_right=Fault.NUMBER not in faults,
+        links_right=not _WRONG_LINKS.intersection(faults),
+        token_f1=token_f1(answer.text, query.answer or ""),
+        exact=exact_match(answer.text, query.answer or ""),
     )
 
 
@@ -119,8 +160,11 @@ def _is_in(served: Served, language: str) -> bool:
     return all(same_language(passage.language, language) for passage in quoted)
 
 
-def _is_grounded(answer: Answer, question: str, language: str) -> bool:
-    """Whether each sentence holds against the cited passages; one without words claims nothing."""
+def _faults(answer: Answer, question: str, language: str) -> list[Fault | None]:
+    """What is wrong with each sentence, None where it holds against the cited passages.
+
+    One without words claims nothing, and is left out.
+    """
     text = answer.text
     if answer.verbatim:
         written_in = answer.citations[0].language
@@ -132,4 +176,4 @@ def _is_grounded(answer: Answer, question: str, language: str) -> bool:
         supported(sentence, answer.citations, question, language=language).fault
         for sentence in split(text)
     )
-    return all(fault in (None, Fault.EMPTY) for fault in faults)
+    return [fault for fault in faults if fault is not Fault.EMPTY]

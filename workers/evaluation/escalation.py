@@ -12,9 +12,16 @@ from core.language import normalise_tag
 from core.turn import Found
 from retrieval.ranking import base_language
 from workers.evaluation.files import Filled, Row, read
-from workers.evaluation.metrics import Flags, Numbers, auroc, average_precision, share
+from workers.evaluation.metrics import (
+    Flags,
+    Numbers,
+    auroc,
+    average_precision,
+    calibration_error,
+    share,
+)
 from workers.evaluation.product import Product
-from workers.evaluation.scores import Judged, Rows
+from workers.evaluation.scores import Columns, Judged, Rows
 
 _STEP = 20
 # The nearest passages whose mean likeness says how well a question is covered.
@@ -43,30 +50,43 @@ async def judge(files: Sequence[Path], product: Product) -> Judged:
 
     `auroc` and `average_precision` (of out-of-scope questions) rank by likeness to the nearest
     passages; `precision` (the share of answered questions that are in scope) and `coverage` (the
-    share answered) are at the probability from which on the pipeline answers.
+    share answered) are at the probability from which on the pipeline answers. `calibration_error`
+    reads that probability as one of being in scope.
     """
     asked = read(files[1:], Asked)
     outside: Flags = np.array([row.oos for row in asked])
     if outside.all() or not outside.any():
         raise Rejected(f"{files[1]}: needs rows with oos true, and rows with oos false")
     await product.learn(_documents(read(files[:1], Known), product))
-    likeness, answered = await _search(asked, product)
-
-    def measure(chosen: Rows) -> dict[str, float]:
-        out, said = outside[chosen], answered[chosen]
-        ranked = {
-            "auroc": auroc(-likeness[chosen], out),
-            "average_precision": average_precision(-likeness[chosen], out),
-        }
-        # A draw or a language of one kind only has no ranking to judge.
-        known = {name: value for name, value in ranked.items() if value is not None}
-        return known | {"precision": share(~out[said]), "coverage": share(said)}
-
+    found = await _search(asked, product)
     return Judged(
         languages=[normalise_tag(row.lang) if row.lang else "und" for row in asked],
-        measure=measure,
+        columns={"oos": outside, **found},
+        measure=_measure,
+        stated=_stated,
+        parts=product.parts,
         notes=(f"answers from a probability of {product.threshold:.3f}",),
     )
+
+
+def _measure(columns: Columns, chosen: Rows) -> dict[str, float]:
+    out, said = columns["oos"][chosen], columns["answered"][chosen]
+    likeness, stated = columns["likeness"][chosen], columns["probability"][chosen]
+    ranked = {
+        "auroc": auroc(-likeness, out),
+        "average_precision": average_precision(-likeness, out),
+    }
+    # A draw or a language of one kind only has no ranking to judge.
+    known = {name: value for name, value in ranked.items() if value is not None}
+    return known | {
+        "precision": share(~out[said]),
+        "coverage": share(said),
+        "calibration_error": calibration_error(stated, ~out),
+    }
+
+
+def _stated(columns: Columns) -> tuple[Numbers, Flags]:
+    return columns["probability"], ~columns["oos"]
 
 
 def _documents(rows: Sequence[Known], product: Product) -> list[Document]:
@@ -85,18 +105,20 @@ def _documents(rows: Sequence[Known], product: Product) -> list[Document]:
     ]
 
 
-async def _search(asked: Sequence[Asked], product: Product) -> tuple[Numbers, Flags]:
+async def _search(asked: Sequence[Asked], product: Product) -> Columns:
     """The likeness of each question to what is known, and whether it would be answered."""
     likeness, answered = np.zeros(len(asked)), np.zeros(len(asked), np.bool_)
+    probability = np.zeros(len(asked))
     threshold = product.threshold
     for at, row in enumerate(asked):
         if at % _STEP == 0:
             product.progress("searching", at, len(asked))
         found, language = await product.search(row.text, limit=_NEAREST)
         likeness[at] = _likeness(found, language, product)
+        probability[at] = found.probability
         answered[at] = bool(found.passages) and found.probability >= threshold
     product.progress("searching", len(asked), len(asked))
-    return likeness, answered
+    return {"likeness": likeness, "answered": answered, "probability": probability}
 
 
 def _likeness(found: Found, language: str, product: Product) -> float:

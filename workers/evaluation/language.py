@@ -10,8 +10,8 @@ from core.adapters.detector import CombinedDetector
 from core.language import normalise_tag, same_language
 from retrieval.writing import Progress
 from workers.evaluation.files import Filled, Row, read
-from workers.evaluation.metrics import Codes, Numbers, f1_by_class, macro_f1, share
-from workers.evaluation.scores import Judged, Rows
+from workers.evaluation.metrics import Codes, Numbers, f1_of_counts, macro_f1, share
+from workers.evaluation.scores import Columns, Judged, Rows
 
 _STEP = 2_000
 
@@ -33,23 +33,34 @@ async def judge(files: Sequence[Path], progress: Progress) -> Judged:
     rows = read(files, Labelled)
     tags = [normalise_tag(row.lang) for row in rows]
     classes = _Classes(tags)
-    gold = classes.of(tags)
     guesses, micros = _guess([row.text for row in rows], progress)
-    said = classes.of(guesses)
+    return Judged(
+        languages=tags,
+        columns={"gold": classes.of(tags), "said": classes.of(guesses), "us": micros},
+        measure=_measure,
+        alone=_alone,
+    )
 
-    def measure(chosen: Rows) -> dict[str, float]:
-        return {
-            "accuracy": share(gold[chosen] == said[chosen]),
-            "macro_f1": macro_f1(gold[chosen], said[chosen], len(classes)),
-            "us_per_row": float(micros[chosen].mean()),
-        }
 
-    f1 = f1_by_class(gold, said, len(classes))
+def _measure(columns: Columns, chosen: Rows) -> dict[str, float]:
+    gold, said = columns["gold"], columns["said"]
+    return {
+        "accuracy": share(gold[chosen] == said[chosen]),
+        "macro_f1": macro_f1(gold[chosen], said[chosen], int(gold.max()) + 1),
+        "us_per_row": float(columns["us"][chosen].mean()),
+    }
 
-    def alone(chosen: Rows) -> dict[str, float]:
-        return measure(chosen) | {"macro_f1": float(f1[gold[chosen[0]]])}
 
-    return Judged(languages=tags, measure=measure, alone=alone)
+def _alone(columns: Columns, chosen: Rows) -> dict[str, float]:
+    gold, said = columns["gold"], columns["said"]
+    language = gold[chosen[0]]
+    right = int((said[chosen] == language).sum())
+    wrong = int((said[gold != language] == language).sum())
+    return {
+        "accuracy": share(gold[chosen] == said[chosen]),
+        "macro_f1": f1_of_counts(right, len(chosen), right + wrong),
+        "us_per_row": float(columns["us"][chosen].mean()),
+    }
 
 
 class _Classes:

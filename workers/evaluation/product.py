@@ -41,7 +41,10 @@ class QueryRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """What answers, over a workspace that begins empty; `precision` is the operator's."""
+    """What answers, over a workspace that begins empty; `precision` is the operator's.
+
+    `model` names what writes replies; without one, passages speak for themselves.
+    """
 
     pipeline: Pipeline
     retrieval: Retrieval
@@ -49,12 +52,19 @@ class Product:
     default_language: str
     precision: float
     progress: Progress
+    model: str = ""
     _detector: CombinedDetector = field(default_factory=CombinedDetector)
 
     @property
     def threshold(self) -> float:
         """The probability from which on the pipeline answers."""
         return self.retrieval.calibration.threshold(self.precision)
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """What answers, by kind."""
+        named = {"encoder": self.retrieval.encoder.id, "precision": f"{self.precision:g}"}
+        return named | ({"model": self.model} if self.model else {})
 
     async def learn(self, documents: Sequence[Document]) -> None:
         """Index documents."""

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from core.turn import Answer, Passage, Served
+from core.verify import Fault
 from tests.workers.evaluation.rows import write_rows
 from tests.workers.evaluation.shop import DOCUMENTS, IN_ENGLISH, IN_FRENCH, IN_GERMAN, RETURNS
-from workers.evaluation.answers import _is_grounded, _is_in, judge
+from workers.evaluation.answers import _faults, _is_in, judge
 from workers.evaluation.product import Product
 from workers.evaluation.scores import by_language, overall
 
@@ -28,20 +29,26 @@ async def test_answers_are_right_wrong_or_handed_over(product: Product, tmp_path
     assert english["grounded"] == english["right_language"] == 1.0
     assert (german["right"], german["right_language"]) == (1.0, 1.0)
     assert (french["handed_over"], french["right_language"], french["grounded"]) == (1.0, 1.0, 0.0)
-    assert overall(judged)["handed_over"] == round(1 / 6, 4)
-    assert overall(judged)["grounded"] == 1.0, "a share of the answers, not of the questions"
+    found = overall(judged)
+    assert found["handed_over"] == round(1 / 6, 4)
+    assert found["grounded"] == 1.0, "a share of the answers, not of the questions"
+    assert found["sentences_supported"] == found["numbers_right"] == found["links_right"] == 1.0
+    assert 0 < found["calibration_error"] < 1
+    assert found["exact_match"] == 0.0, "a whole passage is more than the two words asked for"
+    assert 0 < found["token_f1"] < 0.5
+    assert "token_f1" not in german, "nobody gave the German answer"
 
 
 def test_a_reply_with_a_sentence_from_nowhere_is_not_grounded() -> None:
     honest = Answer(text="You can return it within 30 days.", citations=(PASSAGE,))
     invented = Answer(text=f"{honest.text} Returns cost 5 euros.", citations=(PASSAGE,))
-    assert _is_grounded(honest, "Can I return it?", "en")
-    assert not _is_grounded(invented, "Can I return it?", "en")
+    assert _faults(honest, "Can I return it?", "en") == [None]
+    assert _faults(invented, "Can I return it?", "en") == [None, Fault.NUMBER]
 
 
 def test_a_quotation_in_a_foreign_language_is_grounded_but_in_the_wrong_language() -> None:
     text = f"Diesen Artikel gibt es nur auf English:\n\n{RETURNS}"
     quoted = Answer(text=text, citations=(PASSAGE,), verbatim=True)
-    assert _is_grounded(quoted, "Kann ich das zurückgeben?", "de")
+    assert _faults(quoted, "Kann ich das zurückgeben?", "de") == [None, None]
     assert not _is_in(Served(outcome=quoted, language="de", probability=0.9), "de")
     assert not _is_in(Served(outcome=quoted, language="de", probability=0.9), "en")

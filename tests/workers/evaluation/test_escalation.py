@@ -34,12 +34,16 @@ async def test_what_nobody_taught_scores_below_what_somebody_did(
     assert found["auroc"] == found["average_precision"] == found["precision"] == 1.0
     assert found["coverage"] == 0.5
     assert by_language(judged)["en"]["rows"] == 3
-    assert by_language(judged)["und"] == {
-        "average_precision": 1.0,
-        "precision": 0.0,
-        "coverage": 0.0,
-        "rows": 1,
-    }
+    assert 0 <= found["calibration_error"] <= 1
+    assert (
+        by_language(judged)["und"].items()
+        >= {
+            "average_precision": 1.0,
+            "precision": 0.0,
+            "coverage": 0.0,
+            "rows": 1,
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("oos", [True, False])

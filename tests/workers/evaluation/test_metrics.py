@@ -92,6 +92,7 @@ def test_calibration_compares_what_is_stated_with_what_holds() -> None:
     right = np.array([False, True, False, True, True, True])
     low, middle, high = reliability(stated, right)
     assert (low.rows, middle.rows, high.rows) == (1, 4, 1)
-    assert (middle.stated, middle.right) == (pytest.approx(0.65), 0.75)
+    assert middle.stated == pytest.approx(0.65)
+    assert middle.right == 0.75
     assert calibration_error(stated, right) == pytest.approx((0.05 + 4 * 0.1 + 0.0) / 6)
     assert calibration_error(stated[:0], right[:0]) == 0.0
