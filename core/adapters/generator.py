@@ -163,7 +163,7 @@ class HttpGenerator:
         """
         self._breaker.check()
         asked = grounded_reply(
-            question, passages, language=_language_name(language), history=history
+            question, passages, language=language_name(language), history=history
         )
         try:
             async with aclosing(self._stream(asked)) as pieces:
@@ -248,7 +248,7 @@ class _Outside:
         return seen
 
 
-def _language_name(tag: str) -> str:
+def language_name(tag: str) -> str:
     """The English name of a language with its tag, such as "German (de)"."""
     try:
         name = Locale.parse(tag, sep="-").get_display_name("en")

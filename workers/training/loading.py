@@ -1,0 +1,164 @@
+"""Models and tokenizers in and out of folders, in a form that can run no code but ours."""
+
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from core.errors import Misconfigured, Rejected
+from retrieval.encoder import check_model_folder, model_folder
+from workers.training.recipe import Adapter, New, Recipe
+
+# What the loaders of transformers raise over a folder that is not what it says it is.
+_LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError)
+# The weights that IA3 scales where peft has no list of its own for an architecture.
+_IA3 = ("k_proj", "v_proj", "down_proj")
+
+
+def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub id; one without padding pads with its end mark.
+
+    Raises: Misconfigured: there is none, or it is not safe to load.
+    """
+    folder = check_model_folder(model_folder(base))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+    except _LOADING as error:
+        raise Misconfigured(f"{folder}: its tokenizer cannot be loaded ({_line(error)})") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(form: Any, base: str, **changes: object) -> PreTrainedModel:
+    """The model of a folder or hub id as `form`, an Auto class of transformers, in float32.
+
+    `changes` replace entries of its configuration; a head that the base lacks begins at random.
+
+    Raises: Misconfigured: there is none, it is not safe to load, or it cannot do this task.
+    """
+    folder = check_model_folder(model_folder(base))
+    known = {key: value for key, value in changes.items() if value is not None}
+    try:
+        model: PreTrainedModel = form.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            **known,
+        )
+    except _LOADING as error:
+        raise Misconfigured(f"{folder}: cannot be loaded for this task ({_line(error)})") from error
+    return model
+
+
+def new_model(
+    form: Any, new: New, tokenizer: PreTrainedTokenizerBase, **changes: object
+) -> PreTrainedModel:
+    """A model of random weights; set the seed before.
+
+    Raises: Rejected: transformers knows no such architecture, or it refuses the sizes.
+    """
+    settings = new.config | {key: value for key, value in changes.items() if value is not None}
+    special = {
+        name: getattr(tokenizer, name)
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id")
+        if getattr(tokenizer, name) is not None
+    }
+    try:
+        config = AutoConfig.for_model(**settings, **special, vocab_size=len(tokenizer))
+        model: PreTrainedModel = form.from_config(config, trust_remote_code=False)
+    except _LOADING as error:
+        raise Rejected(f"new.config: {_line(error)}") from error
+    return model
+
+
+def dropped_out(recipe: Recipe, config: PretrainedConfig | None = None) -> dict[str, object]:
+    """The configuration entries that set every dropout of an architecture to the recipe's."""
+    if recipe.dropout is None:
+        return {}
+    known = config.to_dict() if config is not None else recipe.new.config if recipe.new else {}
+    names = [name for name, value in known.items() if "dropout" in name and _is_rate(value)]
+    return dict.fromkeys(names or ("attention_dropout",), recipe.dropout)
+
+
+def with_adapter(model: PreTrainedModel, adapter: Adapter | None, task: peft.TaskType) -> Any:
+    """The model with new weights to train beside frozen ones; itself where no adapter is asked.
+
+    Raises: Rejected: this adapter does not fit this architecture.
+    """
+    if adapter is None:
+        return model
+    try:
+        return peft.get_peft_model(model, _adapter_config(model, adapter, task))
+    except _LOADING as error:
+        raise Rejected(
+            f"{adapter.method} does not fit {model.config.model_type} ({_line(error)}); try lora"
+        ) from error
+
+
+def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write weights and tokenizer; low-rank weights are added to the base they were made for.
+
+    Virtual tokens cannot be added: a prefix stays beside its base, which its folder names.
+    """
+    if isinstance(model, peft.PeftModel) and not model.active_peft_config.is_prompt_learning:
+        model = model.merge_and_unload()
+    model.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """How many weights are trained, and how many there are."""
+    sizes = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
+    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
+
+
+def _adapter_config(
+    model: PreTrainedModel, adapter: Adapter, task: peft.TaskType
+) -> peft.PeftConfig:
+    if adapter.method == "prefix":
+        return peft.PrefixTuningConfig(task_type=task, num_virtual_tokens=adapter.rank)
+    if adapter.method == "ia3":
+        return peft.IA3Config(task_type=task, **_ia3_targets(model))
+    shared: dict[str, Any] = {
+        "task_type": task,
+        "target_modules": "all-linear",
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": adapter.dropout,
+    }
+    if adapter.method == "lora":
+        return peft.LoraConfig(r=adapter.rank, **shared)
+    # The number of updates, which its schedule needs, is set once it is known.
+    return peft.AdaLoraConfig(
+        init_r=adapter.rank + adapter.rank // 2, target_r=adapter.rank, total_step=1, **shared
+    )
+
+
+def _ia3_targets(model: PreTrainedModel) -> dict[str, Any]:
+    known = peft.utils.constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING
+    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    if model.config.model_type in known or not names.issuperset(_IA3):
+        return {}
+    return {"target_modules": list(_IA3), "feedforward_modules": list(_IA3[2:])}
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _line(error: Exception) -> str:
+    """The first line of what a library says, which is where it says it."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return text[:300] or type(error).__name__

@@ -1,0 +1,145 @@
+"""What a training run is to do, as a YAML file says it."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from core.errors import Rejected
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Block(BaseModel):
+    """A part of a recipe; an unknown key is an error, since it is most likely a misspelt one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class New(Block):
+    """A model of random weights, with a tokenizer trained on the same data.
+
+    `config` is that of any architecture of transformers, `model_type` among it; the sizes of its
+    vocabulary and the numbers of its special tokens are filled in. `vocabulary` counts tokens.
+    """
+
+    config: dict[str, Any]
+    vocabulary: Annotated[int, Field(ge=300)] = 16_000
+
+    @model_validator(mode="after")
+    def _has_a_type(self) -> Self:
+        if not self.config.get("model_type"):
+            raise ValueError("config: needs a model_type, such as llama or bert")
+        return self
+
+
+class Adapter(Block):
+    """Few new weights beside the frozen ones of the base (peft).
+
+    `rank` is that of LoRA's and AdaLoRA's matrices, and the number of virtual tokens of a prefix.
+    Sources: LoRA, arXiv 2106.09685; AdaLoRA, arXiv 2303.10512; prefix tuning, arXiv 2101.00190;
+    IA3, arXiv 2205.05638.
+    """
+
+    method: Literal["lora", "adalora", "prefix", "ia3"] = "lora"
+    rank: Count = 16
+    alpha: Positive = 32.0
+    dropout: Share = 0.0
+
+
+class Adversary(Block):
+    """Steps against the worst small change of the input embeddings, beside the clean ones.
+
+    `epsilon` is the length of the change as a share of the length of the embeddings it is added
+    to; `steps` 1 is the fast gradient method (Miyato et al., arXiv 1605.07725), more is projected
+    gradient descent (Madry et al., arXiv 1706.06083).
+    """
+
+    epsilon: Positive = 0.1
+    steps: Count = 1
+
+
+class Recipe(Block):
+    """What is common to all tasks.
+
+    `base` is a model folder or hub id, `new` a model from scratch instead. `batch` counts the rows
+    of one update over all processes, `device_batch` those that one process takes at once: what is
+    left is accumulated. `warmup` is a share of all updates. `max_steps` cuts `epochs` short;
+    `evaluate_every` counts updates, None is once an epoch. `patience` stops after so many
+    evaluations without a better one. `checkpointing` computes activations anew instead of keeping
+    them.
+    """
+
+    dataset: Path
+    base: str = ""
+    new: New | None = None
+    adapter: Adapter | None = None
+
+    epochs: Positive = 3.0
+    max_steps: Count | None = None
+    batch: Count = 32
+    device_batch: Count = 8
+    max_tokens: Annotated[int, Field(ge=8)] = 512
+    learning_rate: Positive = 5e-5
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: Share = 0.06
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    dropout: Share | None = None
+    label_smoothing: Share = 0.0
+    adversary: Adversary | None = None
+
+    evaluate_every: Count | None = None
+    patience: Count | None = None
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    checkpointing: bool = False
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _starts_from_one_model(self) -> Self:
+        if bool(self.base) == (self.new is not None):
+            raise ValueError("name either a base model or a new one")
+        if self.new is not None and self.adapter is not None:
+            raise ValueError("an adapter needs a base that has learnt something; leave it out")
+        return self
+
+
+def read_recipe(path: Path, kinds: TypeAdapter[Any]) -> Any:
+    """The recipe in a YAML file, of one of `kinds`; relative paths in it start at its folder.
+
+    Raises: Rejected: the file cannot be read, or names what does not exist.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Rejected(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Rejected(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise Rejected(f"{path}: a recipe is a mapping of settings, such as task: reply")
+    try:
+        recipe = kinds.validate_python(content)
+    except ValidationError as error:
+        raise Rejected(f"{path}: {'; '.join(_faults(error))}") from error
+    return recipe.model_copy(update=_anchored(recipe, path.parent))
+
+
+def _faults(error: ValidationError) -> list[str]:
+    found = []
+    for fault in error.errors():
+        # The first place is the task that the union was told apart by.
+        place = ".".join(str(part) for part in fault["loc"][1:])
+        message = fault["msg"].removeprefix("Value error, ")
+        found.append(f"{place}: {message}" if place else message)
+    return found
+
+
+def _anchored(recipe: Recipe, folder: Path) -> dict[str, object]:
+    moved: dict[str, object] = {}
+    if not recipe.dataset.is_absolute():
+        moved["dataset"] = folder / recipe.dataset
+    if recipe.base and (folder / recipe.base).is_dir():
+        moved["base"] = str(folder / recipe.base)
+    return moved

@@ -1,0 +1,235 @@
+"""A training run in a folder of its own: started, resumed after a kill, measured, saved.
+
+recipe.json   what it does; another recipe needs another folder
+log.jsonl     one line a log entry, as it goes
+curves.png    loss and scores over updates; tensorboard/ has them in detail
+checkpoints/  the last two and the best; gone once the run is finished
+model/        what was learnt, as transformers loads it
+result.json   figures; written last, so that its presence means "finished"
+"""
+
+import errno
+import fcntl
+import json
+import os
+import resource
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging as transformers_logging
+
+from core.errors import DragomanError, Rejected, Unavailable
+from retrieval.writing import Progress
+from workers.training.dataset.folder import Dataset, Part, open_dataset
+from workers.training.job import Build, Job
+from workers.training.loading import count_parameters
+from workers.training.recipe import Recipe
+from workers.training.watching import SPEED, Watcher
+
+RECIPE, RESULT = "recipe.json", "result.json"
+_STATE = "trainer_state.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Where a run keeps what."""
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Snapshots to go on from."""
+        return self.folder / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """What was learnt."""
+        return self.folder / "model"
+
+
+def train(
+    recipe: Recipe, build: Build, folder: Path, progress: Progress, *callbacks: TrainerCallback
+) -> Mapping[str, Any]:
+    """Carry the recipe out in `folder`, from its last checkpoint if there is one.
+
+    Every process of a distributed run calls this; the first one alone writes.
+
+    Returns: the content of `result.json`.
+
+    Raises:
+        Rejected: the recipe, the data or what came of them is at fault.
+        Misconfigured: the base model is not to be had, or not safe to load.
+        Unavailable: disk or memory gave out; once there is room, the same call goes on.
+    """
+    run = Run(folder=folder)
+    with _faults(run), _alone(run) as first:
+        if (folder / RESULT).exists():
+            return _finished(run, recipe)
+        dataset = open_dataset(recipe.dataset)
+        if first:
+            _claim(run, recipe, dataset)
+        _silence()
+        # Before any weight is drawn.
+        set_seed(recipe.seed)
+        job = build(recipe, dataset, run.checkpoints)
+        for callback in (Watcher(folder, progress), *callbacks):
+            job.trainer.add_callback(callback)
+        started_s = time.monotonic()
+        job.trainer.remove_callback(PrinterCallback)
+        job.trainer.train(resume_from_checkpoint=_last_checkpoint(run))
+        took_s = time.monotonic() - started_s
+        result = _figures(job, recipe, dataset, took_s)
+        if first:
+            _save(run, job, result)
+        job.trainer.accelerator.wait_for_everyone()
+        return result
+
+
+def _silence() -> None:
+    """The libraries draw bars of their own."""
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
+    datasets.disable_progress_bars()
+
+
+def _finished(run: Run, recipe: Recipe) -> Mapping[str, Any]:
+    _same_recipe(run, recipe)
+    result: Mapping[str, Any] = json.loads((run.folder / RESULT).read_bytes())
+    return result
+
+
+def _claim(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+    """Make the folder this recipe's, and clear away what a kill left half written."""
+    if (run.folder / RECIPE).exists():
+        _same_recipe(run, recipe)
+    run.checkpoints.mkdir(exist_ok=True)
+    _write(run.folder / RECIPE, recipe.model_dump(mode="json"))
+    for checkpoint in run.checkpoints.iterdir():
+        # transformers writes the state last.
+        if not (checkpoint / _STATE).exists():
+            shutil.rmtree(checkpoint)
+
+
+def _same_recipe(run: Run, recipe: Recipe) -> None:
+    kept = json.loads((run.folder / RECIPE).read_bytes())
+    now = recipe.model_dump(mode="json")
+    changed = sorted(key for key in kept | now if kept.get(key) != now.get(key))
+    if changed:
+        raise Rejected(
+            f"{run.folder} holds a run of another recipe ({', '.join(changed)} differ);"
+            " name another folder, or remove this one"
+        )
+
+
+def _last_checkpoint(run: Run) -> str | None:
+    found: str | None = get_last_checkpoint(str(run.checkpoints))  # type: ignore[no-untyped-call]  # no stubs
+    return found
+
+
+def _figures(job: Job, recipe: Recipe, dataset: Dataset, took_s: float) -> dict[str, Any]:
+    """Scores on the dev rows, all and by language, with what they cost."""
+    trainer = job.trainer
+    trained, parameters = count_parameters(trainer.model)
+    scores = _scores(trainer.evaluate(), "eval")
+    languages = {}
+    for tag, rows in job.languages.items():
+        prefix = f"eval_{tag}"
+        of_language = trainer.evaluate(rows, metric_key_prefix=prefix)
+        languages[tag] = {"rows": len(rows), **_scores(of_language, prefix)}
+    return {
+        "task": recipe.model_dump()["task"],
+        "rows": len(trainer.train_dataset),
+        "updates": trainer.state.global_step,
+        "trained_parameters": trained,
+        "parameters": parameters,
+        # Of this call: a resumed run does not count what came before.
+        "took_s": round(took_s, 1),
+        "peak_memory_mb": _peak_memory_mb(),
+        "dev": scores,
+        "languages": languages,
+        "data": dataset.manifest.files[Part.TRAIN].sha256,
+        "processes": trainer.args.world_size,
+        "torch": torch.__version__,
+    }
+
+
+def _scores(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
+    """The scores among the figures of an evaluation, without its speed."""
+    found = {name.removeprefix(f"{prefix}_"): value for name, value in metrics.items()}
+    return {name: round(v, 5) for name, v in found.items() if not name.endswith(SPEED)}
+
+
+def _peak_memory_mb() -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _save(run: Run, job: Job, result: Mapping[str, Any]) -> None:
+    """The model under another name first: one that is there is whole."""
+    unfinished = run.model.with_suffix(".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    job.save(unfinished)
+    shutil.rmtree(run.model, ignore_errors=True)
+    unfinished.rename(run.model)
+    _write(run.folder / RESULT, result)
+    shutil.rmtree(run.checkpoints)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    unfinished.rename(path)
+
+
+@contextmanager
+def _alone(run: Run) -> Iterator[bool]:
+    """Hold the folder against a second run; True in the first process of a distributed one."""
+    if int(os.environ.get("RANK", "0")) > 0:
+        yield False
+        return
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with (run.folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Rejected(f"{run.folder}: another process trains here now") from error
+        yield True
+
+
+@contextmanager
+def _faults(run: Run) -> Iterator[None]:
+    """Say in one line what gave out; the libraries have many names for a full disk."""
+    try:
+        yield
+    except DragomanError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise Unavailable(
+            "memory", "the rows do not fit: halve device_batch, or set checkpointing: true"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(run) from error
+        raise Unavailable("disk", f"{error.filename}: {error.strerror}") from error
+    except Exception as error:
+        # safetensors and torch wrap it in errors of their own.
+        if "No space left" in str(error) or "PytorchStreamWriter" in str(error):
+            raise _full(run) from error
+        raise
+
+
+def _full(run: Run) -> Unavailable:
+    return Unavailable(
+        "disk",
+        f"{run.folder} is full; make room and start the same command again, which goes on from"
+        " the last checkpoint",
+    )

@@ -1,0 +1,1 @@
+"""One module a task: its recipe, and how its trainer is built."""

@@ -1,0 +1,165 @@
+"""Fine-tunes a dialogue model on the very prompts of production and the replies to them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from datasets import Dataset as Columns
+from peft import TaskType
+from transformers import (
+    AutoModelForCausalLM,
+    DataCollatorForSeq2Seq,
+    PreTrainedTokenizerBase,
+    TrainingArguments,
+)
+
+from core import prompt
+from core.adapters.generator import language_name
+from core.errors import Rejected
+from core.prompt import Said
+from core.turn import Message, Passage
+from workers.training.adversarial import AdversarialTrainer
+from workers.training.dataset.examples import (
+    Condense,
+    Conversation,
+    Example,
+    Reply,
+)
+from workers.training.dataset.folder import Dataset, Part
+from workers.training.job import Job, arguments, by_language, patience
+from workers.training.loading import (
+    dropped_out,
+    load_model,
+    load_tokenizer,
+    save_model,
+    with_adapter,
+)
+from workers.training.recipe import Recipe
+
+# What the loss passes over.
+IGNORED = -100
+
+
+class Chat(Recipe):
+    """Learn from every row that is a conversation, or a text and its translation."""
+
+    task: Literal["chat"]
+
+
+def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
+    """A trainer whose loss counts the tokens of the reply alone.
+
+    Raises: Rejected: the base has no chat template, or no row is short enough.
+    """
+    tokenizer = load_tokenizer(recipe.base)
+    train, _ = _columns(dataset, Part.TRAIN, tokenizer, recipe)
+    dev, languages = _columns(dataset, Part.DEV, tokenizer, recipe)
+    model = load_model(AutoModelForCausalLM, recipe.base, **dropped_out(recipe))
+    trainer = AdversarialTrainer(
+        model=with_adapter(model, recipe.adapter, TaskType.CAUSAL_LM),
+        args=arguments(recipe, len(train), checkpoints, of=TrainingArguments),
+        train_dataset=train,
+        eval_dataset=dev,
+        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
+        callbacks=patience(recipe),
+    )
+    trainer.adversary = recipe.adversary
+    return Job(
+        trainer=trainer,
+        save=partial(save_model, trainer.model, tokenizer),
+        languages=by_language(dev, languages),
+    )
+
+
+def asked(row: Example) -> tuple[Said, ...] | None:
+    """What production would send the model for this row; None of rows that ask it nothing."""
+    match row:
+        case Reply():
+            return prompt.grounded_reply(
+                row.messages[-1].text,
+                [_passage(number, row) for number in range(len(row.passages))],
+                language=language_name(row.lang),
+                history=_history(row),
+            )
+        case Condense():
+            return prompt.condense(
+                row.messages[-1].text, language=language_name(row.lang), history=_history(row)
+            )
+        case _:
+            return None
+
+
+def learnt(row: Example) -> str:
+    """What the model should have answered."""
+    match row:
+        case Reply():
+            return row.reply
+        case Condense():
+            return row.standalone
+        case _:
+            return ""
+
+
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, question: Sequence[Said], reply: str
+) -> tuple[list[int], int]:
+    """A conversation by the tokenizer's chat template.
+
+    Returns: its tokens up to the end of the reply, and how many of them come before the reply.
+    Raises: Rejected: the tokenizer has no template, or one that a reply changes.
+    """
+    if not tokenizer.chat_template:
+        raise Rejected("the base has no chat template, so it is no dialogue model")
+    messages = [asdict(said) for said in question]
+    before: Any = tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_dict=False
+    )
+    whole: Any = tokenizer.apply_chat_template(
+        [*messages, {"role": "assistant", "content": reply}], return_dict=False
+    )
+    if whole[: len(before)] != before:
+        raise Rejected("the base's chat template writes a conversation anew once it has a reply")
+    return whole, len(before)
+
+
+def _columns(
+    dataset: Dataset, part: Part, tokenizer: PreTrainedTokenizerBase, recipe: Recipe
+) -> tuple[Columns, list[str]]:
+    """Tokens and labels of the rows that fit, and their languages."""
+    rows: list[dict[str, list[int]]] = []
+    languages = []
+    for row in dataset.stream(part):
+        question = asked(row)
+        if question is None:
+            continue
+        tokens, start = tokenize(tokenizer, question, learnt(row))
+        if len(tokens) <= recipe.max_tokens:
+            labels = [IGNORED] * start + tokens[start:]
+            rows.append({"input_ids": tokens, "labels": labels})
+            languages.append(row.lang)
+    if not rows:
+        raise Rejected(
+            f"{dataset.folder}: its {part} part has no conversation of at most"
+            f" {recipe.max_tokens} tokens"
+        )
+    return Columns.from_list(rows), languages
+
+
+def _passage(at: int, row: Reply) -> Passage:
+    source = row.passages[at]
+    return Passage(
+        id=str(at),
+        document=str(at),
+        title=source.title,
+        heading=source.heading,
+        text=source.text,
+        language=row.lang,
+    )
+
+
+def _history(row: Conversation) -> list[Message]:
+    return [
+        Message(author=said.author, text=said.text, language=row.lang) for said in row.messages[:-1]
+    ]
