@@ -9,6 +9,7 @@ NAMES = (
     "turn_read",
     "answered",
     "finished",
+    "begun",
     "sent",
     "settled",
 )

@@ -76,8 +76,12 @@ class Port(Protocol):
         """Cut a reply into platform messages within the platform's limits; pure, loses nothing."""
         ...
 
+    def book(self, address: Address) -> float:
+        """Seconds until the platform would take a message there; 0 keeps the place for one."""
+        ...
+
     async def send(self, parcel: Parcel) -> str:
-        """Send one parcel and return the platform's id of the message.
+        """Send one parcel, for which a place was booked; returns the platform's id of the message.
 
         Raises:
             Unavailable: not sent for sure (429, refused connection); `retry_after_s` if told.
@@ -164,12 +168,14 @@ class Turns(Protocol):
         served: Served | None,
         bodies: Sequence[str],
         *,
+        begin: bool = False,
         error: str = "",
     ) -> Step:
         """Commit the outcome, its transcript and its parcels as one.
 
-        Without `served` the turn is only recorded. With `error` it is parked: visible, and not
-        served again. A turn that was edited meanwhile is left as it is, to be read anew.
+        Without `served` the turn is only recorded. With `begin` the next parcel is marked as being
+        sent if it never was before. With `error` the turn is parked: visible, and not served
+        again. A turn that was edited meanwhile is left as it is, to be read anew.
         """
         ...
 
@@ -181,10 +187,17 @@ class Turns(Protocol):
 class Outbox(Protocol):
     """The parcels of a held conversation, sent in order. May raise LeaseLost or Unavailable."""
 
-    async def begin(self, lease: Lease) -> Step:
-        """Mark the next parcel as being sent, unless a person has taken over since."""
+    async def next(self, lease: Lease) -> Step:
+        """What comes next; parcels that a person's takeover has made stale are dropped."""
+        ...
+
+    async def begin(self, lease: Lease, parcel: Parcel) -> Step:
+        """Mark the parcel as being sent, if it still comes next."""
         ...
 
     async def settle(self, lease: Lease, parcel: Parcel, delivered: Delivered) -> Step:
-        """Record what became of a parcel and go on."""
+        """Record what became of a parcel and go on; one of unknown fate waits for a person.
+
+        That it was sent is recorded even if the lease is lost.
+        """
         ...

@@ -1,4 +1,4 @@
-"""One conversation served under one lease: its turns answered, its parcels sent, in order."""
+"""One conversation served under one lease: its turns answered, its replies sent, in order."""
 
 import asyncio
 import time
@@ -8,21 +8,19 @@ from dataclasses import dataclass
 import structlog
 
 from core.crashpoints import passed
-from core.errors import LeaseLost, Rejected, Unavailable
+from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.ports import Outbox, Port, Presence, ShowPartial, Turns
+from core.sending import Sending, backoff_s
 from core.turn import (
     Answer,
     Author,
     Channel,
     Clarify,
-    Delivered,
-    Fate,
     Handoff,
     Kind,
     Lease,
     Owner,
-    Parcel,
     Reason,
     Served,
     Step,
@@ -31,7 +29,6 @@ from core.turn import (
 
 MAX_ATTEMPTS = 3
 MAX_BURST = 10
-MAX_BACKOFF_S = 300.0
 # A typing indicator fades after 5 s (Telegram Bot API, sendChatAction).
 WORKING_EVERY_S = 4.0
 
@@ -79,7 +76,14 @@ class Serving:
         self._attempts = lease.attempts
         self._newer = asyncio.Event()
         self._shown = False
-        self._renewed_at_s = time.monotonic()
+        self._sending = Sending(
+            lease,
+            station.outbox,
+            station.ports,
+            send_s=station.pace.send_s,
+            held_s=station.pace.held_s,
+            resend_unknown=station.pace.resend_unknown,
+        )
 
     def nudge(self) -> None:
         """Tell that another message of this conversation was accepted."""
@@ -87,7 +91,7 @@ class Serving:
 
     def renewed(self) -> None:
         """Tell that the lease was renewed just now."""
-        self._renewed_at_s = time.monotonic()
+        self._sending.renewed()
 
     async def run(self) -> None:
         """Work until nothing is due.
@@ -99,16 +103,19 @@ class Serving:
             await self._quiet()
             step = Step(held=True)
         else:
-            step = await station.outbox.begin(self.lease)
+            step = await station.outbox.next(self.lease)
         while step.held:
-            if step.parcel is not None:
-                step = await self._deliver(step.parcel)
-            else:
+            parcel = step.parcel
+            if parcel is None:
                 step = await self._serve_turn()
+            elif step.begun:
+                step = await self._sending.deliver(parcel)
+            else:
+                step = await self._sending.begin(parcel)
 
     async def put_back(self) -> None:
         """Let go with the turn unserved; each further attempt waits longer."""
-        await self._station.turns.put_back(self.lease, retry_in_s=_backoff_s(self._attempts - 1))
+        await self._station.turns.put_back(self.lease, retry_in_s=backoff_s(self._attempts - 1))
 
     async def _quiet(self) -> None:
         """Wait until the customer has stopped writing for `gather_s`, at most ten times that."""
@@ -125,7 +132,7 @@ class Serving:
         turn = await self._station.turns.next(self.lease)
         passed("turn_read")
         if turn is None:
-            return await self._station.outbox.begin(self.lease)
+            return await self._station.outbox.next(self.lease)
         structlog.contextvars.bind_contextvars(conversation=turn.conversation, turn=turn.id)
         if self._attempts > MAX_ATTEMPTS:
             return await self._park(turn)
@@ -144,7 +151,11 @@ class Serving:
     async def _finish(self, turn: Turn, served: Served | None, error: str = "") -> Step:
         port = self._station.ports.get(turn.address.channel)
         bodies = port.render(served, turn) if served is not None and port is not None else ()
-        step = await self._station.turns.finish(self.lease, turn, served, bodies, error=error)
+        # Most replies need not wait: the commit that writes the first parcel marks it as well.
+        begin = bool(bodies) and self._sending.may_begin(turn.address)
+        step = await self._station.turns.finish(
+            self.lease, turn, served, bodies, begin=begin, error=error
+        )
         self._attempts = 1
         return step
 
@@ -211,73 +222,6 @@ class Serving:
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-
-    async def _deliver(self, parcel: Parcel) -> Step:
-        delivered = await self._send(parcel)
-        passed("sent")
-        if delivered.fate is not Fate.SENT:
-            log.warning(
-                "parcel_not_sent",
-                parcel=parcel.id,
-                channel=parcel.address.channel,
-                fate=delivered.fate.name.lower(),
-                error=delivered.error,
-                retry_in_s=delivered.retry_in_s,
-            )
-        step = await self._station.outbox.settle(self.lease, parcel, delivered)
-        passed("settled")
-        return step
-
-    async def _send(self, parcel: Parcel) -> Delivered:
-        port = self._station.ports.get(parcel.address.channel)
-        if port is None:
-            return Delivered(
-                fate=Fate.POSTPONED, error="this channel is switched off", retry_in_s=60.0
-            )
-        if parcel.dubious:
-            found = await self._look_up(port, parcel)
-            if found is not None:
-                return found
-        if time.monotonic() - self._renewed_at_s > self._station.pace.held_s:
-            # This process was stopped for so long that another may have taken over.
-            raise LeaseLost(f"conversation {self.lease.conversation}")
-        try:
-            async with asyncio.timeout(self._station.pace.send_s):
-                return Delivered(fate=Fate.SENT, ref=await port.send(parcel))
-        except Unavailable as error:
-            return _postponed(parcel, error)
-        except Rejected as error:
-            return Delivered(fate=Fate.REFUSED, error=str(error))
-        except TimeoutError:
-            found = await self._look_up(port, parcel)
-            return found or Delivered(
-                fate=Fate.POSTPONED, error="timed out and is not there", retry_in_s=1.0
-            )
-
-    async def _look_up(self, port: Port, parcel: Parcel) -> Delivered | None:
-        """What the platform knows of a send whose end we never learnt; None: send it again."""
-        try:
-            async with asyncio.timeout(self._station.pace.send_s):
-                ref = await port.find(parcel)
-        except LookupError:
-            if self._station.pace.resend_unknown:
-                return None
-            return Delivered(fate=Fate.UNKNOWN, error="the platform does not say if it was sent")
-        except (Unavailable, TimeoutError) as error:
-            retry_in_s = getattr(error, "retry_after_s", None) or _backoff_s(parcel.attempts)
-            return Delivered(fate=Fate.DUBIOUS, error=str(error), retry_in_s=retry_in_s)
-        return None if ref is None else Delivered(fate=Fate.SENT, ref=ref)
-
-
-def _backoff_s(attempts: int) -> float:
-    return min(MAX_BACKOFF_S, 2.0 ** min(attempts, 10))
-
-
-def _postponed(parcel: Parcel, error: Unavailable) -> Delivered:
-    retry_in_s = error.retry_after_s
-    if retry_in_s is None:
-        retry_in_s = _backoff_s(parcel.attempts)
-    return Delivered(fate=Fate.POSTPONED, error=str(error), retry_in_s=retry_in_s)
 
 
 async def _keep_showing(presence: Presence, turn: Turn) -> None:

@@ -56,6 +56,8 @@ class Reason(StrEnum):
     NO_KNOWLEDGE = "no_knowledge"
     ATTACHMENT = "attachment"
     FAULT = "fault"
+    # Nobody can tell whether the reply reached the customer.
+    DELIVERY_UNKNOWN = "delivery_unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +278,11 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What to do next under a lease: send this parcel, else serve a turn, else it was let go."""
+    """What to do next under a lease: send this parcel, else serve a turn, else it was let go.
+
+    `begun` means that the parcel is marked as being sent.
+    """
 
     parcel: Parcel | None = None
+    begun: bool = False
     held: bool = False

@@ -1,12 +1,9 @@
 """How many messages Telegram takes per chat, per group, from one bot."""
 
-import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from core.errors import Unavailable
 
 REMEMBERED_CHATS = 20_000
 
@@ -23,14 +20,12 @@ class Limit:
 # (core.telegram.org/bots/faq). Each window is a little longer: what counts is when they arrive.
 PER_CHAT = Limit(count=3, per_s=3.2)
 PER_GROUP = Limit(count=20, per_s=61.0)
-OVERALL = Limit(count=30, per_s=1.1)
-# A parcel that waits here is marked as being sent, and its fate is unknown if we die meanwhile:
-# longer waits go back to the outbox.
-PATIENCE_S = 0.1
+# 27 a second, spread: the fewer sends are under way at a time, the fewer are in doubt if we die.
+OVERALL = Limit(count=3, per_s=0.11)
 
 
 class Limits:
-    """Books a time for each send; one stuck chat never delays another."""
+    """Books a place for each send; one stuck chat never delays another."""
 
     def __init__(
         self,
@@ -38,49 +33,36 @@ class Limits:
         per_chat: Limit = PER_CHAT,
         per_group: Limit = PER_GROUP,
         overall: Limit = OVERALL,
-        patience_s: float = PATIENCE_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wait in place for at most `patience_s`; `clock_s` must never go back."""
+        """Start with nothing sent; `clock_s` must never go back."""
         self._per_chat = per_chat
         self._per_group = per_group
-        self._patience_s = patience_s
         self._clock_s = clock_s
         self._overall = _Window(overall)
         self._chats: OrderedDict[int, tuple[_Window, ...]] = OrderedDict()
         self._paused: dict[int, float] = {}
 
-    async def turn(self, chat_id: int) -> None:
-        """Return when a message may go out to this chat.
-
-        Raises: Unavailable: that is too far off to wait for; `retry_after_s` says how far.
-        """
-        wait_s = self._book(chat_id, patience_s=self._patience_s)
-        if wait_s > self._patience_s:
-            raise Unavailable("telegram", "our own send limit", retry_after_s=wait_s)
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
+    def book(self, chat_id: int, *, keep: int = 0) -> float:
+        """Seconds until a send fits beside `keep` more; 0 books it."""
+        now = self._clock_s()
+        windows = (self._overall, *self._windows(chat_id))
+        opens = (window.opens(keep) for window in windows)
+        start = max(now, self._paused.get(chat_id, now), *opens)
+        if start <= now:
+            for window in windows:
+                window.add(now)
+        return start - now
 
     def spare(self, chat_id: int) -> bool:
         """Book a send for right now if room is left for a message after it."""
-        return self._book(chat_id, patience_s=0.0, keep=1) <= 0
+        return self.book(chat_id, keep=1) <= 0
 
     def pause(self, chat_id: int, for_s: float) -> None:
         """Send nothing to this chat for that long: Telegram asked for it."""
         now = self._clock_s()
         self._paused = {chat: until for chat, until in self._paused.items() if until > now}
         self._paused[chat_id] = now + for_s
-
-    def _book(self, chat_id: int, *, patience_s: float, keep: int = 0) -> float:
-        """Seconds until a send fits beside `keep` more; booked if that is within `patience_s`."""
-        now = self._clock_s()
-        windows = (self._overall, *self._windows(chat_id))
-        opens = (window.opens(keep) for window in windows)
-        start = max(now, self._paused.get(chat_id, now), *opens)
-        if start - now <= patience_s:
-            for window in windows:
-                window.add(start)
-        return start - now
 
     def _windows(self, chat_id: int) -> tuple["_Window", ...]:
         windows = self._chats.pop(chat_id, None)

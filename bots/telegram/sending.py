@@ -11,7 +11,8 @@ from bots.telegram.api import TelegramApi, plain_errors, wait_of
 from bots.telegram.buttons import Keyboard
 from bots.telegram.places import chat_of
 from bots.telegram.rendering import Body, render
-from core.turn import Parcel, Served, Turn
+from core.errors import Rejected
+from core.turn import Address, Parcel, Served, Turn
 
 log = structlog.get_logger()
 
@@ -30,8 +31,16 @@ class TelegramPort:
         """Cut a reply into messages of at most 4,096 UTF-16 units."""
         return render(served, turn)
 
+    def book(self, address: Address) -> float:
+        """Seconds until our limits let a message out; a place that does not exist needs none."""
+        try:
+            chat_id, _ = chat_of(address.place)
+        except Rejected:
+            return 0.0
+        return self._api.limits.book(chat_id)
+
     async def send(self, parcel: Parcel) -> str:
-        """Send one message; its id counts within the chat."""
+        """Send one message, for which a place was booked; its id counts within the chat."""
         chat_id, thread_id = chat_of(parcel.address.place)
         body = Body.from_json(parcel.body)
         with plain_errors():
@@ -47,7 +56,6 @@ class TelegramPort:
         raise LookupError("a Telegram bot cannot read its own messages back")
 
     async def _send(self, chat_id: int, thread_id: int | None, body: Body) -> str:
-        await self._api.limits.turn(chat_id)
         try:
             return await self._post(chat_id, thread_id, body.html, body, ParseMode.HTML)
         except BadRequest as error:

@@ -69,6 +69,10 @@ class WebPort:
         """One parcel, which only says that there is something to read."""
         return (json.dumps({"turn": turn.id}),)
 
+    def book(self, address: Address) -> float:
+        """Now: a browser takes what comes."""
+        return 0.0
+
     async def send(self, parcel: Parcel) -> str:
         """Wake the windows of this process; those of others look into the transcript."""
         self.wake(parcel.address.place)

@@ -1,13 +1,26 @@
 """Parcels on their way to a platform, in order and under a lease."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.leases import let_go, lock
-from core.adapters.tables import inbox, outbox
-from core.turn import Address, Channel, Delivered, Fate, Lease, Parcel, Step, WorkspaceId
+from core.adapters.tables import conversations, inbox, outbox
+from core.errors import LeaseLost
+from core.turn import (
+    Address,
+    Channel,
+    Delivered,
+    Fate,
+    Lease,
+    Owner,
+    Parcel,
+    Reason,
+    Step,
+    WorkspaceId,
+)
 
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
@@ -20,56 +33,90 @@ class SqlOutbox:
         """Keep the parcels in `database`."""
         self._database = database
 
-    async def begin(self, lease: Lease) -> Step:
-        """Mark the next parcel as being sent, unless a person has taken over since."""
+    async def next(self, lease: Lease) -> Step:
+        """What comes next; parcels that a person's takeover has made stale are dropped."""
 
         def work(connection: Connection) -> Step:
-            return advance(connection, lease)
+            return advance(connection, lease, lock(connection, lease))
+
+        return await self._database.write(work)
+
+    async def begin(self, lease: Lease, parcel: Parcel) -> Step:
+        """Mark the parcel as being sent, if it still comes next."""
+
+        def work(connection: Connection) -> Step:
+            step = advance(connection, lease, lock(connection, lease))
+            ready = step.parcel is not None and step.parcel.id == parcel.id
+            return mark(connection, step) if ready else step
 
         return await self._database.write(work)
 
     async def settle(self, lease: Lease, parcel: Parcel, delivered: Delivered) -> Step:
-        """Record what became of a parcel and go on."""
-        values: dict[str, object] = {
-            "state": delivered.fate,
-            "platform_ref": delivered.ref or None,
-            "error": delivered.error or None,
-        }
-        if delivered.fate in (Fate.POSTPONED, Fate.DUBIOUS):
-            values["not_before"] = Now() + delivered.retry_in_s
+        """Record what became of a parcel and go on; one of unknown fate waits for a person."""
 
-        def work(connection: Connection) -> Step:
-            # What was sent was sent, whoever holds the lease by now: only `advance` checks it.
-            connection.execute(
-                update(outbox)
-                .where(outbox.c.id == parcel.id, outbox.c.state == "sending")
-                .values(values)
-            )
-            return advance(connection, lease)
+        def work(connection: Connection) -> Step | None:
+            try:
+                conversation = lock(connection, lease)
+            except LeaseLost:
+                if delivered.fate is not Fate.SENT:
+                    return None
+                conversation = None
+            _record(connection, parcel, delivered)
+            if conversation is None:
+                return None
+            if delivered.fate is Fate.UNKNOWN:
+                _want_person(connection, lease)
+            return advance(connection, lease, conversation)
 
-        return await self._database.write(work)
+        step = await self._database.write(work)
+        if step is None:
+            raise LeaseLost(f"conversation {lease.conversation}")
+        return step
 
 
-def advance(connection: Connection, lease: Lease, conversation: SqlRow | None = None) -> Step:
-    """Decide what comes next and mark it, inside a running transaction.
-
-    `conversation` is the row that the transaction has locked already, if it has.
-
-    Raises: LeaseLost: somebody else has claimed the conversation.
-    """
-    conversation = conversation or lock(connection, lease)
+def advance(connection: Connection, lease: Lease, conversation: SqlRow) -> Step:
+    """Decide what comes next inside the transaction that has locked the row `conversation`."""
     row = _oldest_unsent(connection, lease, conversation.epoch)
     if row is not None and row.due:
-        connection.execute(
-            update(outbox)
-            .where(outbox.c.id == row.id)
-            .values(state="sending", attempts=row.attempts + 1)
-        )
         return Step(parcel=_parcel(row, conversation), held=True)
     if connection.execute(_PENDING, {"conversation": lease.conversation}).first() is not None:
         return Step(held=True)
     let_go(connection, lease, due_at=row.not_before if row is not None else None)
     return Step()
+
+
+def mark(connection: Connection, step: Step) -> Step:
+    """Mark the step's parcel as being sent."""
+    if step.parcel is None:
+        return step
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.id == step.parcel.id)
+        .values(state="sending", attempts=step.parcel.attempts + 1)
+    )
+    return replace(step, begun=True)
+
+
+def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> None:
+    values: dict[str, object] = {
+        "state": delivered.fate,
+        "platform_ref": delivered.ref or None,
+        "error": delivered.error or None,
+    }
+    if delivered.fate in (Fate.POSTPONED, Fate.DUBIOUS):
+        values["not_before"] = Now() + delivered.retry_in_s
+    unsettled = outbox.c.state.in_(("pending", "sending"))
+    connection.execute(update(outbox).where(outbox.c.id == parcel.id, unsettled).values(values))
+
+
+def _want_person(connection: Connection, lease: Lease) -> None:
+    """Put the conversation into the queue, unless a person has or awaits it already."""
+    nobody = conversations.c.owner.in_((Owner.BOT, Owner.CLOSED))
+    connection.execute(
+        update(conversations)
+        .where(conversations.c.id == lease.conversation, nobody)
+        .values(owner=Owner.WAITING, reason=Reason.DELIVERY_UNKNOWN, waiting_since=Now())
+    )
 
 
 # Built once: putting a statement together costs more than running it.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, insert, literal, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.leases import held, lock
-from core.adapters.outbox import advance
+from core.adapters.outbox import advance, mark
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.errors import LeaseLost
 from core.turn import (
@@ -78,6 +78,7 @@ class SqlTurns:
         served: Served | None,
         bodies: Sequence[str],
         *,
+        begin: bool = False,
         error: str = "",
     ) -> Step:
         """Commit the outcome, its transcript and its parcels as one."""
@@ -92,7 +93,9 @@ class SqlTurns:
             _write_transcript(connection, turn, said, served)
             if said is not None and bodies:
                 _write_parcels(connection, turn, bodies)
-            return advance(connection, lease, conversation)
+            step = advance(connection, lease, conversation)
+            dubious = step.parcel is not None and step.parcel.dubious
+            return mark(connection, step) if begin and not dubious else step
 
         return await self._database.write(work)
 

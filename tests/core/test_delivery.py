@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, select, update
 
+from core.adapters.conversations import Conversations
 from core.adapters.database import Database, Now
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
@@ -25,10 +26,14 @@ from core.turn import (
     Answer,
     Author,
     Channel,
+    Delivered,
+    Fate,
     Handoff,
     Inbound,
     Kind,
+    Lease,
     Owner,
+    Parcel,
     Reason,
     Served,
     Turn,
@@ -250,6 +255,73 @@ async def test_where_nothing_can_be_looked_up_it_is_left_to_a_person(database: D
     assert port.texts == ["re: question 1"]
 
 
+async def test_a_reply_that_may_not_have_arrived_waits_for_a_person(database: Database) -> None:
+    port = FakePort(readable=False)
+    port.faults = [(TimeoutError(), True)]
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await until(lambda: _has(database, "unknown"))
+        await delivery.accept(message(2))
+        await port.until(2)
+    [waiting] = await Conversations(database).waiting(ADDRESS.workspace)
+    assert (waiting.reason, waiting.last_message) == ("delivery_unknown", "question 2")
+
+
+async def test_what_may_be_sent_again_is_and_says_so(database: Database) -> None:
+    port = FakePort(readable=False)
+    port.faults = [(TimeoutError(), True), (Unavailable("telegram", retry_after_s=0.0), False)]
+    resending = station(database, port, resend_unknown=True)
+    async with delivering(database, resending) as delivery:
+        await delivery.accept(message(1))
+        assert await port.until(2) == ["re: question 1", "re: question 1"]
+        await until(lambda: _has(database, "sent"))
+    [row] = await rows_of(database, outbox)
+    assert "sent again" in row.error
+    assert await Conversations(database).waiting(ADDRESS.workspace) == ()
+
+
+async def test_a_parcel_that_waits_for_the_platforms_limit_bears_no_mark(
+    database: Database,
+) -> None:
+    port = FakePort()
+    port.waits_s = [0.2, 0.2, 60.0]
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await until(lambda: _is_free(database))
+    [row] = await rows_of(database, outbox)
+    [conversation] = await rows_of(database, conversations)
+    assert (row.state, row.attempts, port.texts) == ("pending", 0, [])
+    assert row.not_before == conversation.due_at
+    await _make_due(database)
+    await database.write(lambda connection: connection.execute(update(outbox).values(not_before=0)))
+    async with delivering(database, station(database, port)):
+        assert await port.until(1) == ["re: question 1"]
+
+
+async def test_putting_a_dubious_parcel_off_does_not_forget_that_it_is_dubious(
+    database: Database,
+) -> None:
+    await _begun_by_a_dead_process(database)
+    port = FakePort(readable=False)
+    port.waits_s = [60.0]
+    async with delivering(database, station(database, port, resend_unknown=True)):
+        await until(lambda: _is_free(database))
+    assert await states(database) == ["sending"]
+
+
+async def test_what_was_sent_is_recorded_even_after_the_lease_was_lost(
+    database: Database,
+) -> None:
+    lease, parcel = await _begun_by_a_dead_process(database)
+    stolen = await SqlLeases(database).claim(lease.conversation, holder="another", held_s=60)
+    assert stolen is not None
+    unsent = Delivered(fate=Fate.POSTPONED, retry_in_s=0.0)
+    for delivered, state in ((unsent, "sending"), (Delivered(fate=Fate.SENT, ref="1"), "sent")):
+        with pytest.raises(LeaseLost):
+            await SqlOutbox(database).settle(lease, parcel, delivered)
+        assert await states(database) == [state]
+
+
 async def test_a_refused_parcel_does_not_hold_up_the_next(database: Database) -> None:
     port = FakePort()
     port.faults = [(Rejected("blocked"), False)]
@@ -304,19 +376,27 @@ async def test_a_sweep_takes_up_what_a_dead_process_held(database: Database) -> 
 
 
 async def test_a_parcel_begun_by_a_dead_process_is_not_sent_twice(database: Database) -> None:
-    accepted = await SqlInbox(database).accept(message(1), holder="dead", held_s=0.2)
+    _, parcel = await _begun_by_a_dead_process(database)
+    port = FakePort()
+    await port.send(parcel)
+    async with delivering(database, station(database, port)):
+        await until(lambda: _has(database, "sent"))
+    assert port.texts == ["re: question 1"]
+
+
+async def _begun_by_a_dead_process(database: Database) -> tuple[Lease, Parcel]:
+    accepted = await SqlInbox(database).accept(message(1), holder="dead", held_s=0.0)
     assert accepted is not None
     assert accepted.lease is not None
     turns = SqlTurns(database)
     turn = await turns.next(accepted.lease)
     assert turn is not None
-    step = await turns.finish(accepted.lease, turn, await echo(turn, _ignore), ["re: question 1"])
+    step = await turns.finish(
+        accepted.lease, turn, await echo(turn, _ignore), ["re: question 1"], begin=True
+    )
     assert step.parcel is not None
-    port = FakePort()
-    await port.send(step.parcel)
-    async with delivering(database, station(database, port)):
-        await until(lambda: _has(database, "sent"))
-    assert port.texts == ["re: question 1"]
+    assert step.begun
+    return accepted.lease, step.parcel
 
 
 async def _ignore(text: str) -> None:

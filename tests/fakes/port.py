@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from core.turn import Parcel, Served, Turn
+from core.turn import Address, Parcel, Served, Turn
 
 
 class FakePort:
-    """Implements the `Port` of core/ports.py; `faults` are raised one after another by `send`.
+    """Implements the `Port` of core/ports.py; `faults` are raised one after another by `send`,
+    `waits_s` returned by `book`.
 
     A fault given as `(error, True)` is raised after the parcel has been taken.
     """
@@ -15,6 +16,7 @@ class FakePort:
     def __init__(self, *, readable: bool = True, parts: int = 1) -> None:
         self.sent: list[Parcel] = []
         self.faults: list[tuple[Exception, bool]] = []
+        self.waits_s: list[float] = []
         self.readable = readable
         self.parts = parts
         self.before_send: Callable[[Parcel], None] | None = None
@@ -36,6 +38,9 @@ class FakePort:
         if self.parts == 1:
             return (served.outcome.text,)
         return tuple(f"{served.outcome.text} {part}" for part in range(1, self.parts + 1))
+
+    def book(self, address: Address) -> float:
+        return self.waits_s.pop(0) if self.waits_s else 0.0
 
     async def send(self, parcel: Parcel) -> str:
         if self.before_send is not None:

@@ -83,12 +83,11 @@ async def test_a_429_is_postponed_by_what_it_says_and_the_chat_is_left_alone(
     telegram.user_says(42, "hi")
     telegram.user_says(43, "hi")
     telegram.fail_next("sendMessage", "429:30")
-    for _ in range(2):
-        with pytest.raises(Unavailable) as caught:
-            await port.send(parcel("42"))
-        assert caught.value.retry_after_s == pytest.approx(30.0, abs=1.0)
-    assert len(telegram.calls) == 1
-    await port.send(parcel("43"))
+    with pytest.raises(Unavailable) as caught:
+        await port.send(parcel("42"))
+    assert caught.value.retry_after_s == pytest.approx(30.0, abs=1.0)
+    assert port.book(address(WORKSPACE, "42")) == pytest.approx(30.0, abs=1.0)
+    assert port.book(address(WORKSPACE, "43")) == 0
 
 
 @pytest.mark.parametrize("fault", ["drop-after", "500-after", "drop", "500", "garbage"])
@@ -133,7 +132,6 @@ async def test_the_limits_are_kept_so_that_telegram_never_has_to_refuse() -> Non
         per_chat=Limit(count=3, per_s=0.32),
         per_group=Limit(count=5, per_s=1.05),
         overall=Limit(count=30, per_s=0.12),
-        patience_s=5.0,
     )
     async with (
         FakeTelegram(limits=flood) as telegram,
@@ -146,6 +144,8 @@ async def test_the_limits_are_kept_so_that_telegram_never_has_to_refuse() -> Non
 
         async def fill(chat: int) -> None:
             for number in range(9):
+                while (wait_s := port.book(address(WORKSPACE, str(chat)))) > 0:
+                    await asyncio.sleep(wait_s)
                 await port.send(parcel(str(chat), str(number)))
 
         await asyncio.gather(*map(fill, chats))
@@ -154,15 +154,8 @@ async def test_the_limits_are_kept_so_that_telegram_never_has_to_refuse() -> Non
             assert [shown.text for shown in telegram.messages(chat)] == list("012345678")
 
 
-async def test_a_wait_that_is_too_long_is_left_to_the_outbox(
-    telegram: FakeTelegram, port: TelegramPort
-) -> None:
-    telegram.user_says(42, "hi")
-    for _ in range(3):
-        await port.send(parcel("42"))
-    with pytest.raises(Unavailable) as caught:
-        await port.send(parcel("42"))
-    assert 1.0 < (caught.value.retry_after_s or 0) < 3.3
+async def test_a_place_that_is_no_chat_needs_no_booking(port: TelegramPort) -> None:
+    assert port.book(address(WORKSPACE, "no number")) == 0
 
 
 async def test_typing_and_drafts_are_shown_in_private_chats_only(
@@ -187,9 +180,10 @@ async def test_drafts_never_use_up_the_room_of_the_reply(
     telegram.user_says(42, "hi")
     for length in range(1, 9):
         await presence.partial(address(WORKSPACE, "42"), "word " * length)
-    await port.send(parcel("42"))
     assert len(telegram.methods.drafts) == 2
-    assert len(telegram.messages(42)) == 1
+    while (wait_s := port.book(address(WORKSPACE, "42"))) > 0:
+        assert wait_s < 0.2
+        await asyncio.sleep(wait_s)
 
 
 async def test_a_server_that_knows_no_drafts_is_asked_once(
