@@ -161,12 +161,26 @@ class HttpGenerator:
 
         Raises: Unavailable: the model is down, too slow, cut off or writes without end.
         """
-        self._breaker.check()
         asked = grounded_reply(
             question, passages, language=language_name(language), history=history
         )
+        async with aclosing(self._guarded(asked, whole=True)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def complete(self, asked: Sequence[Said]) -> str:
+        """Everything that the model writes; at the limit of tokens it ends, sentence or not.
+
+        Raises: Unavailable: the model is down, too slow or cut off.
+        """
+        async with aclosing(self._guarded(asked, whole=False)) as pieces:
+            return "".join([piece async for piece in pieces]).strip()
+
+    async def _guarded(self, asked: Sequence[Said], *, whole: bool) -> AsyncGenerator[str, None]:
+        """The pieces of one reply; whatever goes wrong is counted, and is Unavailable."""
+        self._breaker.check()
         try:
-            async with aclosing(self._stream(asked)) as pieces:
+            async with aclosing(self._stream(asked, whole=whole)) as pieces:
                 async for piece in pieces:
                     yield piece
         except (TimeoutError, Unavailable, *_FAILURES) as error:
@@ -178,7 +192,7 @@ class HttpGenerator:
             raise Unavailable("model", "too slow" if slow else type(error).__name__) from error
         self._breaker.worked()
 
-    async def _stream(self, asked: Sequence[Said]) -> AsyncGenerator[str, None]:
+    async def _stream(self, asked: Sequence[Said], *, whole: bool) -> AsyncGenerator[str, None]:
         """The pieces of one reply, without what a reasoning model thinks before it."""
         outside = _Outside()
         finish: str | None = None
@@ -187,7 +201,7 @@ class HttpGenerator:
                 if chunk.choices:
                     finish = chunk.choices[0].finish_reason or finish
                     yield outside.of(chunk.choices[0].delta.content or "")
-        if finish != "stop":
+        if finish != "stop" and (whole or finish != "length"):
             # The server hung up, or the model hit the limit in the middle of a sentence.
             raise Unavailable("model", f"reply not finished ({finish})")
 
@@ -253,7 +267,8 @@ def language_name(tag: str) -> str:
     try:
         name = Locale.parse(tag, sep="-").get_display_name("en")
     except (ValueError, UnknownLocaleError):
-        name = None
+        # Many languages have a name, but no locale of their own.
+        name = Locale("en").languages.get(tag.partition("-")[0])
     return f"{name} ({tag})" if name else tag
 
 

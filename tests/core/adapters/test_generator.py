@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.adapters.generator import Breaker, HttpGenerator, Limits
+from core.adapters.generator import Breaker, HttpGenerator, Limits, language_name
 from core.errors import Unavailable
 from core.pipeline import Pipeline
+from core.prompt import translate
 from core.turn import (
     Address,
     Answer,
@@ -63,6 +64,26 @@ async def test_a_reply_is_streamed_from_the_sources(
 async def test_the_language_is_named_in_words(fake: FakeModel, generator: HttpGenerator) -> None:
     await _written(generator, "pt-BR")
     assert "Write in Portuguese (Brazil) (pt-BR)." in fake.asked[0]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [("zh-Hant", "Chinese (Traditional) (zh-Hant)"), ("min", "Minangkabau (min)"), ("qqq", "qqq")],
+)
+def test_languages_without_a_locale_have_names_too(tag: str, name: str) -> None:
+    assert language_name(tag) == name
+
+
+async def test_what_is_asked_is_completed(fake: FakeModel, generator: HttpGenerator) -> None:
+    fake.mood, fake.text = Mood.SAYS, "<think>Hm</think> Guten Tag\n"
+    asked = translate("Hello", source="English (en)", target="German (de)")
+    assert await generator.complete(asked) == "Guten Tag"
+    assert [one["role"] for one in fake.asked[0]["messages"]] == ["system", "user"]
+    fake.mood = Mood.TOO_LONG
+    assert await generator.complete(asked) == "NO ANSWER", "cut at the limit, kept so far"
+    fake.mood = Mood.CUT
+    with pytest.raises(Unavailable):
+        await generator.complete(asked)
 
 
 @pytest.mark.parametrize(
