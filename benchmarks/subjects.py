@@ -42,8 +42,7 @@ from core.flood import Allowance
 from core.ports import ShowPartial
 from core.serving import Pace, Station
 from core.turn import Answer, Channel, Served, Turn, WorkspaceId
-from dragoman.app import keep_running
-from dragoman.channels import ChatChannel, open_channels
+from dragoman.channels import ChatChannel, keep_running, open_channels
 from dragoman.logs import configure
 from dragoman.settings import Settings
 

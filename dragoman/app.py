@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -19,11 +19,10 @@ from core.adapters.outbox import SqlOutbox
 from core.adapters.transcript import Transcript
 from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
-from core.errors import Misconfigured
 from core.serving import Pace, Station
 from core.turn import Channel
 from dragoman import running
-from dragoman.channels import ChatChannel, open_channels
+from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.health import Health
 from dragoman.settings import Settings, kept_secret
@@ -31,9 +30,6 @@ from retrieval.knowledge import silent
 from retrieval.writing import Progress
 
 log = structlog.get_logger()
-
-# After an error that nobody foresaw.
-RESTART_S = 5.0
 
 Announce = Callable[[str, list[str], int], None]
 
@@ -104,37 +100,6 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         inbox=SqlInbox(core.database), leases=SqlLeases(core.database), station=station
     )
     return delivery, station
-
-
-Stopped = Callable[[Channel, str], None]
-
-
-@asynccontextmanager
-async def keep_running(channels: Sequence[ChatChannel], stopped: Stopped) -> AsyncIterator[None]:
-    """Let each channel take in what customers do; `stopped` is told of one that cannot go on."""
-    tasks = [asyncio.create_task(_keep_running(channel, stopped)) for channel in channels]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _keep_running(channel: ChatChannel, stopped: Stopped) -> None:
-    while True:
-        try:
-            await channel.run()
-        except Misconfigured as error:
-            # The message says all; a traceback would hide it.
-            log.error("channel_stopped", channel=channel.name, error=str(error))  # noqa: TRY400
-            stopped(channel.name, str(error))
-            return
-        except Exception:
-            log.exception("channel_failed", channel=channel.name)
-            await asyncio.sleep(RESTART_S)
-        else:
-            return
 
 
 async def serve(settings: Settings, *, announce: Announce, progress: Progress) -> None:

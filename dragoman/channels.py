@@ -1,5 +1,6 @@
 """The chat platforms that have a token, opened and ready to run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,15 @@ from core.adapters.database import Database
 from core.adapters.holds import Holds
 from core.adapters.vault import Vault
 from core.delivery import Delivery
+from core.errors import Misconfigured
 from core.ports import Port, Presence
 from core.turn import Channel, WorkspaceId
 from dragoman.settings import Settings
 
 log = structlog.get_logger()
+
+# After an error that nobody foresaw.
+RESTART_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,37 @@ async def open_channels(
         if settings.telegram_bot_token.get_secret_value():
             channels.append(await _telegram(settings, database, delivery, stack))
         yield tuple(channels)
+
+
+Stopped = Callable[[Channel, str], None]
+
+
+@asynccontextmanager
+async def keep_running(channels: Sequence[ChatChannel], stopped: Stopped) -> AsyncIterator[None]:
+    """Let each channel take in what customers do; `stopped` is told of one that cannot go on."""
+    tasks = [asyncio.create_task(_keep_running(channel, stopped)) for channel in channels]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_running(channel: ChatChannel, stopped: Stopped) -> None:
+    while True:
+        try:
+            await channel.run()
+        except Misconfigured as error:
+            # The message says all; a traceback would hide it.
+            log.error("channel_stopped", channel=channel.name, error=str(error))  # noqa: TRY400
+            stopped(channel.name, str(error))
+            return
+        except Exception:
+            log.exception("channel_failed", channel=channel.name)
+            await asyncio.sleep(RESTART_S)
+        else:
+            return
 
 
 async def _slack(
