@@ -25,6 +25,7 @@ from dragoman.console import (
 from dragoman.evaluate_command import evaluate
 from dragoman.knowledge_commands import knowledge
 from dragoman.settings import Settings
+from dragoman.train_command import train
 
 # What loads torch or a model is imported by the command that needs it: the others answer at once.
 
@@ -39,6 +40,7 @@ desk = typer.Typer(help="Conversations that wait for a person.", no_args_is_help
 cli.add_typer(knowledge, name="knowledge")
 cli.add_typer(desk, name="desk")
 cli.command()(evaluate)
+cli.command()(train)
 
 
 def main() -> None:

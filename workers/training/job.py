@@ -95,6 +95,7 @@ def arguments(
         bf16=recipe.precision == "bfloat16",
         fp16=recipe.precision == "float16",
         use_cpu=not on_gpu,
+        ddp_find_unused_parameters=False,
         ddp_backend="gloo" if processes > 1 and not on_gpu else None,
         activation_checkpointing=recipe.checkpointing,
         dataloader_pin_memory=on_gpu,

@@ -101,7 +101,7 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter | None, task: peft.Tas
     if adapter is None:
         return model
     try:
-        return peft.get_peft_model(model, _adapter_config(model, adapter, task))
+        return peft.get_peft_model(model, adapter_config(model, adapter, task))
     except _LOADING as error:
         raise Rejected(
             f"{adapter.method} does not fit {model.config.model_type} ({_line(error)}); try lora"
@@ -125,9 +125,10 @@ def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
 
 
-def _adapter_config(
+def adapter_config(
     model: PreTrainedModel, adapter: Adapter, task: peft.TaskType
 ) -> peft.PeftConfig:
+    """The adapter in peft's words, with the weights of the model that it goes beside."""
     if adapter.method == "prefix":
         return peft.PrefixTuningConfig(task_type=task, num_virtual_tokens=adapter.rank)
     if adapter.method == "ia3":
@@ -140,7 +141,7 @@ def _adapter_config(
     }
     if adapter.method == "lora":
         return peft.LoraConfig(r=adapter.rank, **shared)
-    # The number of updates, which its schedule needs, is set once it is known.
+    # `ranks.py` sets the number of updates, which its schedule needs, once it is known.
     return peft.AdaLoraConfig(
         init_r=adapter.rank + adapter.rank // 2, target_r=adapter.rank, total_step=1, **shared
     )

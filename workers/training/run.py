@@ -32,6 +32,7 @@ from retrieval.writing import Progress
 from workers.training.dataset.folder import Dataset, Part, open_dataset
 from workers.training.job import Build, Job
 from workers.training.loading import count_parameters
+from workers.training.ranks import RankBudget, gives_out_ranks
 from workers.training.recipe import Recipe
 from workers.training.watching import SPEED, Watcher
 
@@ -81,6 +82,8 @@ def train(
         # Before any weight is drawn.
         set_seed(recipe.seed)
         job = build(recipe, dataset, run.checkpoints)
+        if gives_out_ranks(job.trainer.model):
+            job.trainer.add_callback(RankBudget())
         for callback in (Watcher(folder, progress), *callbacks):
             job.trainer.add_callback(callback)
         started_s = time.monotonic()
