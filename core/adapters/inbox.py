@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict
 
-from sqlalchemy import Connection, case, or_, select, update
+from sqlalchemy import Connection, bindparam, case, func, or_, select, update
 
 from core.adapters.database import Database, Now
-from core.adapters.tables import conversations, inbox, messages
-from core.adapters.upsert import insert_into
+from core.adapters.tables import Seconds, conversations, inbox, messages
+from core.adapters.upsert import for_each_dialect
 from core.errors import Rejected
 from core.turn import Accepted, Address, Author, ConversationId, Inbound, Kind, Lease
 
@@ -31,7 +31,9 @@ class SqlInbox:
             conversation = _open_conversation(connection, inbound)
             if not _keep(connection, conversation, inbound):
                 return None
-            lease = _claim(connection, conversation, holder, held_s)
+            if holder is None:
+                return Accepted(conversation=conversation, lease=None)
+            lease = claim(connection, conversation, holder=holder, held_s=held_s)
             return Accepted(conversation=conversation, lease=lease)
 
         return await self._database.write(work)
@@ -69,26 +71,13 @@ def _check_lengths(inbound: Inbound) -> None:
 
 def _open_conversation(connection: Connection, inbound: Inbound) -> ConversationId:
     address = inbound.address
-    statement = insert_into(connection, conversations).values(
-        workspace=address.workspace,
-        channel=address.channel,
-        place=address.place,
-        customer=inbound.customer,
-        due_at=Now(),
-        created_at=Now(),
-    )
-    row = connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["workspace", "channel", "place"],
-            # An earlier due time (a postponed parcel) must not be pushed back.
-            set_={
-                "due_at": case(
-                    (conversations.c.due_at < Now(), conversations.c.due_at), else_=Now()
-                )
-            },
-        ).returning(conversations.c.id)
-    )
-    return ConversationId(row.scalar_one())
+    row = {
+        "workspace": address.workspace,
+        "channel": address.channel,
+        "place": address.place,
+        "customer": inbound.customer,
+    }
+    return ConversationId(connection.execute(_OPEN[connection.dialect.name], row).scalar_one())
 
 
 def _keep(connection: Connection, conversation: ConversationId, inbound: Inbound) -> bool:
@@ -107,11 +96,9 @@ def _keep(connection: Connection, conversation: ConversationId, inbound: Inbound
         "text": inbound.text,
         "language_hint": inbound.language_hint,
         "attachments": json.dumps([asdict(item) for item in inbound.attachments]),
-        "sent_at": inbound.sent_at or Now(),
-        "received_at": Now(),
+        "told_at": inbound.sent_at or None,
     }
-    statement = insert_into(connection, inbox).values(row).on_conflict_do_nothing()
-    return (connection.execute(statement.returning(inbox.c.id))).first() is not None
+    return connection.execute(_KEEP[connection.dialect.name], row).first() is not None
 
 
 def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbound) -> bool:
@@ -138,33 +125,55 @@ def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbo
     return True
 
 
-def _claim(
-    connection: Connection, conversation: ConversationId, holder: str | None, held_s: float
-) -> Lease | None:
-    if holder is None:
-        return None
-    return claim(connection, conversation, holder=holder, held_s=held_s)
-
-
 def claim(
     connection: Connection, conversation: ConversationId, *, holder: str, held_s: float
 ) -> Lease | None:
     """Take the lease of a conversation inside a running transaction, if it is free or lapsed."""
-    taken = connection.execute(
-        update(conversations)
-        .where(
-            conversations.c.id == conversation,
-            or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
-        )
-        .values(
-            holder=holder,
-            held_until=Now() + held_s,
-            fence=conversations.c.fence + 1,
-            attempts=conversations.c.attempts + 1,
-        )
-        .returning(conversations.c.fence, conversations.c.attempts)
-    )
-    row = taken.first()
+    wanted = {"conversation": conversation, "claimer": holder, "held_s": held_s}
+    row = connection.execute(_CLAIM, wanted).first()
     if row is None:
         return None
     return Lease(conversation=conversation, holder=holder, fence=row.fence, attempts=row.attempts)
+
+
+# Statements are built once: putting one together costs ten times as much as running it.
+_OPEN = for_each_dialect(
+    lambda insert: (
+        insert(conversations)
+        .values(due_at=Now(), created_at=Now())
+        .on_conflict_do_update(
+            index_elements=["workspace", "channel", "place"],
+            # An earlier due time (a postponed parcel) must not be pushed back.
+            set_={
+                "due_at": case(
+                    (conversations.c.due_at < Now(), conversations.c.due_at), else_=Now()
+                )
+            },
+        )
+        .returning(conversations.c.id)
+    )
+)
+_KEEP = for_each_dialect(
+    lambda insert: (
+        insert(inbox)
+        .values(
+            sent_at=func.coalesce(bindparam("told_at", type_=Seconds), Now()), received_at=Now()
+        )
+        .on_conflict_do_nothing()
+        .returning(inbox.c.id)
+    )
+)
+_CLAIM = (
+    update(conversations)
+    .where(
+        conversations.c.id == bindparam("conversation"),
+        or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
+    )
+    .values(
+        holder=bindparam("claimer"),
+        held_until=Now() + bindparam("held_s"),
+        fence=conversations.c.fence + 1,
+        attempts=conversations.c.attempts + 1,
+    )
+    .returning(conversations.c.fence, conversations.c.attempts)
+)

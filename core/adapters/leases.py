@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.inbox import claim
@@ -25,18 +25,7 @@ class SqlLeases:
         """
 
         def work(connection: Connection) -> tuple[ConversationId, ...]:
-            place = func.row_number().over(
-                partition_by=conversations.c.workspace, order_by=conversations.c.due_at
-            )
-            rows = connection.execute(
-                select(conversations.c.id)
-                .where(
-                    conversations.c.due_at <= Now(),
-                    or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
-                )
-                .order_by(place, conversations.c.due_at)
-                .limit(limit)
-            )
+            rows = connection.execute(_DUE, {"limit": limit})
             return tuple(ConversationId(row.id) for row in rows)
 
         return await self._database.read(work)
@@ -55,41 +44,11 @@ class SqlLeases:
         """Hold it for that much longer."""
 
         def work(connection: Connection) -> None:
-            renewed = connection.execute(
-                update(conversations).where(held(lease)).values(held_until=Now() + held_s)
-            )
+            renewed = connection.execute(_RENEW, {**of(lease), "held_s": held_s})
             if not renewed.rowcount:
                 raise LeaseLost(f"conversation {lease.conversation}")
 
         await self._database.write(work)
-
-
-def held(lease: Lease) -> ColumnElement[bool]:
-    """True of the conversation's row while this very lease is in force.
-
-    A lapsed lease that nobody took over still counts: its fence is the newest.
-    """
-    return and_(
-        conversations.c.id == lease.conversation,
-        conversations.c.fence == lease.fence,
-        conversations.c.holder == lease.holder,
-    )
-
-
-_LOCK = (
-    select(
-        conversations.c.workspace,
-        conversations.c.channel,
-        conversations.c.place,
-        conversations.c.epoch,
-    )
-    .where(
-        conversations.c.id == bindparam("id"),
-        conversations.c.fence == bindparam("fence"),
-        conversations.c.holder == bindparam("holder"),
-    )
-    .with_for_update()
-)
 
 
 def lock(connection: Connection, lease: Lease) -> Any:
@@ -98,21 +57,58 @@ def lock(connection: Connection, lease: Lease) -> Any:
     Returns: its workspace, channel, place and epoch.
     Raises: LeaseLost: somebody else has claimed it.
     """
-    rows = connection.execute(
-        _LOCK, {"id": lease.conversation, "fence": lease.fence, "holder": lease.holder}
-    )
-    row = rows.first()
+    row = connection.execute(_LOCK, of(lease)).first()
     if row is None:
         raise LeaseLost(f"conversation {lease.conversation}")
     return row
 
 
-def let_go(
-    connection: Connection, lease: Lease, *, due_at: ColumnElement[float] | float | None
-) -> None:
+def let_go(connection: Connection, lease: Lease, *, due_at: float | None) -> None:
     """Give the lease back inside a running transaction; a clean end clears the attempts."""
-    connection.execute(
-        update(conversations)
-        .where(held(lease))
-        .values(holder=None, held_until=None, attempts=0, due_at=due_at)
+    connection.execute(_LET_GO, {**of(lease), "due_at": due_at})
+
+
+def of(lease: Lease) -> dict[str, object]:
+    """The values for a statement with `HELD` in it."""
+    return {
+        "held_conversation": lease.conversation,
+        "held_fence": lease.fence,
+        "held_by": lease.holder,
+    }
+
+
+# Statements are built once: putting one together costs ten times as much as running it.
+
+# True of the conversation's row while the very lease is in force whose values `of` gives. A lapsed
+# lease that nobody took over still counts: its fence is the newest.
+HELD = and_(
+    conversations.c.id == bindparam("held_conversation"),
+    conversations.c.fence == bindparam("held_fence"),
+    conversations.c.holder == bindparam("held_by"),
+)
+_LOCK = (
+    select(
+        conversations.c.workspace,
+        conversations.c.channel,
+        conversations.c.place,
+        conversations.c.epoch,
     )
+    .where(HELD)
+    .with_for_update()
+)
+_LET_GO = update(conversations).where(HELD).values(holder=None, held_until=None, attempts=0)
+_RENEW = update(conversations).where(HELD).values(held_until=Now() + bindparam("held_s"))
+_DUE = (
+    select(conversations.c.id)
+    .where(
+        conversations.c.due_at <= Now(),
+        or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
+    )
+    .order_by(
+        func.row_number().over(
+            partition_by=conversations.c.workspace, order_by=conversations.c.due_at
+        ),
+        conversations.c.due_at,
+    )
+    .limit(bindparam("limit"))
+)

@@ -89,24 +89,22 @@ def mark(connection: Connection, step: Step) -> Step:
     """Mark the step's parcel as being sent."""
     if step.parcel is None:
         return step
-    connection.execute(
-        update(outbox)
-        .where(outbox.c.id == step.parcel.id)
-        .values(state="sending", attempts=step.parcel.attempts + 1)
-    )
+    begun = {"parcel": step.parcel.id, "attempts": step.parcel.attempts + 1, "state": "sending"}
+    connection.execute(_CHANGE, begun)
     return replace(step, begun=True)
 
 
 def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> None:
-    values: dict[str, object] = {
+    outcome = {
+        "parcel": parcel.id,
         "state": delivered.fate,
         "platform_ref": delivered.ref or None,
         "error": delivered.error or None,
     }
     if delivered.fate in (Fate.POSTPONED, Fate.DUBIOUS):
-        values["not_before"] = Now() + delivered.retry_in_s
-    unsettled = outbox.c.state.in_(("pending", "sending"))
-    connection.execute(update(outbox).where(outbox.c.id == parcel.id, unsettled).values(values))
+        connection.execute(_POSTPONE, {**outcome, "retry_in_s": delivered.retry_in_s})
+    else:
+        connection.execute(_SETTLE, outcome)
 
 
 def _want_person(connection: Connection, lease: Lease) -> None:
@@ -119,7 +117,30 @@ def _want_person(connection: Connection, lease: Lease) -> None:
     )
 
 
-# Built once: putting a statement together costs more than running it.
+def _oldest_unsent(connection: Connection, lease: Lease, epoch: int) -> SqlRow | None:
+    """The next parcel; those that a takeover has made stale are dropped on the way."""
+    while True:
+        row = connection.execute(_OLDEST_UNSENT, {"conversation": lease.conversation}).first()
+        if row is None or row.epoch >= epoch or row.state == "sending":
+            return row
+        connection.execute(_CHANGE, {"parcel": row.id, "state": "dropped"})
+
+
+def _parcel(row: SqlRow, conversation: SqlRow) -> Parcel:
+    return Parcel(
+        id=row.id,
+        address=Address(
+            workspace=WorkspaceId(conversation.workspace),
+            channel=Channel(conversation.channel),
+            place=conversation.place,
+        ),
+        body=row.body,
+        attempts=row.attempts,
+        dubious=row.state == "sending",
+    )
+
+
+# Statements are built once: putting one together costs ten times as much as running it.
 _OLDEST_UNSENT = (
     select(
         outbox.c.id,
@@ -142,26 +163,6 @@ _PENDING = (
     .where(inbox.c.conversation_id == bindparam("conversation"), inbox.c.state == "pending")
     .limit(1)
 )
-
-
-def _oldest_unsent(connection: Connection, lease: Lease, epoch: int) -> SqlRow | None:
-    """The next parcel; those that a takeover has made stale are dropped on the way."""
-    while True:
-        row = connection.execute(_OLDEST_UNSENT, {"conversation": lease.conversation}).first()
-        if row is None or row.epoch >= epoch or row.state == "sending":
-            return row
-        connection.execute(update(outbox).where(outbox.c.id == row.id).values(state="dropped"))
-
-
-def _parcel(row: SqlRow, conversation: SqlRow) -> Parcel:
-    return Parcel(
-        id=row.id,
-        address=Address(
-            workspace=WorkspaceId(conversation.workspace),
-            channel=Channel(conversation.channel),
-            place=conversation.place,
-        ),
-        body=row.body,
-        attempts=row.attempts,
-        dubious=row.state == "sending",
-    )
+_CHANGE = update(outbox).where(outbox.c.id == bindparam("parcel"))
+_SETTLE = _CHANGE.where(outbox.c.state.in_(("pending", "sending")))
+_POSTPONE = _SETTLE.values(not_before=Now() + bindparam("retry_in_s"))

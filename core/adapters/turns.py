@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, case, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, literal, select, update
 
 from core.adapters.database import Database, Now
-from core.adapters.leases import held, lock
+from core.adapters.leases import HELD, lock, of
 from core.adapters.outbox import advance, mark
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.errors import LeaseLost
@@ -52,22 +52,12 @@ class SqlTurns:
         """The oldest unserved message together with those that directly follow it."""
 
         def work(connection: Connection) -> Turn | None:
-            conversation = (connection.execute(select(conversations).where(held(lease)))).first()
-            if conversation is None:
-                raise LeaseLost(f"conversation {lease.conversation}")
-            rows = (
-                connection.execute(
-                    select(inbox)
-                    .where(
-                        inbox.c.conversation_id == lease.conversation, inbox.c.state == "pending"
-                    )
-                    .order_by(inbox.c.sent_at, inbox.c.id)
-                    .limit(BURST_MESSAGES)
-                )
-            ).all()
+            rows = connection.execute(_UNSERVED, of(lease)).all()
             if not rows:
+                raise LeaseLost(f"conversation {lease.conversation}")
+            if rows[0].turn is None:
                 return None
-            return _turn(conversation, _burst(rows), _history(connection, lease))
+            return _turn(_burst(rows), _history(connection, lease))
 
         return await self._database.read(work)
 
@@ -103,11 +93,7 @@ class SqlTurns:
         """Let go of the conversation with its turn unserved; the attempt stays counted."""
 
         def work(connection: Connection) -> None:
-            connection.execute(
-                update(conversations)
-                .where(held(lease))
-                .values(holder=None, held_until=None, due_at=Now() + retry_in_s)
-            )
+            connection.execute(_PUT_BACK, {**of(lease), "retry_in_s": retry_in_s})
 
         await self._database.write(work)
 
@@ -119,41 +105,33 @@ def _burst(rows: Sequence[SqlRow]) -> Sequence[SqlRow]:
     return list(takewhile(lambda row: row.kind == rows[0].kind, rows))
 
 
-def _turn(
-    conversation: SqlRow,
-    rows: Sequence[SqlRow],
-    history: tuple[Message, ...],
-) -> Turn:
+def _turn(rows: Sequence[SqlRow], history: tuple[Message, ...]) -> Turn:
+    first = rows[0]
     return Turn(
-        id=TurnId(rows[0].id),
-        conversation=ConversationId(conversation.id),
+        id=TurnId(first.turn),
+        conversation=ConversationId(first.conversation),
         address=Address(
-            workspace=WorkspaceId(conversation.workspace),
-            channel=Channel(conversation.channel),
-            place=conversation.place,
+            workspace=WorkspaceId(first.workspace),
+            channel=Channel(first.channel),
+            place=first.place,
         ),
         text="\n".join(row.text for row in rows if row.text),
-        kind=Kind(rows[0].kind),
-        language=conversation.language,
-        chosen=conversation.chosen,
+        kind=Kind(first.kind),
+        language=first.language,
+        chosen=first.chosen,
         language_hint=next((row.language_hint for row in rows if row.language_hint), None),
-        owner=Owner(conversation.owner),
+        owner=Owner(first.owner),
         attachments=tuple(
             Attachment(**item) for row in rows for item in json.loads(row.attachments)
         ),
         history=history,
-        rows=tuple((row.id, row.version) for row in rows),
-        epoch=conversation.epoch,
+        rows=tuple((row.turn, row.version) for row in rows),
+        epoch=first.epoch,
     )
 
 
 def _history(connection: Connection, lease: Lease) -> tuple[Message, ...]:
-    rows = connection.execute(
-        select(messages.c.author, messages.c.text, messages.c.language)
-        .where(messages.c.conversation_id == lease.conversation)
-        .order_by(messages.c.id.desc())
-        .limit(HISTORY_MESSAGES)
-    )
+    rows = connection.execute(_LAST_MESSAGES, {"conversation": lease.conversation})
     newest_first = [
         Message(author=Author(row.author), text=row.text, language=row.language) for row in rows
     ]
@@ -161,42 +139,25 @@ def _history(connection: Connection, lease: Lease) -> tuple[Message, ...]:
 
 
 def _close_conversation(connection: Connection, turn: Turn, said: Served | None) -> None:
-    changes: dict[str, Any] = {"attempts": 0}
+    ended: dict[str, object] = {"conversation": turn.conversation}
+    statement = _END
     if said is not None:
-        changes |= _changes(turn, said)
-    connection.execute(
-        update(conversations).where(conversations.c.id == turn.conversation).values(changes)
-    )
-
-
-def _changes(turn: Turn, served: Served) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "language": served.language,
-        "chosen": served.chosen or turn.chosen,
-    }
-    outcome = served.outcome
-    if isinstance(outcome, Handoff) and turn.owner is not Owner.WAITING:
-        changes |= {
-            "owner": Owner.WAITING,
-            "reason": outcome.reason,
-            "waiting_since": Now(),
-        }
-    return changes
+        ended |= {"language": said.language, "chosen": said.chosen or turn.chosen}
+        if isinstance(said.outcome, Handoff) and turn.owner is not Owner.WAITING:
+            ended["reason"] = said.outcome.reason
+            statement = _HAND_OVER
+    connection.execute(statement, ended)
 
 
 def _close_rows(connection: Connection, turn: Turn, error: str) -> bool:
     """Mark the turn's rows as served; False if one of them was edited since it was read."""
-    ids = [row_id for row_id, _ in turn.rows]
-    version = case(dict(turn.rows), value=inbox.c.id)
-    closed = connection.execute(
-        update(inbox)
-        .where(inbox.c.id.in_(ids), inbox.c.version == version)
-        .values(state="parked" if error else "done", error=error or None)
-    )
-    if closed.rowcount == len(ids):
-        return True
-    connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(state="pending"))
-    return False
+    closed = {"state": "parked" if error else "done", "error": error or None}
+    for row, version in turn.rows:
+        read = {"row": row, "read_version": version}
+        if not connection.execute(_CLOSE, {**closed, **read}).rowcount:
+            connection.execute(_REOPEN, {"rows": [row for row, _ in turn.rows]})
+            return False
+    return True
 
 
 def _write_transcript(
@@ -204,42 +165,19 @@ def _write_transcript(
 ) -> None:
     language = served.language if served is not None else turn.language or UNDETERMINED
     if turn.kind is not Kind.CHOOSES_LANGUAGE:
-        _copy_to_transcript(connection, turn, language)
+        rows = [row for row, _ in turn.rows]
+        connection.execute(_COPY_TO_TRANSCRIPT, {"rows": rows, "spoken": language})
     if said is not None:
-        connection.execute(
-            insert(messages).values(
-                workspace=turn.address.workspace,
-                conversation_id=turn.conversation,
-                inbox_id=turn.id,
-                author=Author.BOT,
-                text=said.outcome.text,
-                language=said.language,
-                details=json.dumps(details(turn, said), ensure_ascii=False),
-                created_at=Now(),
-            )
-        )
-
-
-def _copy_to_transcript(connection: Connection, turn: Turn, language: str) -> None:
-    said = {
-        "workspace": inbox.c.workspace,
-        "conversation_id": inbox.c.conversation_id,
-        "inbox_id": inbox.c.id,
-        "author": literal(Author.CUSTOMER.value),
-        "text": inbox.c.text,
-        "language": literal(language),
-        "details": literal('{"attachments": ') + inbox.c.attachments + literal("}"),
-        "created_at": inbox.c.received_at,
-    }
-    rows = (
-        select(*said.values())
-        .where(
-            inbox.c.id.in_([row_id for row_id, _ in turn.rows]),
-            (inbox.c.text != "") | (inbox.c.attachments != "[]"),
-        )
-        .order_by(inbox.c.sent_at, inbox.c.id)
-    )
-    connection.execute(insert(messages).from_select(list(said), rows))
+        line = {
+            "workspace": turn.address.workspace,
+            "conversation_id": turn.conversation,
+            "inbox_id": turn.id,
+            "author": Author.BOT,
+            "text": said.outcome.text,
+            "language": said.language,
+            "details": json.dumps(details(turn, said), ensure_ascii=False),
+        }
+        connection.execute(_ADD_TO_TRANSCRIPT, line)
 
 
 def _write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) -> None:
@@ -248,13 +186,9 @@ def _write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) ->
         "conversation_id": turn.conversation,
         "inbox_id": turn.id,
         "epoch": turn.epoch,
-        "created_at": Now(),
     }
-    connection.execute(
-        insert(outbox).values(
-            [{**shared, "part": part, "body": body} for part, body in enumerate(bodies)]
-        )
-    )
+    for part, body in enumerate(bodies):
+        connection.execute(_ADD_PARCEL, {**shared, "part": part, "body": body})
 
 
 def details(turn: Turn, served: Served) -> dict[str, object]:
@@ -283,3 +217,73 @@ def details(turn: Turn, served: Served) -> dict[str, object]:
         "index": served.index,
         "timings_ms": served.timings_ms,
     }
+
+
+# Statements are built once: putting one together costs ten times as much as running it.
+_UNSERVED = (
+    select(
+        conversations.c.id.label("conversation"),
+        conversations.c.workspace,
+        conversations.c.channel,
+        conversations.c.place,
+        conversations.c.language,
+        conversations.c.chosen,
+        conversations.c.owner,
+        conversations.c.epoch,
+        inbox.c.id.label("turn"),
+        inbox.c.version,
+        inbox.c.kind,
+        inbox.c.text,
+        inbox.c.language_hint,
+        inbox.c.attachments,
+    )
+    .select_from(
+        conversations.outerjoin(
+            inbox,
+            and_(inbox.c.conversation_id == conversations.c.id, inbox.c.state == "pending"),
+        )
+    )
+    .where(HELD)
+    .order_by(inbox.c.sent_at, inbox.c.id)
+    .limit(BURST_MESSAGES)
+)
+_LAST_MESSAGES = (
+    select(messages.c.author, messages.c.text, messages.c.language)
+    .where(messages.c.conversation_id == bindparam("conversation"))
+    .order_by(messages.c.id.desc())
+    .limit(HISTORY_MESSAGES)
+)
+_PUT_BACK = (
+    update(conversations)
+    .where(HELD)
+    .values(holder=None, held_until=None, due_at=Now() + bindparam("retry_in_s"))
+)
+_END = (
+    update(conversations).where(conversations.c.id == bindparam("conversation")).values(attempts=0)
+)
+_HAND_OVER = _END.values(owner=Owner.WAITING, waiting_since=Now())
+_CLOSE = update(inbox).where(
+    inbox.c.id == bindparam("row"), inbox.c.version == bindparam("read_version")
+)
+_REOPEN = update(inbox).where(inbox.c.id.in_(bindparam("rows"))).values(state="pending")
+_TO_COPY = {
+    "workspace": inbox.c.workspace,
+    "conversation_id": inbox.c.conversation_id,
+    "inbox_id": inbox.c.id,
+    "author": literal(Author.CUSTOMER.value),
+    "text": inbox.c.text,
+    "language": bindparam("spoken", type_=messages.c.language.type),
+    "details": literal('{"attachments": ') + inbox.c.attachments + literal("}"),
+    "created_at": inbox.c.received_at,
+}
+_COPY_TO_TRANSCRIPT = insert(messages).from_select(
+    list(_TO_COPY),
+    select(*_TO_COPY.values())
+    .where(
+        inbox.c.id.in_(bindparam("rows")),
+        (inbox.c.text != "") | (inbox.c.attachments != "[]"),
+    )
+    .order_by(inbox.c.sent_at, inbox.c.id),
+)
+_ADD_TO_TRANSCRIPT = insert(messages).values(created_at=Now())
+_ADD_PARCEL = insert(outbox).values(created_at=Now())
