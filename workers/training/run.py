@@ -166,7 +166,11 @@ def _figures(job: Job, recipe: Recipe, dataset: Dataset, took_s: float) -> dict[
 
 def _scores(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
     """The scores among the figures of an evaluation, without its speed."""
-    found = {name.removeprefix(f"{prefix}_"): value for name, value in metrics.items()}
+    # trl puts `eval_` before its own, whatever the prefix.
+    found = {
+        name.removeprefix(f"{prefix}_").removeprefix("eval_"): value
+        for name, value in metrics.items()
+    }
     return {name: round(v, 5) for name, v in found.items() if not name.endswith(SPEED)}
 
 
