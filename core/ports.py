@@ -157,8 +157,11 @@ class Leases(Protocol):
 class Turns(Protocol):
     """The turns of a held conversation. Every method may raise LeaseLost or Unavailable."""
 
-    async def next(self, lease: Lease) -> Turn | None:
-        """The oldest unserved message together with those that directly follow it."""
+    async def next(self, lease: Lease, *, last_try: bool = False) -> Turn | None:
+        """The oldest unserved message together with those that directly follow it.
+
+        With `last_try` it is noted that whoever claims the turn after us is to give it up.
+        """
         ...
 
     async def finish(

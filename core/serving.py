@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -13,6 +13,7 @@ from core.phrases import Phrase, say
 from core.ports import Outbox, Port, Presence, ShowPartial, Turns
 from core.sending import Sending, backoff_s
 from core.turn import (
+    LAST_TRY,
     Answer,
     Author,
     Channel,
@@ -27,7 +28,10 @@ from core.turn import (
     Turn,
 )
 
+# A process that ended may have had hundreds of turns in hand, of which one was to blame. After that
+# many ends a turn is a suspect, and is tried a last time with few beside it.
 MAX_ATTEMPTS = 3
+SUSPECTS_AT_ONCE = 4
 MAX_BURST = 10
 # A typing indicator fades after 5 s (Telegram Bot API, sendChatAction).
 WORKING_EVERY_S = 4.0
@@ -63,6 +67,7 @@ class Station:
     presences: dict[Channel, Presence]
     pace: Pace
     default_language: str
+    suspects: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SUSPECTS_AT_ONCE))
 
 
 class Serving:
@@ -129,12 +134,18 @@ class Serving:
                 return
 
     async def _serve_turn(self) -> Step:
-        turn = await self._station.turns.next(self.lease)
+        if MAX_ATTEMPTS < self._attempts < LAST_TRY:
+            async with self._station.suspects:
+                return await self._serve_next(last_try=True)
+        return await self._serve_next()
+
+    async def _serve_next(self, *, last_try: bool = False) -> Step:
+        turn = await self._station.turns.next(self.lease, last_try=last_try)
         passed("turn_read")
         if turn is None:
             return await self._station.outbox.next(self.lease)
         structlog.contextvars.bind_contextvars(conversation=turn.conversation, turn=turn.id)
-        if self._attempts > MAX_ATTEMPTS:
+        if self._attempts > LAST_TRY:
             return await self._park(turn)
         started_s = time.perf_counter()
         served = await self._answered(turn)
@@ -160,15 +171,15 @@ class Serving:
         return step
 
     async def _park(self, turn: Turn) -> Step:
-        """Three processes or tries ended before this turn did: tell the customer, and go on."""
-        log.error("turn_parked", attempts=self._attempts)
+        """Each try ended before this turn did: tell the customer, and go on."""
+        log.error("turn_parked")
         language = turn.language or self._station.default_language
         served = Served(
             outcome=Handoff(reason=Reason.FAULT, text=say(Phrase.HANDOFF_FAULT, language)),
             language=language,
             probability=0.0,
         )
-        return await self._finish(turn, served, f"gave up after {MAX_ATTEMPTS} attempts")
+        return await self._finish(turn, served, "given up: each try ended before it did")
 
     @staticmethod
     def _only_recorded(turn: Turn) -> bool:

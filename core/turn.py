@@ -5,6 +5,9 @@ from enum import StrEnum
 from typing import NewType
 
 WorkspaceId = NewType("WorkspaceId", str)
+# Far above what claims can count up to.
+LAST_TRY = 1_000_000
+
 ConversationId = NewType("ConversationId", int)
 TurnId = NewType("TurnId", int)
 
@@ -238,7 +241,8 @@ class Parcel:
 class Lease:
     """The right to serve one conversation; `fence` makes every older right worthless.
 
-    `attempts` counts the claims since a turn was last finished, this one included.
+    `attempts` counts the claims since a turn was last finished, this one included; beyond
+    `LAST_TRY`, the turn's last try has failed.
     """
 
     conversation: ConversationId

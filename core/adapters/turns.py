@@ -13,6 +13,7 @@ from core.adapters.outbox import advance, mark
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.errors import LeaseLost
 from core.turn import (
+    LAST_TRY,
     Address,
     Answer,
     Attachment,
@@ -48,7 +49,7 @@ class SqlTurns:
         """Keep the turns in `database`."""
         self._database = database
 
-    async def next(self, lease: Lease) -> Turn | None:
+    async def next(self, lease: Lease, *, last_try: bool = False) -> Turn | None:
         """The oldest unserved message together with those that directly follow it."""
 
         def work(connection: Connection) -> Turn | None:
@@ -59,6 +60,12 @@ class SqlTurns:
                 return None
             return _turn(_burst(rows), _history(connection, lease))
 
+        def note_and_work(connection: Connection) -> Turn | None:
+            connection.execute(_NOTE_LAST_TRY, of(lease))
+            return work(connection)
+
+        if last_try:
+            return await self._database.write(note_and_work)
         return await self._database.read(work)
 
     async def finish(
@@ -247,6 +254,7 @@ _UNSERVED = (
     .order_by(inbox.c.sent_at, inbox.c.id)
     .limit(BURST_MESSAGES)
 )
+_NOTE_LAST_TRY = update(conversations).where(HELD).values(attempts=LAST_TRY)
 _LAST_MESSAGES = (
     select(messages.c.author, messages.c.text, messages.c.language)
     .where(messages.c.conversation_id == bindparam("conversation"))

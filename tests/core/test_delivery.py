@@ -22,6 +22,7 @@ from core.flood import Allowance
 from core.ports import ShowPartial
 from core.serving import Pace, Station
 from core.turn import (
+    LAST_TRY,
     Address,
     Answer,
     Author,
@@ -344,7 +345,7 @@ async def test_a_turn_that_always_fails_is_parked_and_the_conversation_goes_on(
 
     async with delivering(database, station(database, port, poisoned)) as delivery:
         await delivery.accept(message(1, "poison"))
-        for _ in range(3):
+        for _ in range(4):
             await until(lambda: _is_free(database))
             await _make_due(database)
             await delivery.sweep()
@@ -352,6 +353,27 @@ async def test_a_turn_that_always_fails_is_parked_and_the_conversation_goes_on(
         await delivery.accept(message(2))
         assert (await port.until(2))[1] == "re: question 2"
     assert await states(database, inbox) == ["parked", "done"]
+
+
+@pytest.mark.parametrize(("attempts", "outcome"), [(3, "re: question 1"), (LAST_TRY, "person")])
+async def test_a_turn_that_was_in_hand_when_processes_ended_gets_one_more_try(
+    database: Database, attempts: int, outcome: str
+) -> None:
+    await SqlInbox(database).accept(message(1), holder=None, held_s=0)
+    counted = update(conversations).values(attempts=attempts)
+    await database.write(lambda connection: connection.execute(counted))
+    tries: list[int] = []
+
+    async def watched(turn: Turn, show: ShowPartial) -> Served:
+        [row] = await rows_of(database, conversations)
+        tries.append(row.attempts)
+        return await echo(turn, show)
+
+    port = FakePort()
+    async with delivering(database, station(database, port, watched)):
+        assert outcome in (await port.until(1))[0]
+    [row] = await rows_of(database, conversations)
+    assert (tries, row.attempts) == ([LAST_TRY] if attempts == 3 else [], 0)
 
 
 async def _is_free(database: Database) -> bool:
