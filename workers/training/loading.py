@@ -1,5 +1,7 @@
 """Models and tokenizers in and out of folders, in a form that can run no code but ours."""
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,21 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def load_config(base: str) -> PretrainedConfig:
+    """What architecture a model folder or hub id has, in which sizes.
+
+    Raises: Misconfigured: there is none, or transformers does not know it.
+    """
+    folder = check_model_folder(model_folder(base))
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+    except _LOADING as error:
+        raise Misconfigured(f"{folder}: its config.json cannot be used ({_line(error)})") from error
+    return config
 
 
 def load_model(form: Any, base: str, **changes: object) -> PreTrainedModel:
@@ -84,13 +101,20 @@ def new_model(
     return model
 
 
-def dropped_out(recipe: Recipe, config: PretrainedConfig | None = None) -> dict[str, object]:
-    """The configuration entries that set every dropout of an architecture to the recipe's."""
+def dropped_out(recipe: Recipe) -> dict[str, object]:
+    """The configuration entries that set every dropout of the recipe's model.
+
+    Raises: Rejected: its architecture has no dropout.
+    """
     if recipe.dropout is None:
         return {}
-    known = config.to_dict() if config is not None else recipe.new.config if recipe.new else {}
-    names = [name for name, value in known.items() if "dropout" in name and _is_rate(value)]
-    return dict.fromkeys(names or ("attention_dropout",), recipe.dropout)
+    config = AutoConfig.for_model(**recipe.new.config) if recipe.new else load_config(recipe.base)
+    names = [
+        name for name, value in config.to_dict().items() if "dropout" in name and _is_rate(value)
+    ]
+    if not names:
+        raise Rejected(f"dropout: {config.model_type} has none to set; leave it out")
+    return dict.fromkeys(names, recipe.dropout)
 
 
 def with_adapter(model: PreTrainedModel, adapter: Adapter | None, task: peft.TaskType) -> Any:
@@ -101,21 +125,30 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter | None, task: peft.Tas
     if adapter is None:
         return model
     try:
-        return peft.get_peft_model(model, adapter_config(model, adapter, task))
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers for a property by its old name.
+            warnings.simplefilter("ignore", FutureWarning)
+            return peft.get_peft_model(model, adapter_config(model, adapter, task))
     except _LOADING as error:
         raise Rejected(
             f"{adapter.method} does not fit {model.config.model_type} ({_line(error)}); try lora"
         ) from error
 
 
-def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def save_model(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
     """Write weights and tokenizer; low-rank weights are added to the base they were made for.
 
     Virtual tokens cannot be added: a prefix stays beside its base, which its folder names.
+    `weights` stand in for those of a model that is spread over processes.
     """
     if isinstance(model, peft.PeftModel) and not model.active_peft_config.is_prompt_learning:
         model = model.merge_and_unload()
-    model.save_pretrained(folder, safe_serialization=True)
+    model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
 
 
