@@ -1,16 +1,14 @@
 """Calls to Slack's Web API, with errors that tell what may be tried again."""
 
-import ipaddress
 import logging
 from collections.abc import Awaitable
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bots.proxies import proxy_for
 from core.errors import Rejected, Unavailable
 
 API_URL = "https://slack.com/api/"
@@ -39,24 +37,9 @@ def web_client(
     client = AsyncWebClient(
         token=token, base_url=api_url, session=session, retry_handlers=[], logger=logger
     )
+    # The SDK would ignore NO_PROXY.
     client.proxy = proxy_for(api_url)
     return client
-
-
-def proxy_for(url: str) -> str | None:
-    """The environment's proxy for `url`, minding NO_PROXY, which the SDK ignores."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if _is_loopback(host) or proxy_bypass(host):
-        return None
-    return getproxies().get({"wss": "https", "ws": "http"}.get(parts.scheme, parts.scheme))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def asked(call: Awaitable[AsyncSlackResponse]) -> AsyncSlackResponse:

@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 from slack_bolt.response import BoltResponse
 
-from bots.slack.api import proxy_for
+from bots.proxies import proxy_for
 from core.errors import Misconfigured, Rejected, Unavailable
 
 # Slack pings every few seconds, we every ten: without any frame for so long it is dead.

@@ -6,17 +6,15 @@ import json
 import logging
 import os
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
 
-import httpx
+import aiohttp
 from telegram import Bot
 from telegram.error import (
     BadRequest,
@@ -27,22 +25,24 @@ from telegram.error import (
     RetryAfter,
     TelegramError,
 )
-from telegram.request import HTTPXRequest
 
 from bots.telegram.limits import Limits
+from bots.telegram.requests import CONNECT_S, READ_S, AiohttpRequest
 from core.errors import Misconfigured, Rejected, Unavailable
 
 API_URL = "https://api.telegram.org"
 # Everything else (reactions, polls, channel posts) is nothing that we answer.
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query")
 
-CONNECT_S = 5.0
-READ_S = 15.0
 CONNECTIONS = 64
 
 _TOKEN = re.compile(r"(\d{1,20}):[A-Za-z0-9_-]{20,}")
 # The request never left this machine, or never reached the other.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NOT_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+)
 
 
 # An update's number, then the update as raw JSON.
@@ -70,7 +70,7 @@ class TelegramApi:
             raise Misconfigured(
                 "TELEGRAM_BOT_TOKEN is no bot token: copy it whole from @BotFather (123456:ABC...)"
             )
-        _keep_token_out_of_logs()
+        _quiet_the_library()
         self.bot_id = int(match[1])
         # Told to Telegram only. Every replica derives the same, and a new token changes both.
         self.webhook_path = f"/telegram/{_derive(token, 'webhook path')[:24]}"
@@ -78,8 +78,8 @@ class TelegramApi:
         self.limits = limits or Limits()
         self.api_url = api_url.rstrip("/")
         self._url = f"{self.api_url}/bot{token}"
-        self._calls = _request(CONNECTIONS)
-        self._polls = _request(1)
+        self._calls = AiohttpRequest(self.api_url, connections=CONNECTIONS)
+        self._polls = AiohttpRequest(self.api_url, connections=1)
         self.bot = Bot(
             token,
             base_url=f"{self.api_url}/bot",
@@ -140,27 +140,7 @@ def _derive(token: str, purpose: str) -> str:
     return hmac.digest(token.encode(), purpose.encode(), "sha256").hex()
 
 
-def _request(connections: int) -> HTTPXRequest:
-    return HTTPXRequest(
-        connection_pool_size=connections,
-        connect_timeout=CONNECT_S,
-        read_timeout=READ_S,
-        write_timeout=READ_S,
-        pool_timeout=READ_S,
-        httpx_kwargs={"verify": _tls()},
-    )
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Reading the certificates takes longer than everything else at the start: once will do."""
-    return httpx.create_ssl_context()
-
-
-def _keep_token_out_of_logs() -> None:
-    """Every address holds the token, and debug lines hold what customers wrote."""
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+def _quiet_the_library() -> None:
     # It logs whole payloads that it cannot read; we report those ourselves, without their text.
     logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
     # The library's own switch for durations as `timedelta`, without a warning at each use.
