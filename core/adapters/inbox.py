@@ -136,7 +136,7 @@ def claim(
     return Lease(conversation=conversation, holder=holder, fence=row.fence, attempts=row.attempts)
 
 
-# Statements are built once: putting one together costs ten times as much as running it.
+# Statements are built once: putting one together costs far more than running it.
 _OPEN = for_each_dialect(
     lambda insert: (
         insert(conversations)

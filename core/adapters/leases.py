@@ -77,7 +77,7 @@ def of(lease: Lease) -> dict[str, object]:
     }
 
 
-# Statements are built once: putting one together costs ten times as much as running it.
+# Statements are built once: putting one together costs far more than running it.
 
 # True of the conversation's row while the very lease is in force whose values `of` gives. A lapsed
 # lease that nobody took over still counts: its fence is the newest.

@@ -140,7 +140,7 @@ def _parcel(row: SqlRow, conversation: SqlRow) -> Parcel:
     )
 
 
-# Statements are built once: putting one together costs ten times as much as running it.
+# Statements are built once: putting one together costs far more than running it.
 _OLDEST_UNSENT = (
     select(
         outbox.c.id,

@@ -226,7 +226,7 @@ def details(turn: Turn, served: Served) -> dict[str, object]:
     }
 
 
-# Statements are built once: putting one together costs ten times as much as running it.
+# Statements are built once: putting one together costs far more than running it.
 _UNSERVED = (
     select(
         conversations.c.id.label("conversation"),
