@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bots.server import build_app, serving
+from bots.telegram.polling import Pauses
 from core import crashpoints
 from core.adapters.database import open_database
 from core.adapters.inbox import SqlInbox
@@ -19,13 +20,13 @@ from core.delivery import Delivery
 from core.ports import ShowPartial
 from core.serving import Pace, Station
 from core.turn import Answer, Served, Turn
-from dragoman.app import keep_running
-from dragoman.channels import open_channels
+from dragoman.channels import keep_running, open_channels
 from dragoman.logs import configure
 from dragoman.settings import Settings
 
 # A lease outlives its process by this; a short one keeps the test short.
 HELD_S = 3.0
+POLL_HELD_S = 1.0
 
 
 async def echo(turn: Turn, show: ShowPartial) -> Served:
@@ -40,7 +41,7 @@ async def _healthy() -> Mapping[str, str | None]:
     return {}
 
 
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, *, resend_unknown: bool) -> None:
     """Serve until killed."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -51,7 +52,7 @@ async def main(settings: Settings) -> None:
             answer=echo,
             ports={},
             presences={},
-            pace=Pace(gather_s=0.02, held_s=HELD_S),
+            pace=Pace(gather_s=0.02, held_s=HELD_S, resend_unknown=resend_unknown),
             default_language="en",
         )
         delivery = Delivery(inbox=SqlInbox(database), leases=SqlLeases(database), station=station)
@@ -70,9 +71,10 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     told = json.loads(sys.argv[1])
+    (Pauses.__init__.__kwdefaults__ or {})["held_s"] = POLL_HELD_S
     configure(level="warning", form="json")
     if told["crash_at"]:
         crashpoints.arm(told["crash_at"], after=told["crash_after"])
     given = Settings(data_dir=Path(told["data_dir"]), **told["settings"])
     with asyncio.Runner() as runner:
-        runner.run(main(given))
+        runner.run(main(given, resend_unknown=told["resend_unknown"]))

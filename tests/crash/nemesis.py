@@ -1,0 +1,87 @@
+"""Keeps a desk running and kills it again and again."""
+
+import asyncio
+import json
+import random
+import signal
+import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from core.crashpoints import NAMES
+
+
+@dataclass(slots=True, kw_only=True)
+class Nemesis:
+    """Kills its victims so many times, each time in another way.
+
+    A named place that is not passed within `patience_s` becomes a random one.
+    """
+
+    settings: dict[str, object]
+    data_dir: Path
+    kills: int
+    dice: random.Random
+    patience_s: float = 10.0
+    resend_unknown: bool = False
+    killed: Counter[str] = field(default_factory=Counter)
+    let_loose: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def haunt(self) -> None:
+        """Start the victim again and again until all kills are done; then let it live."""
+        while self.kills:
+            self.kills -= 1
+            await self._kill_one(self.dice.choice(NAMES) if self.kills % 2 else "")
+        victim = await self._start("", 0)
+        try:
+            await victim.wait()
+            raise AssertionError("the last victim died by itself")
+        finally:
+            with suppress(ProcessLookupError):
+                victim.terminate()
+            await victim.wait()
+
+    async def _kill_one(self, name: str) -> None:
+        victim = await self._start(name, self.dice.randint(1, 12))
+        how = name or "anywhere"
+        try:
+            await self._ready(victim)
+            await self.let_loose.wait()
+            async with asyncio.timeout(self.patience_s if name else self.dice.uniform(0, 1.5)):
+                await victim.wait()
+        except TimeoutError:
+            how = "anywhere"
+        finally:
+            with suppress(ProcessLookupError):
+                victim.kill()
+            await victim.wait()
+        assert victim.returncode == -signal.SIGKILL
+        self.killed[f"killed: {how}"] += 1
+
+    async def _ready(self, victim: asyncio.subprocess.Process) -> None:
+        """Wait until it serves, or is dead already."""
+        url = f"http://127.0.0.1:{self.settings['port']}/healthz"
+        deadline_s = asyncio.get_running_loop().time() + 60
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while victim.returncode is None:
+                with suppress(httpx.HTTPError):
+                    await client.get(url)
+                    return
+                assert asyncio.get_running_loop().time() < deadline_s, "the victim never served"
+                await asyncio.sleep(0.05)
+
+    async def _start(self, crash_at: str, crash_after: int) -> asyncio.subprocess.Process:
+        told = {
+            "data_dir": str(self.data_dir),
+            "settings": self.settings,
+            "resend_unknown": self.resend_unknown,
+            "crash_at": crash_at,
+            "crash_after": crash_after,
+        }
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.crash.victim", json.dumps(told)
+        )
