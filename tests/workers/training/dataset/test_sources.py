@@ -1,0 +1,173 @@
+"""Where rows come from besides the database."""
+
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from core.errors import Rejected
+from workers.training.dataset import knowledge, public
+from workers.training.dataset.examples import (
+    Example,
+    Kind,
+    Label,
+    Parallel,
+    Question,
+    Reply,
+    Text,
+    Tokens,
+)
+from workers.training.dataset.licences import is_permissive, spdx
+
+DEMO = Path("examples/demo/knowledge")
+README = """
+| source | commit | licence | domain |
+|---|---|---|---|
+| shop/labels | abc | MIT | commerce |
+| guides/i18n | abc | CC-BY-SA-4.0 (licence file is elsewhere) | docs |
+"""
+
+
+def public_set(folder: Path, name: str, file: str, *lines: Mapping[str, object]) -> list[Example]:
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / name / f"{file}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    return list(public.read(folder, name))
+
+
+def test_articles_are_read_and_their_translations_are_one_group(tmp_path: Path) -> None:
+    for lang, title, body in (("en", "Returns", "60 days."), ("de", "Rückgabe", "60 Tage.")):
+        (tmp_path / lang).mkdir()
+        head = f"---\ntitle: {title}\nlanguage: {lang}\n---\n# {title}\n\n{body}\n"
+        (tmp_path / lang / "returns.md").write_text(f"{head}\n## Zelt\n\nOK {body}\n")
+    rows = list(knowledge.read(tmp_path, "MIT"))
+    assert {row.group for row in rows} == {"knowledge:returns"}
+    texts = [row for row in rows if isinstance(row, Text)]
+    assert [(row.lang, row.paragraphs) for row in texts] == [
+        ("de", ("60 Tage.", "OK 60 Tage.")),
+        ("en", ("60 days.", "OK 60 days.")),
+    ]
+    questions = [row for row in rows if isinstance(row, Question)]
+    assert ("Rückgabe Zelt", "OK 60 Tage.") in [(row.query, row.passage) for row in questions]
+
+
+def test_a_question_with_its_answer_is_a_grounded_reply() -> None:
+    rows = list(knowledge.read(DEMO, "Apache-2.0"))
+    replies = [row for row in rows if isinstance(row, Reply)]
+    assert len(replies) == 17
+    dog = next(row for row in replies if "dog" in row.messages[-1].text)
+    assert dog.reply == (
+        "Yes, dogs on a lead are welcome in all our stores. [1]"
+        " Only the workshop is closed to them. [1]"
+    )
+    assert {row.lang for row in rows} >= {"en", "de", "fr", "es", "pt", "zh", "ja", "ar"}
+
+
+def test_a_folder_without_articles_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="holds no articles"):
+        list(knowledge.read(tmp_path, "MIT"))
+    with pytest.raises(Rejected, match="no such file or folder"):
+        list(knowledge.read(tmp_path / "none", "MIT"))
+
+
+def test_translations_carry_the_licence_of_their_repository(tmp_path: Path) -> None:
+    (tmp_path / "parallel").mkdir()
+    (tmp_path / "parallel" / "README.md").write_text(README)
+    rows = public_set(
+        tmp_path, "parallel", "de",
+        {"en": "Pay now", "text": "Jetzt bezahlen", "source": "shop/labels", "domain": "commerce"},
+        {"en": "Pay later", "text": "Später", "source": "guides/i18n", "domain": "docs"},
+        {"en": "Pay never", "text": "Nie", "source": "who/knows", "domain": "docs"},
+    )  # fmt: skip
+    assert [row.licence for row in rows] == ["MIT", "CC-BY-SA-4.0", "unknown"]
+    assert [is_permissive(row.licence) for row in rows] == [True, False, False]
+    first = rows[0]
+    assert isinstance(first, Parallel)
+    assert (first.lang, first.text, first.target_lang, first.target) == (
+        "en", "Pay now", "de", "Jetzt bezahlen",
+    )  # fmt: skip
+
+
+def test_one_english_sentence_is_one_group_in_every_language(tmp_path: Path) -> None:
+    shop = [{"key": "k", "lang": lang, "eng": "Pay now", "text": lang} for lang in ("de", "pt-BR")]
+    assert len({row.group for row in public_set(tmp_path, "spree_i18n", "pairs", *shop)}) == 1
+
+
+def test_a_help_page_gives_text_pairs_and_questions(tmp_path: Path) -> None:
+    (tmp_path / "tldr").mkdir()
+    page = {"doc_id": "a/b", "lang": "en", "title": "b", "text": "Archives files."}
+    (tmp_path / "tldr" / "docs_en.jsonl").write_text(json.dumps(page))
+    lines = [
+        {"lang": "pt_BR", "kind": "task", "query": query, "doc_id": "a/b", "eng": query.upper()}
+        for query in ("arquiva", "extrai")
+    ]
+    rows = public_set(tmp_path, "tldr", "pairs", *lines)
+    assert [row.kind for row in rows] == [
+        Kind.TEXT, Kind.PARALLEL, Kind.QUESTION, Kind.PARALLEL, Kind.QUESTION,
+    ]  # fmt: skip
+    assert isinstance(rows[0], Text)
+    assert (rows[0].lang, rows[0].paragraphs) == ("pt-BR", ("arquiva", "extrai"))
+    assert isinstance(rows[2], Question)
+    assert rows[2].passage == "Archives files."
+
+
+def test_emotions_of_one_polarity_are_a_sentiment(tmp_path: Path) -> None:
+    lines = [
+        {"lang": "de", "source": "x", "text": "a", "emotions": emotions}
+        for emotions in (["joy", "trust"], ["joy", "anger"], ["surprise"], ["neutral"])
+    ]
+    rows = public_set(tmp_path, "xed_emotions", "train", *lines)
+    assert [row.label for row in rows if isinstance(row, Label)] == ["positive", "neutral"]
+
+
+def test_spans_become_tags_of_words(tmp_path: Path) -> None:
+    (row,) = public_set(
+        tmp_path, "presidio_pii", "train",
+        {"text": "I am Ada Lovelace.", "template_id": 3, "spans": [
+            {"type": "PERSON", "value": "Ada Lovelace", "start": 5, "end": 17}]},
+    )  # fmt: skip
+    assert isinstance(row, Tokens)
+    assert row.tags == ("O", "O", "B-PER", "I-PER", "O")
+    assert row.group == "presidio_pii:3"
+
+
+def test_a_dialogue_gives_a_row_for_each_reply_to_the_customer(tmp_path: Path) -> None:
+    said = [
+        ("user", "Hi"),
+        ("user", "A latte"),
+        ("assistant", "Large?"),
+        ("assistant", "Or small?"),
+    ]
+    turns = [{"role": role, "text": text} for role, text in [*said, ("user", "Large")]]
+    (row,) = public_set(tmp_path, "taskmaster4", "train", {"id": "7", "lang": "en", "turns": turns})
+    assert isinstance(row, Reply)
+    assert [message.text for message in row.messages] == ["Hi", "A latte"]
+    assert row.reply == "Large?"
+
+
+def test_a_public_set_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match=r"tldr: holds no pairs\.jsonl or pairs\.jsonl\.gz"):
+        list(public.read(tmp_path, "tldr"))
+    with pytest.raises(Rejected, match=r'line 1: "text": input should be a valid string'):
+        public_set(tmp_path, "hwu64", "train", {"text": 1, "intent": "x"})
+
+
+@pytest.mark.parametrize(
+    ("written", "id_", "free"),
+    [
+        ("CC BY 4.0", "CC-BY-4.0", True),
+        ("CC BY-SA 4.0", "CC-BY-SA-4.0", False),
+        ("CC0-1.0 translations (PEP 545 agreement) of docs", "CC0-1.0", True),
+        ("BSD (2/3-clause)", "BSD-2-Clause OR BSD-3-Clause", True),
+        ("MIT or Apache-2.0", "MIT OR Apache-2.0", True),
+        ("CDLA-Sharing-1.0", "CDLA-Sharing-1.0", False),
+        ("CC-BY-NC-4.0", "CC-BY-NC-4.0", False),
+        ("GPL-3.0-or-later", "GPL-3.0-or-later", False),
+        ("all rights reserved", "all rights reserved", False),
+    ],
+)
+def test_licences_are_told_apart(written: str, id_: str, free: bool) -> None:
+    assert spdx(written) == id_
+    assert is_permissive(id_) is free

@@ -1,0 +1,167 @@
+"""Conversations of the database as rows: what people answered, and what customers thought of it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from core.adapters.database import Database
+from core.adapters.tables import messages
+from core.turn import Author, WorkspaceId
+from workers.training.dataset.examples import Evidence, Example, Question, Reply, Said
+from workers.training.dataset.licences import OWN
+from workers.training.dataset.marks import marked
+
+_BATCH = 2_000
+_HISTORY = 8
+_RATINGS = {1: "up", -1: "down"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One message; `details` is how a bot's reply came about, `rating` 1, -1 or None."""
+
+    conversation: int
+    author: Author
+    text: str
+    language: str
+    rating: int | None
+    details: dict[str, Any]
+
+    @property
+    def passages(self) -> tuple[Evidence, ...]:
+        return tuple(
+            Evidence(title=cited["title"], text=cited["passage"])
+            for cited in self.details.get("citations", ())
+            if cited["passage"].strip()
+        )
+
+
+async def read(database: Database, workspace: WorkspaceId, *, after: float = 0.0) -> list[Example]:
+    """The rows of a workspace's conversations with a message since `after` (seconds since 1970).
+
+    What an agent wrote is a reply to learn, one more if it mends what the customer had rated down
+    (`rejected`). What the bot wrote counts only where the customer rated it. A reply rated up is
+    also a question to the passages it cites.
+
+    Raises: Unavailable: the database cannot be reached.
+    """
+    found: list[Example] = []
+    lines: Sequence[_Line] = ()
+    while True:
+        last = lines[-1].conversation if lines else 0
+        lines = await database.read(partial(_lines, workspace, after, last))
+        if not lines:
+            return found
+        for _, said in groupby(lines, key=lambda line: line.conversation):
+            found.extend(_rows(tuple(said)))
+
+
+def _lines(workspace: str, after: float, last: int, connection: Connection) -> list[_Line]:
+    """All messages of the next conversations, in the order of their ids."""
+    recent = (
+        select(messages.c.conversation_id)
+        .where(
+            messages.c.workspace == workspace,
+            messages.c.created_at >= after,
+            messages.c.conversation_id > last,
+        )
+        .group_by(messages.c.conversation_id)
+        .order_by(messages.c.conversation_id)
+        .limit(_BATCH)
+    )
+    query = (
+        select(messages)
+        .where(messages.c.conversation_id.in_(recent))
+        .order_by(messages.c.conversation_id, messages.c.id)
+    )
+    return [
+        _Line(
+            conversation=row.conversation_id,
+            author=Author(row.author),
+            text=row.text,
+            language=row.language,
+            rating=row.rating,
+            details=json.loads(row.details),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _rows(said: Sequence[_Line]) -> Iterator[Example]:
+    lines = _joined(said)
+    for at, line in enumerate(lines):
+        asked = _asked(lines[:at])
+        if line.author is Author.CUSTOMER or not asked:
+            continue
+        if line.author is Author.AGENT:
+            yield _reply(line, asked, rejected=_mended(lines[:at]))
+        elif line.rating in _RATINGS and line.details.get("outcome") == "answer":
+            yield _reply(line, asked)
+            if line.rating == 1:
+                yield from _questions(line, asked[-1].text)
+
+
+def _joined(lines: Sequence[_Line]) -> list[_Line]:
+    """The messages that say something; what an agent wrote in a row is one reply."""
+    found: list[_Line] = []
+    for line in lines:
+        if not line.text.strip():
+            continue
+        if found and line.author is found[-1].author is Author.AGENT:
+            found[-1] = replace(found[-1], text=f"{found[-1].text}\n{line.text}")
+        else:
+            found.append(line)
+    return found
+
+
+def _asked(before: Sequence[_Line]) -> tuple[Said, ...]:
+    """What was said up to the last message of the customer."""
+    places = [at for at, line in enumerate(before) if line.author is Author.CUSTOMER]
+    if not places:
+        return ()
+    told = before[: places[-1] + 1][-_HISTORY:]
+    return tuple(Said(author=line.author, text=line.text) for line in told)
+
+
+def _mended(before: Sequence[_Line]) -> str:
+    """The bot's reply to the same message, if the customer rated it down."""
+    for line in reversed(before):
+        if line.author is Author.CUSTOMER:
+            return ""
+        if line.author is Author.BOT and line.rating == -1:
+            return line.text
+    return ""
+
+
+def _reply(line: _Line, asked: tuple[Said, ...], rejected: str = "") -> Reply:
+    passages = line.passages
+    return Reply.model_validate(
+        {
+            **_about(line),
+            "messages": asked,
+            "passages": passages,
+            "reply": marked(line.text, [passage.text for passage in passages]),
+            "rejected": rejected,
+            "rating": _RATINGS.get(line.rating) if line.rating is not None else None,
+        }
+    )
+
+
+def _questions(line: _Line, question: str) -> Iterator[Question]:
+    for passage in line.passages:
+        fields = {**_about(line), "query": question, "passage": passage.text}
+        yield Question.model_validate(fields)
+
+
+def _about(line: _Line) -> dict[str, str]:
+    return {
+        "lang": line.language,
+        "group": f"conversation:{line.conversation}",
+        "source": f"conversations:{line.author}",
+        "licence": OWN,
+    }
