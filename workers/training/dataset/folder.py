@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from core.errors import Rejected
 from workers.evaluation.files import Row, stream
@@ -56,19 +56,22 @@ Counts = Mapping[str, int]
 class Manifest(Row):
     """What a dataset is made of; counts are of rows.
 
-    `languages`, `kinds` and `labels` count each part; `before` counts the languages of train before
-    it was sampled. `code` is the version of this program that built it, by `git describe`.
+    `languages` (of a translation, the one translated into), `kinds` and `labels` count each part;
+    `before` counts the languages and labels of train before it was sampled. `origins` count what
+    was read, `dropped` what was left out, by reason. `code` is the version of this program,
+    `recipe` what it was told besides the sources.
     """
 
     created: str
     seed: int
     code: str = ""
+    recipe: Mapping[str, JsonValue] = Field(default_factory=dict)
     files: Mapping[Part, File]
     origins: tuple[Origin, ...] = ()
     kinds: Mapping[Part, Counts] = Field(default_factory=dict)
     languages: Mapping[Part, Counts] = Field(default_factory=dict)
     labels: Mapping[Part, Counts] = Field(default_factory=dict)
-    before: Counts = Field(default_factory=dict)
+    before: Mapping[str, Counts] = Field(default_factory=dict)
     augmented: Counts = Field(default_factory=dict)
     dropped: Counts = Field(default_factory=dict)
 
