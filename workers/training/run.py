@@ -115,7 +115,7 @@ def _claim(run: Run, recipe: Recipe, dataset: Dataset) -> None:
         _same_recipe(run, recipe)
     run.checkpoints.mkdir(exist_ok=True)
     _write(run.folder / RECIPE, recipe.model_dump(mode="json"))
-    for checkpoint in run.checkpoints.iterdir():
+    for checkpoint in run.checkpoints.glob("checkpoint-*"):
         # transformers writes the state last.
         if not (checkpoint / _STATE).exists():
             shutil.rmtree(checkpoint)
