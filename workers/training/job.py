@@ -24,10 +24,13 @@ _LOGS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A trainer, the dev rows of each language, and how to write what was learnt to a folder."""
+    """A trainer, the dev rows of each language, and how to write what was learnt to a folder.
+
+    `save` takes the folder and, where the processes hold parts of them, the gathered weights.
+    """
 
     trainer: Any
-    save: Callable[[Path], None]
+    save: Callable[..., None]
     languages: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -62,6 +65,8 @@ def arguments(
             f" {device_batch} at a time"
         )
     on_gpu = torch.cuda.is_available()
+    if recipe.sharded and not (on_gpu and processes > 1):
+        raise Rejected("sharded: needs several processes with a GPU each; leave it out")
     if recipe.precision == "float16" and not on_gpu:
         raise Rejected("precision: float16 needs a GPU; a CPU can do bfloat16")
     per_epoch = -(-rows // recipe.batch)
@@ -95,9 +100,12 @@ def arguments(
         bf16=recipe.precision == "bfloat16",
         fp16=recipe.precision == "float16",
         use_cpu=not on_gpu,
+        # A string by its type, which parses command lines; a boolean by its documentation.
+        fsdp=True if recipe.sharded else None,  # type: ignore[arg-type]
+        fsdp_config={"activation_checkpointing": recipe.checkpointing} if recipe.sharded else None,
         ddp_find_unused_parameters=False,
         ddp_backend="gloo" if processes > 1 and not on_gpu else None,
-        activation_checkpointing=recipe.checkpointing,
+        activation_checkpointing=recipe.checkpointing and not recipe.sharded,
         dataloader_pin_memory=on_gpu,
         seed=recipe.seed,
         report_to=_trackers(),

@@ -21,6 +21,8 @@ from workers.training.recipe import Adapter, New, Recipe
 
 # What the loaders of transformers raise over a folder that is not what it says it is.
 _LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError)
+# Their first token has the position after that of padding.
+_COUNTS_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"})
 # The weights that IA3 scales where peft has no list of its own for an architecture.
 _IA3 = ("k_proj", "v_proj", "down_proj")
 
@@ -80,25 +82,47 @@ def load_model(form: Any, base: str, **changes: object) -> PreTrainedModel:
     return model
 
 
+def new_config(new: New, **changes: object) -> PretrainedConfig:
+    """The architecture of a model from scratch.
+
+    Raises: Rejected: transformers does not know it, or it refuses the sizes.
+    """
+    try:
+        config: PretrainedConfig = AutoConfig.for_model(**{**new.config, **changes})
+    except _LOADING as error:
+        raise Rejected(f"new.config: {_line(error)}") from error
+    return config
+
+
 def new_model(
     form: Any, new: New, tokenizer: PreTrainedTokenizerBase, **changes: object
 ) -> PreTrainedModel:
     """A model of random weights; set the seed before.
 
-    Raises: Rejected: transformers knows no such architecture, or it refuses the sizes.
+    Raises: Rejected: transformers knows no such architecture for this, or it refuses the sizes.
     """
-    settings = new.config | {key: value for key, value in changes.items() if value is not None}
+    # A mark that the tokenizer lacks has no number: an architecture's own may be past the last one.
     special = {
-        name: getattr(tokenizer, name)
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id")
-        if getattr(tokenizer, name) is not None
+        name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")
     }
+    config = new_config(new, **changes, **special, vocab_size=len(tokenizer))
     try:
-        config = AutoConfig.for_model(**settings, **special, vocab_size=len(tokenizer))
         model: PreTrainedModel = form.from_config(config, trust_remote_code=False)
     except _LOADING as error:
         raise Rejected(f"new.config: {_line(error)}") from error
     return model
+
+
+def check_length(config: PretrainedConfig, max_tokens: int) -> None:
+    """Refuse rows that are longer than what an architecture has positions for.
+
+    Raises: Rejected: as said.
+    """
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is not None and config.model_type in _COUNTS_FROM_PADDING:
+        limit -= (config.pad_token_id or 0) + 1
+    if limit is not None and max_tokens > limit:
+        raise Rejected(f"max_tokens: {max_tokens} is more than the {limit} this model can take")
 
 
 def dropped_out(recipe: Recipe) -> dict[str, object]:
@@ -108,7 +132,7 @@ def dropped_out(recipe: Recipe) -> dict[str, object]:
     """
     if recipe.dropout is None:
         return {}
-    config = AutoConfig.for_model(**recipe.new.config) if recipe.new else load_config(recipe.base)
+    config = new_config(recipe.new) if recipe.new else load_config(recipe.base)
     names = [
         name for name, value in config.to_dict().items() if "dropout" in name and _is_rate(value)
     ]
@@ -172,6 +196,9 @@ def adapter_config(
         "lora_alpha": adapter.alpha,
         "lora_dropout": adapter.dropout,
     }
+    if task is peft.TaskType.TOKEN_CLS:
+        # The head is trained whole; peft leaves it out by itself for whole texts only.
+        shared["exclude_modules"] = ["classifier", "score"]
     if adapter.method == "lora":
         return peft.LoraConfig(r=adapter.rank, **shared)
     # `ranks.py` sets the number of updates, which its schedule needs, once it is known.

@@ -23,11 +23,13 @@ class New(Block):
     """A model of random weights, with a tokenizer trained on the same data.
 
     `config` is that of any architecture of transformers, `model_type` among it; the sizes of its
-    vocabulary and the numbers of its special tokens are filled in. `vocabulary` counts tokens.
+    vocabulary and the numbers of its special tokens are filled in. `vocabulary` counts tokens;
+    the higher `temperature`, the more alike the shares of the languages in it (1: as in the data).
     """
 
     config: dict[str, Any]
     vocabulary: Annotated[int, Field(ge=300)] = 16_000
+    temperature: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
 
     @model_validator(mode="after")
     def _has_a_type(self) -> Self:
@@ -70,7 +72,8 @@ class Recipe(Block):
     left is accumulated. `warmup` is a share of all updates. `max_steps` cuts `epochs` short;
     `evaluate_every` counts updates, None is once an epoch. `patience` stops after so many
     evaluations without a better one. `checkpointing` computes activations anew instead of keeping
-    them.
+    them; `sharded` shares weights and optimiser out over the processes (FSDP) instead of copying
+    them to each (DDP).
     """
 
     dataset: Path
@@ -95,12 +98,15 @@ class Recipe(Block):
     patience: Count | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpointing: bool = False
+    sharded: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _starts_from_one_model(self) -> Self:
         if bool(self.base) == (self.new is not None):
             raise ValueError("name either a base model or a new one")
+        if self.sharded and self.adapter is not None:
+            raise ValueError("sharded: an adapter is small enough to be copied; leave one out")
         if self.new is not None and self.adapter is not None:
             raise ValueError("an adapter needs a base that has learnt something; leave it out")
         return self

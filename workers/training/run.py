@@ -38,6 +38,8 @@ from workers.training.watching import SPEED, Watcher
 
 RECIPE, RESULT = "recipe.json", "result.json"
 _STATE = "trainer_state.json"
+# How safetensors and torch's own writer tell of a full disk.
+_FULL_DISK = ("No space left", "PytorchStreamWriter", "inline_container")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +93,10 @@ def train(
         job.trainer.train(resume_from_checkpoint=_last_checkpoint(run))
         took_s = time.monotonic() - started_s
         result = _figures(job, recipe, dataset, took_s)
+        # Every process holds a part of them, and gives it here.
+        weights = [_gathered(job)] if recipe.sharded else []
         if first:
-            _save(run, job, result)
+            _save(run, job, result, *weights)
         job.trainer.accelerator.wait_for_everyone()
         return result
 
@@ -180,11 +184,18 @@ def _peak_memory_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _save(run: Run, job: Job, result: Mapping[str, Any]) -> None:
+def _gathered(job: Job) -> Mapping[str, torch.Tensor]:
+    weights: Mapping[str, torch.Tensor] = job.trainer.accelerator.get_state_dict(job.trainer.model)
+    return weights
+
+
+def _save(
+    run: Run, job: Job, result: Mapping[str, Any], *weights: Mapping[str, torch.Tensor]
+) -> None:
     """The model under another name first: one that is there is whole."""
     unfinished = run.model.with_suffix(".part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    job.save(unfinished)
+    job.save(unfinished, *weights)
     shutil.rmtree(run.model, ignore_errors=True)
     unfinished.rename(run.model)
     _write(run.folder / RESULT, result)
@@ -228,8 +239,7 @@ def _faults(run: Run) -> Iterator[None]:
             raise _full(run) from error
         raise Unavailable("disk", f"{error.filename}: {error.strerror}") from error
     except Exception as error:
-        # safetensors and torch wrap it in errors of their own.
-        if "No space left" in str(error) or "PytorchStreamWriter" in str(error):
+        if any(words in str(error) for words in _FULL_DISK):
             raise _full(run) from error
         raise
 

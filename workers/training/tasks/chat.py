@@ -25,7 +25,9 @@ from workers.training.dataset.examples import (
     Condense,
     Conversation,
     Example,
+    Parallel,
     Reply,
+    Summary,
 )
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
@@ -87,6 +89,15 @@ def asked(row: Example) -> tuple[Said, ...] | None:
             return prompt.condense(
                 row.messages[-1].text, language=language_name(row.lang), history=_history(row)
             )
+        case Summary():
+            lines = (f"{said.author}: {said.text}" for said in row.messages)
+            return prompt.summarise("\n".join(lines), language=language_name(row.lang))
+        case Parallel():
+            return prompt.translate(
+                row.text,
+                source=language_name(row.lang),
+                target=language_name(row.target_lang),
+            )
         case _:
             return None
 
@@ -98,6 +109,10 @@ def learnt(row: Example) -> str:
             return row.reply
         case Condense():
             return row.standalone
+        case Summary():
+            return row.summary
+        case Parallel():
+            return row.target
         case _:
             return ""
 
