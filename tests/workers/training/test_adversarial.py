@@ -30,7 +30,7 @@ class Watched(LlamaForCausalLM):
         )
         given = super().forward(*args, **kwargs)
         handle.remove()
-        self.seen.append((caught[0].detach().clone(), float(given.loss)))
+        self.seen.append((caught[0].detach().clone(), given.loss.item()))
         return given
 
 
