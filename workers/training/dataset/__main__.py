@@ -13,15 +13,15 @@ A recipe is YAML (`recipe.py` has every key):
     languages: [de, fr, ja]
     sample: {rows: 100000, temperature: 3}
     augment:
-      question: {noise: 0.2}
+      question: {noise: 0.2, paraphrase: 0.1}
+    model: {url: "http://127.0.0.1:8000"}     # what writes the paraphrases
 
-The folder then holds what `dragoman train` learns from. A model for paraphrases and
-back-translation is an OpenAI-compatible address in the recipe.
+The folder then holds what `dragoman train` learns from.
 """
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -29,9 +29,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from core.errors import DragomanError
+from workers.training.dataset.augmentation import Rewrite
 from workers.training.dataset.building import Progress, build
 from workers.training.dataset.folder import Part
-from workers.training.dataset.recipe import read_recipe
+from workers.training.dataset.recipe import Recipe, read_recipe
+from workers.training.dataset.rewriting import open_rewriter
 
 _err = Console(stderr=True)
 
@@ -42,8 +44,9 @@ def main(arguments: list[str]) -> int:
         _err.print("usage: python -m workers.training.dataset RECIPE FOLDER", markup=False)
         return 2
     try:
-        with _bars() as progress:
-            dataset = build(read_recipe(Path(arguments[0])), Path(arguments[1]), progress)
+        recipe = read_recipe(Path(arguments[0]))
+        with _bars() as progress, _rewriter(recipe) as rewrite:
+            dataset = build(recipe, Path(arguments[1]), progress, rewrite)
     except DragomanError as error:
         _err.print(f"dragoman: {error}", markup=False, soft_wrap=True)
         return 1
@@ -52,6 +55,10 @@ def main(arguments: list[str]) -> int:
     for reason, count in dataset.manifest.dropped.items():
         print(f"left out, {reason}: {count}")  # noqa: T201
     return 0
+
+
+def _rewriter(recipe: Recipe) -> AbstractContextManager[Rewrite | None]:
+    return open_rewriter(recipe.model) if recipe.model else nullcontext()
 
 
 @contextmanager

@@ -215,7 +215,7 @@ def _manifest(
         created=datetime.now(UTC).date().isoformat(),
         seed=recipe.seed,
         code=_code(),
-        recipe=recipe.model_dump(mode="json", exclude_defaults=True, exclude={"sources"}),
+        recipe=recipe.model_dump(mode="json", exclude_defaults=True, exclude={"sources", "model"}),
         files=files,
         origins=tuple(
             Origin(source=source, licence=licence, rows=rows)

@@ -12,6 +12,7 @@ from workers.training.dataset.augmentation import Augment
 from workers.training.dataset.cleaning import Cleaning
 from workers.training.dataset.examples import Kind, Tag
 from workers.training.dataset.gathering import SourceRecipe
+from workers.training.dataset.rewriting import Model
 from workers.training.dataset.splitting import Split
 
 
@@ -45,7 +46,8 @@ class Sample(BaseModel):
 class Recipe(BaseModel):
     """How a dataset is made. `kinds` and `languages` keep only these; empty keeps all.
 
-    `augment` makes more rows of a kind; rows that are made stand in train alone.
+    `augment` makes more rows of a kind; rows that are made stand in train alone. `model` is asked
+    for back-translations and paraphrases.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +61,7 @@ class Recipe(BaseModel):
     split: Split = Split()
     sample: Sample = Sample()
     augment: Mapping[Kind, Augment] = Field(default_factory=dict)
+    model: Model | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
 

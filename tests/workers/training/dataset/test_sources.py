@@ -1,4 +1,4 @@
-"""Where rows come from besides the database."""
+"""Where rows come from, the database aside."""
 
 import gzip
 import json
