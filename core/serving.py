@@ -29,9 +29,8 @@ from core.turn import (
 )
 
 # A process that ended may have had hundreds of turns in hand, of which one was to blame. After that
-# many ends a turn is a suspect, and is tried a last time with few beside it.
+# many ends a turn is a suspect, and is tried a last time, with no other suspect beside it.
 MAX_ATTEMPTS = 3
-SUSPECTS_AT_ONCE = 4
 MAX_BURST = 10
 # A typing indicator fades after 5 s (Telegram Bot API, sendChatAction).
 WORKING_EVERY_S = 4.0
@@ -67,7 +66,7 @@ class Station:
     presences: dict[Channel, Presence]
     pace: Pace
     default_language: str
-    suspects: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SUSPECTS_AT_ONCE))
+    suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Serving:
