@@ -1,0 +1,187 @@
+"""Trains a tokenizer in which small languages have their share of the vocabulary.
+
+Byte-level BPE: any text comes back as it went in, up to NFKC, and nothing is unknown. On held-out
+text of eight languages it needs fewer tokens than BPE over characters with bytes to fall back on,
+since no place in the vocabulary is kept for rare characters.
+"""
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle
+from typing import Any, Literal
+
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from transformers import (
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from core.errors import Rejected
+from workers.training.dataset.balancing import shares
+from workers.training.dataset.examples import Example
+from workers.training.dataset.folder import Dataset, Part
+from workers.training.dataset.texts import spoken
+from workers.training.loading import load_tokenizer, new_config
+from workers.training.recipe import New, Recipe
+
+Purpose = Literal["encoder", "decoder"]
+
+# A word with the space before it, one digit, signs, spaces. Marks (\p{M}) belong to words in the
+# scripts of India and to the vowels of Arabic.
+_WORDS = Regex(r" ?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s")
+# More changes the vocabulary little, and takes minutes.
+_MAX_CHARACTERS = 10_000_000
+# Of one token; keeps phrases that a script without spaces repeats out of the vocabulary.
+_MAX_BYTES = 48
+
+_SPECIAL: Mapping[Purpose, Mapping[str, str]] = {
+    "encoder": {
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    },
+    "decoder": {"pad_token": "<|pad|>", "eos_token": "<|end|>"},
+}
+_ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+# What a customer writes must not be read as a mark: nobody else may speak as the system.
+_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ '<|' + message.role + '|>' + (message.content | replace('<|', '< |')) + '<|end|>' }}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
+)
+
+
+def tokenizer_for(recipe: Recipe, dataset: Dataset, purpose: Purpose) -> PreTrainedTokenizerBase:
+    """That of the base, or a new one of all that the train part says.
+
+    Raises: Rejected, Misconfigured: as `load_tokenizer` and `train_tokenizer` do.
+    """
+    if recipe.new is None:
+        return load_tokenizer(recipe.base)
+    return train_tokenizer(texts_by_language(dataset.stream(Part.TRAIN)), recipe.new, purpose)
+
+
+def texts_by_language(rows: Iterable[Example]) -> Mapping[str, Sequence[str]]:
+    """All that the rows say, under the tags of the languages it is said in."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for text, tag in spoken(row):
+            found[tag].append(text)
+    return found
+
+
+def train_tokenizer(
+    texts: Mapping[str, Sequence[str]], new: New, purpose: Purpose
+) -> PreTrainedTokenizerBase:
+    """A tokenizer for a model of `new`; the same texts give the same one.
+
+    Raises: Rejected: there is one language only, or too little text for so large a vocabulary.
+    """
+    if len(texts) == 1 and new.temperature > 1:
+        raise Rejected(
+            f"all texts are in one language ({next(iter(texts))}), so that a tokenizer cannot be"
+            " balanced: add rows in others, or set new.temperature: 1"
+        )
+    config = new_config(new)
+    special = [*_SPECIAL[purpose].values(), *(_ROLES if purpose == "decoder" else ())]
+    tokenizer = _bpe(texts, new, special)
+    if purpose == "encoder":
+        tokenizer.post_processor = _bert_like(tokenizer)
+    wrapped = _wrapped(tokenizer, purpose, config)
+    _check_it_loads(wrapped, config)
+    return wrapped
+
+
+def _bpe(texts: Mapping[str, Sequence[str]], new: New, special: list[str]) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(_WORDS, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=new.vocabulary,
+        min_frequency=2,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=_MAX_BYTES,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_balanced(texts, new.temperature), trainer)
+    if tokenizer.get_vocab_size() < new.vocabulary:
+        raise Rejected(
+            f"new.vocabulary: the texts yield {tokenizer.get_vocab_size()} tokens, not"
+            f" {new.vocabulary}: add texts, or set it to at most that"
+        )
+    return tokenizer
+
+
+def _balanced(texts: Mapping[str, Sequence[str]], temperature: float) -> Iterator[str]:
+    """The texts of each language over and over until it has its share of all characters."""
+    sizes = {tag: sum(map(len, texts[tag])) for tag in sorted(texts)}
+    size = min(sum(sizes.values()), _MAX_CHARACTERS)
+    for tag, share in shares(sizes, temperature).items():
+        left = share * size
+        for text in cycle(texts[tag]):
+            yield text
+            left -= len(text)
+            if left <= 0:
+                break
+
+
+def _bert_like(tokenizer: Tokenizer) -> Any:
+    marks = [(mark, tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
+    return processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
+    )
+
+
+def _wrapped(
+    tokenizer: Tokenizer, purpose: Purpose, config: PretrainedConfig
+) -> PreTrainedTokenizerBase:
+    decoder = purpose == "decoder"
+    inputs = ["input_ids", "attention_mask"]
+    if getattr(config, "type_vocab_size", 0) > 1:
+        # Which of two texts a token belongs to.
+        inputs.insert(1, "token_type_ids")
+    wrapped: PreTrainedTokenizerBase = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # no stubs
+        tokenizer_object=tokenizer,
+        **_SPECIAL[purpose],
+        additional_special_tokens=list(_ROLES) if decoder else None,
+        model_input_names=inputs,
+        clean_up_tokenization_spaces=False,
+        chat_template=_TEMPLATE if decoder else None,
+    )
+    return wrapped
+
+
+def _check_it_loads(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
+    """Refuse an architecture whose folders transformers always reads with its own tokenizer."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        config.save_pretrained(folder)
+        loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    # Composed and decomposed, with digits: own tokenizers differ in at least one of these.
+    probe = "ﬁ e\u0301 12345 नमस्ते, 你好"
+    if type(loaded) is not type(tokenizer) or loaded(probe) != tokenizer(probe):
+        raise Rejected(
+            f"new.config: transformers reads a {config.model_type} folder with a tokenizer of its"
+            " own, not with a new one: take another model_type, such as llama, qwen3 or bert"
+        )
