@@ -29,12 +29,13 @@ from transformers.utils import logging as transformers_logging
 
 from core.errors import DragomanError, Rejected, Unavailable
 from retrieval.writing import Progress
+from workers.training.curves import SPEED
 from workers.training.dataset.folder import Dataset, Part, open_dataset
 from workers.training.job import Build, Job
 from workers.training.loading import count_parameters
 from workers.training.ranks import RankBudget, gives_out_ranks
 from workers.training.recipe import Recipe
-from workers.training.watching import SPEED, Watcher
+from workers.training.watching import Watcher
 
 RECIPE, RESULT = "recipe.json", "result.json"
 _STATE = "trainer_state.json"
@@ -153,7 +154,7 @@ def _figures(job: Job, recipe: Recipe, dataset: Dataset, took_s: float) -> dict[
         languages[tag] = {"rows": len(rows), **_scores(of_language, prefix)}
     return {
         "task": recipe.model_dump()["task"],
-        "rows": len(trainer.train_dataset),
+        "rows": _rows(trainer.train_dataset),
         "updates": trainer.state.global_step,
         "trained_parameters": trained,
         "parameters": parameters,
@@ -166,6 +167,11 @@ def _figures(job: Job, recipe: Recipe, dataset: Dataset, took_s: float) -> dict[
         "processes": trainer.args.world_size,
         "torch": torch.__version__,
     }
+
+
+def _rows(train: Any) -> int:
+    """Of a table, or of several that an encoder learns from."""
+    return sum(map(len, train.values())) if isinstance(train, dict) else len(train)
 
 
 def _scores(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
