@@ -76,11 +76,19 @@ class AdversarialTrainer(Trainer):
     def _probing(self, model: nn.Module) -> Iterator[_Probe]:
         probe = _Probe()
         bare: Any = self.accelerator.unwrap_model(model)
-        handle = bare.get_input_embeddings().register_forward_hook(probe)
+        embeddings = bare.get_input_embeddings()
+        # Encoder and decoder of a translator each have a layer of their own on the same weights.
+        layers = {embeddings} | {
+            module
+            for module in bare.modules()
+            if isinstance(module, nn.Embedding) and module.weight is embeddings.weight
+        }
+        handles = [layer.register_forward_hook(probe) for layer in layers]
         try:
             yield probe
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
 
 
 def _stepped(

@@ -7,6 +7,7 @@ from typing import Any
 
 import peft
 import torch
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING
 from transformers import (
     AutoConfig,
     AutoTokenizer,
@@ -23,8 +24,12 @@ from workers.training.recipe import Adapter, New, Recipe
 _LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError)
 # Their first token has the position after that of padding.
 _COUNTS_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"})
-# The weights that IA3 scales where peft has no list of its own for an architecture.
-_IA3 = ("k_proj", "v_proj", "down_proj")
+# The layers that IA3 scales, by the names that architectures give them.
+_IA3 = (
+    ("k_proj", "v_proj", "down_proj"),
+    ("k_proj", "v_proj", "fc2"),
+    ("key", "value", "output.dense"),
+)
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
@@ -208,11 +213,14 @@ def adapter_config(
 
 
 def _ia3_targets(model: PreTrainedModel) -> dict[str, Any]:
-    known = peft.utils.constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING
-    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    if model.config.model_type in known or not names.issuperset(_IA3):
+    """The names of keys, values and the last feed-forward layer, where peft has no list of them."""
+    if model.config.model_type in TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING:
         return {}
-    return {"target_modules": list(_IA3), "feedforward_modules": list(_IA3[2:])}
+    paths = [f".{path}" for path, _ in model.named_modules()]
+    for names in _IA3:
+        if all(any(path.endswith(f".{name}") for path in paths) for name in names):
+            return {"target_modules": list(names), "feedforward_modules": list(names[2:])}
+    raise Rejected(f"ia3 does not know the layers of {model.config.model_type}; try lora")
 
 
 def _is_rate(value: object) -> bool:
