@@ -1,10 +1,13 @@
-"""Translates by a sequence-to-sequence model of many languages: M2M100, NLLB, mBART."""
+"""Translates by a sequence-to-sequence model: M2M100, NLLB, mBART, or T5 with a prefix."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from babel import Locale
 
 from core.errors import Misconfigured, Rejected
 from core.language import normalise_tag, same_language
@@ -19,6 +22,8 @@ _FIRST = ("arb_Arab", "pes_Arab")
 _MEANT = {"ns": "nso"}
 _UNSPACED = ("zh", "zh-Hant", "ja")
 _MAX_NEW_TOKENS = 256
+# Architectures whose languages are words before the text.
+_PREFIXED = ("t5", "mt5", "umt5")
 
 
 class SequenceTranslator:
@@ -45,7 +50,7 @@ class SequenceTranslator:
         """
         pieces = [split(text) for text in texts]
         sentences = [piece.strip() for text in pieces for piece in text]
-        work = partial(_translate, source=source, target=target)
+        work = partial(translate_sentences, source=source, target=target)
         written = iter(await self._model.run(work, sentences, len))
         return [
             "".join(next(written) + _gap(piece, target) for piece in text).strip()
@@ -61,30 +66,63 @@ def _gap(sentence: str, target: str) -> str:
     return "" if any(same_language(target, tag) for tag in _UNSPACED) else " "
 
 
-def _translate(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """How a model is told what to translate into: by words before the text, or when it writes."""
+
+    prefix: str = ""
+    start: Mapping[str, int] = field(default_factory=dict)
+
+
+def direct(model: Any, tokenizer: Any, *, source: str, target: str) -> Direction:
+    """Set the tokenizer to two languages, for texts and for `text_target`.
+
+    Raises:
+        Rejected: the model does not know one of them.
+        Misconfigured: it is no translator of many languages.
+    """
+    if model.config.model_type in _PREFIXED:
+        return Direction(prefix=f"translate {_name(source)} to {_name(target)}: ")
+    codes = language_codes(tokenizer)
+    tokenizer.src_lang = code_of(source, codes)
+    tokenizer.tgt_lang = code_of(target, codes)
+    # mBART-25 wrote the language first of all, all others after a mark of their own.
+    start = "decoder_start_token_id" if _is_mbart25(tokenizer) else "forced_bos_token_id"
+    return Direction(start={start: codes[tokenizer.tgt_lang]})
+
+
+def translate_sentences(
     model: Any, tokenizer: Any, sentences: list[str], *, source: str, target: str
 ) -> list[str]:
-    codes = _codes(tokenizer)
-    tokenizer.src_lang = code_of(source, codes)
+    """One batch.
+
+    Raises: Rejected, Misconfigured: as `direct` does.
+    """
+    direction = direct(model, tokenizer, source=source, target=target)
     limit = max_tokens(model, tokenizer)
     inputs = tokenizer(
-        sentences, padding=True, truncation=True, max_length=limit, return_tensors="pt"
-    )
+        [direction.prefix + sentence for sentence in sentences],
+        padding=True,
+        truncation=True,
+        max_length=limit,
+        return_tensors="pt",
+    ).to(model.device)
     # Else transformers warns that this length and ours are both set.
     model.generation_config.max_length = None
     written = model.generate(
-        **inputs,
-        forced_bos_token_id=codes[code_of(target, codes)],
-        max_new_tokens=min(_MAX_NEW_TOKENS, limit),
+        **inputs, **direction.start, max_new_tokens=min(_MAX_NEW_TOKENS, limit)
     )
     # Not every tokenizer counts its languages among the special tokens.
-    languages = frozenset(codes.values())
+    languages = frozenset(direction.start.values())
     kept = [[token for token in row if token not in languages] for row in written.tolist()]
     return [text.strip() for text in tokenizer.batch_decode(kept, skip_special_tokens=True)]
 
 
-def _codes(tokenizer: Any) -> dict[str, int]:
-    """The number of each language code, as the tokenizer wants to be told its source language."""
+def language_codes(tokenizer: Any) -> dict[str, int]:
+    """The number of each language code, as the tokenizer wants to be told its source language.
+
+    Raises: Misconfigured: it knows none.
+    """
     known: dict[str, int] = dict(getattr(tokenizer, "lang_code_to_id", {}))
     for token, number in tokenizer.get_added_vocab().items():
         if found := _CODE.fullmatch(token):
@@ -92,7 +130,7 @@ def _codes(tokenizer: Any) -> dict[str, int]:
     if not known or not hasattr(tokenizer, "src_lang"):
         raise Misconfigured(
             f"{tokenizer.name_or_path}: its tokenizer names no languages; a translator must be"
-            " M2M100, NLLB or mBART"
+            " M2M100, NLLB, mBART or T5"
         )
     return known
 
@@ -117,6 +155,16 @@ def code_of(language: str, codes: Sequence[str] | dict[str, int]) -> str:
         if tag in by_tag:
             return by_tag[tag]
     raise Rejected(f"the translator does not know the language {language}")
+
+
+def _name(language: str) -> str:
+    """In English, as in T5's own training texts; the code of a language without a name."""
+    first = normalise_tag(language).partition("-")[0]
+    return str(Locale("en").languages.get(first, language))
+
+
+def _is_mbart25(tokenizer: Any) -> bool:
+    return type(tokenizer).__name__ == "MBartTokenizer"
 
 
 def _preference(code: str) -> tuple[bool, bool, bool, str]:
