@@ -16,10 +16,18 @@ from retrieval.writing import Progress
 from workers.training.job import Build
 from workers.training.recipe import Recipe, read_recipe
 from workers.training.run import train
-from workers.training.tasks import chat
+from workers.training.tasks import causal, chat, preference, translation
 
-AnyRecipe = Annotated[chat.Chat, Field(discriminator="task")]
-_BUILDS: Mapping[type[Recipe], Build] = {chat.Chat: chat.build}
+AnyRecipe = Annotated[
+    causal.Causal | chat.Chat | preference.Preference | translation.Translation,
+    Field(discriminator="task"),
+]
+_BUILDS: Mapping[type[Recipe], Build] = {
+    causal.Causal: causal.build,
+    chat.Chat: chat.build,
+    preference.Preference: preference.build,
+    translation.Translation: translation.build,
+}
 
 
 def start(path: Path, folder: Path, progress: Progress) -> Mapping[str, Any]:
