@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.turn import Author, Message, Passage
@@ -56,14 +56,10 @@ def grounded_reply(
 ) -> tuple[Said, ...]:
     """Ask for a reply from numbered passages; `language` is a name such as "German (de)"."""
     sources = "\n\n".join(_source(number, p) for number, p in enumerate(passages, start=1))
+    asked = f"Sources:\n\n{sources}\n\nCustomer's message ({language}):\n{_unmarked(question)}"
     return (
         Said(role="system", content=_GROUNDED_REPLY.format(language=language)),
-        *_history(history),
-        Said(
-            role="user",
-            content=f"Sources:\n\n{sources}\n\nCustomer's message ({language}):\n"
-            f"{_unmarked(question)}",
-        ),
+        *_in_turns(*_history(history), Said(role="user", content=asked)),
     )
 
 
@@ -71,8 +67,7 @@ def condense(question: str, *, language: str, history: Sequence[Message]) -> tup
     """Ask for a follow-up question that stands by itself."""
     return (
         Said(role="system", content=_CONDENSE.format(language=language)),
-        *_history(history),
-        Said(role="user", content=_unmarked(question)),
+        *_in_turns(*_history(history), Said(role="user", content=_unmarked(question))),
     )
 
 
@@ -117,6 +112,20 @@ def _history(history: Sequence[Message]) -> tuple[Said, ...]:
         for message in history[-HISTORY_MESSAGES:]
         if message.text
     )
+
+
+def _in_turns(*said: Said) -> tuple[Said, ...]:
+    """The messages as user, assistant, user and so on, each run of one role as one message.
+
+    The chat templates of Gemma, Aya and Mistral refuse any other order.
+    """
+    turns: list[Said] = []
+    for one in said:
+        if turns and turns[-1].role == one.role:
+            turns[-1] = replace(one, content=f"{turns[-1].content}\n\n{one.content}")
+        elif turns or one.role == "user":
+            turns.append(one)
+    return tuple(turns)
 
 
 def _unmarked(text: str) -> str:

@@ -35,11 +35,38 @@ def test_neither_a_passage_nor_a_question_can_forge_a_source_mark() -> None:
 
 
 def test_only_the_end_of_a_long_history_is_told() -> None:
-    history = [_message(n, Author.BOT if n % 2 else Author.CUSTOMER) for n in range(9)]
+    history = [_message(n, Author.BOT if n % 2 else Author.CUSTOMER) for n in range(10)]
     asked = condense("And for shoes?", language="English", history=history)
     assert len(asked) == HISTORY_MESSAGES + 2
-    assert [said.role for said in asked[1:-1]] == ["assistant", "user", "assistant", "user"]
+    assert [said.role for said in asked[1:-1]] == ["user", "assistant", "user", "assistant"]
     assert all(len(said.content) <= HISTORY_CHARS for said in asked[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("authors", "roles"),
+    [
+        ((), ["user"]),
+        ((Author.CUSTOMER,), ["user"]),
+        ((Author.BOT,), ["user"]),
+        ((Author.CUSTOMER, Author.BOT, Author.AGENT), ["user", "assistant", "user"]),
+        ((Author.BOT, Author.CUSTOMER, Author.CUSTOMER, Author.BOT), ["user", "assistant", "user"]),
+    ],
+)
+def test_customer_and_company_take_turns(authors: tuple[Author, ...], roles: list[str]) -> None:
+    """The templates of Gemma and Aya refuse any other order."""
+    history = [_message(number, author) for number, author in enumerate(authors)]
+    for asked in (
+        condense("And for shoes?", language="English", history=history),
+        grounded_reply("And for shoes?", [PASSAGE], language="English", history=history),
+    ):
+        assert [said.role for said in asked] == ["system", *roles]
+        assert asked[-1].content.endswith("And for shoes?")
+
+
+def test_messages_in_a_row_are_told_as_one() -> None:
+    asked = condense("And shoes?", language="English", history=[_message(1)])
+    assert asked[-1].content.startswith("message 1 x")
+    assert asked[-1].content.endswith("\n\nAnd shoes?")
 
 
 @pytest.mark.parametrize(
