@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from core.errors import Rejected
 from retrieval.writing import Progress
+from workers.training.curves import draw_curves
 
 LOG, CURVES = "log.jsonl", "curves.png"
-# What a log entry says of the clock rather than of the model.
-SPEED = (
-    "runtime",
-    "_per_second",
-    "epoch",
-    "total_flos",
-    "num_tokens",
-    "num_input_tokens_seen",
-    "model_preparation_time",
-)
 
 
 class Watcher(TrainerCallback):
@@ -70,28 +60,3 @@ class Watcher(TrainerCallback):
         """Draw anew."""
         if state.is_world_process_zero:
             draw_curves(state.log_history, self._folder / CURVES)
-
-
-def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
-    """A picture of all that was logged over the updates: one panel a quantity, train beside dev."""
-    from matplotlib.figure import Figure
-
-    panels: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    for entry in history:
-        for name, value in entry.items():
-            if name == "step" or name.endswith(SPEED) or not isinstance(value, int | float):
-                continue
-            split = "dev" if name.startswith("eval_") else "train"
-            panels[name.removeprefix("eval_")][split].append((entry["step"], value))
-    figure = Figure(figsize=(9, 3 * -(-len(panels) // 2)), layout="constrained")
-    for at, (name, lines) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(-(-len(panels) // 2), 2, at)
-        for split, points in lines.items():
-            axes.plot(*zip(*points, strict=True), label=split, marker="." if split == "dev" else "")
-        axes.set(title=name.replace("_", " "), xlabel="update")
-        axes.grid(alpha=0.3)
-        if len(lines) > 1:
-            axes.legend()
-    unfinished = path.with_suffix(".part.png")
-    figure.savefig(unfinished, dpi=110)
-    unfinished.rename(path)
