@@ -13,7 +13,7 @@ from core.language import count_letters, same_language
 from core.redaction import mask, restore
 from retrieval.hygiene import tidy
 from retrieval.passages import size
-from workers.training.dataset.examples import Example, Parallel, Question, Reply
+from workers.training.dataset.examples import Example, Parallel, Question, Reply, Tokens
 from workers.training.dataset.texts import asked, changed, is_whole, learnt, plain, spoken
 
 _ELEMENT = re.compile(
@@ -115,8 +115,11 @@ class Cleaner:
 def redacted(row: Example) -> Example:
     """The row with personal data masked as the product masks it; one value has one mark.
 
-    What stands in the passages is the company's own and stays, in the reply too.
+    What stands in the passages is the company's own and stays, in the reply too. So does what is
+    tagged word by word: it may be there to teach what personal data look like.
     """
+    if isinstance(row, Tokens):
+        return row
     if isinstance(row, Question):
         return row.model_copy(update={"query": mask(row.query).text})
     known: Mapping[str, str] = {}

@@ -1,17 +1,20 @@
 """A dataset from a recipe to its files."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from core.errors import Rejected
 from tests.workers.training.dataset.rows import label, parallel, reply, text
+from workers.training.dataset.__main__ import main
+from workers.training.dataset.augmentation import Rewrite
 from workers.training.dataset.building import build
 from workers.training.dataset.examples import Example, Label, to_json
 from workers.training.dataset.folder import Dataset, Part, open_dataset
@@ -25,11 +28,18 @@ def silent(stage: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-def made(tmp_path: Path, rows: Iterable[Example], more: str = "", name: str = "set") -> Dataset:
+def made(
+    tmp_path: Path,
+    rows: Iterable[Example],
+    more: str = "",
+    *,
+    name: str = "set",
+    rewrite: Rewrite | None = None,
+) -> Dataset:
     (tmp_path / "rows.jsonl").write_bytes(b"".join(map(to_json, rows)))
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"sources:\n  - rows: rows.jsonl\n{more}")
-    return build(read_recipe(recipe), tmp_path / name, silent)
+    return build(read_recipe(recipe), tmp_path / name, silent, rewrite)
 
 
 def all_rows(dataset: Dataset) -> dict[Part, list[Example]]:
@@ -71,8 +81,9 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
         label(8, text=sentence, lang="de"),
         label(9, text=f"{sentence} Danke!", lang="de"),
     ]
-    dropped = made(tmp_path, rows, "languages: [en, de, fr]\n").manifest.dropped
-    assert dropped == {
+    manifest = made(tmp_path, rows, "languages: [en, de, fr]\n").manifest
+    assert sum(file.rows for file in manifest.files.values()) == len(rows) - 6
+    assert manifest.dropped == {
         "exact_duplicate": 2,
         "wrong_language": 1,
         "licence": 1,
@@ -116,6 +127,17 @@ def test_made_rows_stand_in_train_alone(tmp_path: Path) -> None:
     assert counts[Part.TRAIN] == dataset.manifest.augmented["noise"] > 40
     assert counts[Part.DEV] == counts[Part.TEST] == 0
     assert leaks(rows) == ()
+
+
+def test_a_row_that_is_made_never_asks_what_dev_or_test_asks(tmp_path: Path) -> None:
+    def swap(texts: Sequence[str], source: str, target: str) -> list[str]:
+        """A model that knows the other rows by heart."""
+        numbers = (int(one.rpartition(" ")[2]) for one in texts)
+        return [text(number + 1 if number % 2 else 10_000 + number) for number in numbers]
+
+    dataset = made(tmp_path, LABELS, "augment: {label: {paraphrase: 1}}\n", rewrite=swap)
+    assert dataset.manifest.augmented["paraphrase"] > 50
+    assert leaks(all_rows(dataset)) == ()
 
 
 def test_personal_data_never_reaches_a_file(tmp_path: Path) -> None:
@@ -187,20 +209,29 @@ def test_a_full_disk_ends_in_one_line_and_no_dataset(tmp_path: Path) -> None:
 
 
 def test_the_command_builds_and_tells_what_it_left_out(tmp_path: Path) -> None:
-    made(tmp_path, LABELS)
+    made(tmp_path, [*LABELS, label(1, licence="GPL-3.0-only")])
     shutil.rmtree(tmp_path / "set")
-    command = [sys.executable, "-m", "workers.training.dataset", str(tmp_path / "recipe.yaml")]
+    command = [sys.executable, "-m", "workers.training.dataset", "recipe.yaml", "set"]
     done = subprocess.run(
-        [*command, str(tmp_path / "set")], capture_output=True, text=True, check=False
-    )
+        command, capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    train = open_dataset(tmp_path / "set").manifest.files[Part.TRAIN].rows
-    assert done.stdout.splitlines()[0] == f"train: {train} rows"
-    (tmp_path / "rows.jsonl").write_text(json.dumps({"kind": "label"}))
-    done = subprocess.run(
-        [*command, str(tmp_path / "set")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr == f'dragoman: {tmp_path}/rows.jsonl, line 1: "lang" is missing\n'
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    files = open_dataset(tmp_path / "set").manifest.files
+    assert done.stdout.splitlines() == [
+        *(f"{part}: {files[part].rows} rows" for part in Part),
+        "left out, licence: 1",
+    ]
+
+
+def test_the_command_tells_a_wrong_row_and_wrong_use_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, LABELS)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"kind": "label"}))
+    recipe, folder = str(tmp_path / "recipe.yaml"), str(tmp_path / "set")
+    assert main([recipe, folder]) == 1
+    assert capsys.readouterr().err == f'dragoman: {rows}, line 1: "lang" is missing\n'
+    assert main([recipe]) == 2
+    assert capsys.readouterr().err.startswith("usage: ")

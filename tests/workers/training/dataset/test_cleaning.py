@@ -4,7 +4,7 @@ import pytest
 
 from tests.workers.training.dataset.rows import about, label, parallel, reply
 from workers.training.dataset.cleaning import Cleaner, Cleaning, Reason, redacted
-from workers.training.dataset.examples import Example, Label, Parallel, Question, Reply
+from workers.training.dataset.examples import Example, Label, Parallel, Question, Reply, Tokens
 
 SENTENCE = "Wir erstatten Ihnen den Betrag innerhalb von zehn Tagen."
 CLEANER = Cleaner(Cleaning())
@@ -80,3 +80,9 @@ def test_one_value_has_one_mark_on_both_sides_of_a_translation() -> None:
     kept_question = redacted(asked)
     assert isinstance(kept_question, Question)
     assert (kept_question.query, kept_question.passage) == ("I am ⟦EMAIL_1⟧", "c@d.org")
+
+
+def test_words_with_tags_stay_as_they_were_tagged() -> None:
+    fields = {"tokens": ("Mail", "ada@example.org"), "tags": ("O", "B-EMAIL")}
+    row = Tokens.model_validate({**about(1), **fields})
+    assert cleaned(row) == row

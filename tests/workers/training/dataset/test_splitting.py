@@ -32,17 +32,12 @@ def test_rows_that_are_added_move_no_others() -> None:
 
 
 def test_tied_groups_go_where_their_lowest_goes() -> None:
-    places = np.array([0.95, 0.2, 0.85])
-    assert [PARTS[one] for one in parts(np.array([0, 1, 2]), places, HOW)] == [
-        Part.TEST,
-        Part.TRAIN,
-        Part.TEST,
-    ]
-    assert [PARTS[one] for one in parts(np.array([0, 0, 2]), places, HOW)] == [
-        Part.TRAIN,
-        Part.TRAIN,
-        Part.TEST,
-    ]
+    def shared(tied: list[int], places: list[float]) -> list[Part]:
+        return [PARTS[one] for one in parts(np.array(tied), np.array(places), HOW)]
+
+    assert shared([0, 1, 2], [0.95, 0.2, 0.85]) == [Part.TEST, Part.TRAIN, Part.TEST]
+    assert shared([0, 0, 2], [0.95, 0.2, 0.85]) == [Part.TRAIN, Part.TRAIN, Part.TEST]
+    assert shared([0, 1, 0], [0.2, 0.75, 0.95]) == [Part.TRAIN, Part.DEV, Part.TRAIN]
 
 
 def test_a_leak_is_found_and_named() -> None:
