@@ -58,12 +58,11 @@ class SqlOutbox:
             try:
                 conversation = lock(connection, lease)
             except LeaseLost:
-                if delivered.fate is not Fate.SENT:
-                    return None
-                conversation = None
-            _record(connection, parcel, delivered)
-            if conversation is None:
+                # What was sent was sent, whoever holds the lease by now.
+                if delivered.fate is Fate.SENT:
+                    _record(connection, parcel, delivered)
                 return None
+            _record(connection, parcel, delivered)
             if delivered.fate is Fate.UNKNOWN:
                 _want_person(connection, lease)
             return advance(connection, lease, conversation)
