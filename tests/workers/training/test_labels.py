@@ -46,6 +46,7 @@ def learn(tmp_path: Path, base: Path, **settings: Any) -> Any:
             "batch": 12,
             "device_batch": 12,
             "max_tokens": 16,
+            "epochs": 1_000,
             "max_steps": 40,
             # One checkpoint: each draws the curves anew.
             "evaluate_every": 40,

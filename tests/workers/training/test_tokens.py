@@ -46,6 +46,7 @@ def learn(tmp_path: Path, base: Path, **settings: Any) -> Any:
             "batch": 9,
             "device_batch": 9,
             "max_tokens": 40,
+            "epochs": 1_000,
             "max_steps": 40,
             "evaluate_every": 40,
             **settings,

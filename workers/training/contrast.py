@@ -1,0 +1,150 @@
+"""The loss of a sentence encoder: what belongs together is alike, all else in a batch is not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.data_collator import (
+    SentenceTransformerDataCollator,
+)
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    MultipleNegativesRankingLoss,
+)
+
+# Texts of about one length, which pad little, go through the model together.
+_CHUNK = 32
+# So many texts' vectors a teacher keeps, at 2 bytes a number.
+_REMEMBERED = 1_000_000
+
+
+@dataclass
+class SortingCollator(SentenceTransformerDataCollator):
+    """Batches whose rows are sorted by length, with a teacher's vectors of their English side.
+
+    The order within a batch does not matter to the loss.
+    """
+
+    teacher: "Teacher | None" = None
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows of one table to tensors."""
+        first = next(iter(features[0]))
+        rows = sorted(features, key=lambda row: len(row[first]))
+        batch: dict[str, Any] = super().__call__(rows)
+        if self.teacher is not None and "english" in rows[0]:
+            batch["label"] = self.teacher([row["english"] for row in rows])
+        return batch
+
+
+@dataclass
+class Teacher:
+    """The vectors that a frozen encoder gives to texts, each computed once in a run."""
+
+    model: SentenceTransformer
+    known: dict[str, NDArray[np.float16]] = field(default_factory=dict)
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        """Vectors float32 (n, dim), rows L2-normalised."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.known]
+        if len(self.known) + len(new) > _REMEMBERED:
+            self.known.clear()
+            new = list(dict.fromkeys(texts))
+        if new:
+            vectors: Any = self.model.encode(
+                new, batch_size=_CHUNK, normalize_embeddings=True, show_progress_bar=False
+            )
+            self.known.update(zip(new, vectors.astype(np.float16), strict=True))
+        return torch.from_numpy(np.stack([self.known[text] for text in texts])).float()
+
+
+class Contrast(MultipleNegativesRankingLoss):
+    """Cross-entropy of each side's choice among all other sides of the batch (InfoNCE).
+
+    Sources: van den Oord et al., arXiv 1807.03748; both directions as in Günther et al., arXiv
+    2310.19923. Where there are labels, they are a teacher's vectors for both sides (Reimers and
+    Gurevych, EMNLP 2020), which count for the share `taught` of the loss.
+    """
+
+    def __init__(self, model: SentenceTransformer, temperature: float, taught: float) -> None:
+        """Batches go through the model in one piece, whose activations are kept."""
+        super().__init__(model, **_settings(temperature))
+        self._taught = taught
+
+    def forward(self, sentence_features: Any, labels: torch.Tensor | None) -> torch.Tensor:
+        """The loss of one batch; scalar."""
+        vectors = [
+            torch.cat([self.model(part)["sentence_embedding"] for part in _parts(column)])
+            for column in sentence_features
+        ]
+        # It has no use for labels.
+        loss: torch.Tensor = self.compute_loss_from_embeddings(vectors, torch.empty(0))
+        if labels is None:
+            return loss
+        return (1 - self._taught) * loss + self._taught * distance(vectors, labels)
+
+
+class CachedContrast(CachedMultipleNegativesRankingLoss):
+    """The same loss in little memory, embedding each text twice (Gao et al., arXiv 2101.06983)."""
+
+    def __init__(
+        self, model: SentenceTransformer, temperature: float, taught: float, at_once: int
+    ) -> None:
+        """Keep the activations of `at_once` texts."""
+        super().__init__(model, mini_batch_size=at_once, **_settings(temperature))
+        self._taught = taught
+
+    def calculate_loss(
+        self,
+        reps: list[list[torch.Tensor]],
+        labels: torch.Tensor | None = None,
+        *,
+        with_backward: bool = False,
+    ) -> torch.Tensor:
+        """The loss of one batch; `with_backward` leaves gradients at the vectors `reps`."""
+        loss: torch.Tensor = super().calculate_loss(reps, labels, with_backward=with_backward)
+        if labels is None:
+            return loss
+        taught = self._taught * distance([torch.cat(column) for column in reps], labels)
+        if with_backward:
+            for part in (part for column in reps for part in column):
+                part.grad = cast("torch.Tensor", part.grad) * (1 - self._taught)
+            taught.backward()  # type: ignore[no-untyped-call]  # no stubs
+        return (1 - self._taught) * loss + taught.detach()
+
+
+def distance(vectors: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance of each side's vectors from those wanted for both."""
+    gaps = [(one - wanted.to(one)).square().sum(dim=1).mean() for one in vectors]
+    return torch.stack(gaps).mean()
+
+
+def _settings(temperature: float) -> dict[str, Any]:
+    return {
+        "scale": 1 / temperature,
+        "directions": ("query_to_doc", "doc_to_query"),
+        "partition_mode": "per_direction",
+        # Rows of other processes are negatives as well.
+        "gather_across_devices": torch.distributed.is_initialized(),
+    }
+
+
+def _parts(column: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The rows of a padded batch a few at a time, without the padding that these do not need."""
+    mask = column.get("attention_mask")
+    if mask is None:
+        yield column
+        return
+    for start in range(0, len(mask), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        used = mask[rows].any(dim=0)
+        yield {
+            key: value[rows][:, used]
+            if isinstance(value, torch.Tensor) and value.shape == mask.shape
+            else value
+            for key, value in column.items()
+        }

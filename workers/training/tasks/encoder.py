@@ -1,0 +1,247 @@
+"""Trains a sentence encoder: what belongs together gets vectors that point the same way."""
+
+import shutil
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from datasets import Dataset as Columns
+from datasets import DatasetDict
+from peft import PeftModel, TaskType
+from pydantic import Field, model_validator
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainingArguments,
+)
+from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.base.sampler import NoDuplicatesBatchSampler
+from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
+from transformers import AutoModel
+
+from core.errors import Misconfigured, Rejected
+from retrieval.encoder import check_model_folder, model_folder
+from workers.training.contrast import CachedContrast, Contrast, SortingCollator, Teacher
+from workers.training.dataset.folder import Dataset, Part
+from workers.training.job import Job, arguments, by_language, patience
+from workers.training.loading import adapter_config, dropped_out, new_model
+from workers.training.pairs import find_negatives, pairs, write_tables
+from workers.training.recipe import Count, Positive, Recipe
+from workers.training.searching import EncoderTrainer, Search
+from workers.training.tokenizer import tokenizer_for
+
+INSTALLED = "installed"
+"""Names the English encoder that comes with us (all-MiniLM-L6-v2)."""
+
+_STATIC = "static"
+
+
+class Encoder(Recipe):
+    """Learn from rows that are a question and its passage, or a text and its translation.
+
+    Without a `base`, the English encoder that is installed with us is the base. `new.config` may
+    be `{model_type: static, hidden_size: 256}` as well: one vector for each token, whose mean is
+    the text's. All rows of a `batch` are each other's negatives; where it is larger than
+    `device_batch`, each text is embedded twice to save memory. `hard_negatives` are how many
+    passages that only look right go with each question: those of its row; or, with `mine`, for
+    rows without any, those that the base takes for nearly right. `dimensions` are shorter lengths
+    at which a vector cut off there should do as well (Kusupati et al., arXiv 2205.13147). A
+    `teacher` is an encoder whose vectors of English texts are to be those of these texts and their
+    translations; `teacher_weight` is its share of the loss.
+    """
+
+    task: Literal["encoder"]
+    batch: Count = 256
+    device_batch: Count = 256
+    max_tokens: Annotated[int, Field(ge=8)] = 128
+    temperature: Positive = 0.05
+    hard_negatives: Annotated[int, Field(ge=0)] = 1
+    mine: bool = False
+    dimensions: tuple[Count, ...] = ()
+    teacher: str = ""
+    teacher_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+    @model_validator(mode="after")
+    def _starts_from_one_model(self) -> Self:
+        if self.base and self.new is not None:
+            raise ValueError("name either a base model or a new one")
+        if self.new is not None and (self.adapter is not None or self.mine):
+            raise ValueError("adapter and mine need a base that has learnt something")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_for_what_there_is(self) -> Self:
+        if self.adapter is not None and self.adapter.method not in ("lora", "ia3"):
+            raise ValueError("adapter.method: an encoder takes lora or ia3")
+        if self.label_smoothing or self.adversary or self.sharded:
+            raise ValueError("label_smoothing, adversary and sharded are not for an encoder")
+        if self.mine and not self.hard_negatives:
+            raise ValueError("mine: says to find hard_negatives, of which there are to be 0")
+        return self
+
+
+def build(recipe: Encoder, dataset: Dataset, checkpoints: Path) -> Job:
+    """A trainer whose best checkpoint is the one of the highest nDCG@10 among all dev passages.
+
+    Raises:
+        Rejected: no row is a pair, or the recipe does not fit the model.
+        Misconfigured: base or teacher is not to be had, or not safe to load.
+    """
+    model = _load(recipe, dataset, checkpoints / "new")
+    dev = list(pairs(dataset, Part.DEV))
+    train = _train_tables(recipe, dataset, checkpoints, model)
+    if not train or not dev:
+        raise Rejected(f"{dataset.folder}: train and dev need rows of kind question or parallel")
+    dev_columns = Columns.from_dict(
+        {"asked": [pair.asked for pair in dev], "found": [pair.found for pair in dev]}
+    )
+    # The rows of one update are not spread over several passes: they are each other's negatives.
+    whole = recipe.model_copy(update={"device_batch": recipe.batch})
+    args = arguments(
+        whole,
+        sum(map(len, train.values())),
+        checkpoints,
+        of=SentenceTransformerTrainingArguments,
+        best="ndcg@10",
+        # The same text twice in a batch would be its own negative; 0 is to hash in this process.
+        batch_sampler=partial(
+            NoDuplicatesBatchSampler, precompute_hashes=True, precompute_num_proc=0
+        ),
+    )
+    trainer = EncoderTrainer(
+        model=_adapted(recipe, model),
+        args=args,
+        train_dataset=train,
+        eval_dataset=dev_columns,
+        loss=_loss(recipe, model),
+        evaluator=Search(dev_columns),
+        data_collator=SortingCollator(model.preprocess, teacher=_teacher(recipe, model)),
+        callbacks=patience(recipe),
+    )
+    return Job(
+        trainer=trainer,
+        save=partial(_save, trainer.model, recipe),
+        languages=by_language(dev_columns, [pair.language for pair in dev]),
+    )
+
+
+def _train_tables(
+    recipe: Encoder, dataset: Dataset, checkpoints: Path, model: SentenceTransformer
+) -> DatasetDict:
+    folder = checkpoints / "pairs"
+    tables = write_tables(pairs(dataset, Part.TRAIN), folder, recipe.hard_negatives)
+    if recipe.mine:
+        tables = find_negatives(tables, model, recipe.hard_negatives)
+    return DatasetDict(tables)
+
+
+def _folder(name: str) -> Path:
+    return check_model_folder(model_folder(None if name in ("", INSTALLED) else name))
+
+
+def _load(recipe: Encoder, dataset: Dataset, folder: Path) -> SentenceTransformer:
+    """The model to train; one that is made anew is kept in `folder` meanwhile."""
+    if recipe.new is not None:
+        return _new(recipe, dataset, folder)
+    base = _folder(recipe.base)
+    return open_folder(
+        base, recipe.max_tokens, dropped_out(recipe.model_copy(update={"base": str(base)}))
+    )
+
+
+def open_folder(
+    folder: Path, max_tokens: int, changes: Mapping[str, object] | None = None
+) -> SentenceTransformer:
+    """An encoder; a plain transformer becomes one by the mean of its tokens' vectors.
+
+    Raises: Misconfigured: the folder is neither.
+    """
+    settings: dict[str, Any] = {"config_kwargs": dict(changes or {})}
+    try:
+        if (folder / "modules.json").exists():
+            model = SentenceTransformer(
+                str(folder), trust_remote_code=False, local_files_only=True, **settings
+            )
+        else:
+            words = Transformer(str(folder), **settings)
+            mean = Pooling(words.get_embedding_dimension())
+            model = SentenceTransformer(modules=[words, mean, Normalize()])
+    # The library raises whatever its loaders stumble over; the folder is at fault each time.
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
+        raise Misconfigured(f"{folder}: cannot be loaded as an encoder ({error})") from error
+    if model.transformers_model is not None:
+        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+    return model
+
+
+def _new(recipe: Encoder, dataset: Dataset, folder: Path) -> SentenceTransformer:
+    assert recipe.new is not None
+    if recipe.new.config["model_type"] != _STATIC:
+        tokenizer = tokenizer_for(recipe, dataset, "encoder")
+        new_model(AutoModel, recipe.new, tokenizer, **dropped_out(recipe)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return open_folder(folder, recipe.max_tokens)
+    sizes = {key: value for key, value in recipe.new.config.items() if key != "model_type"}
+    if list(sizes) != ["hidden_size"] or not isinstance(sizes["hidden_size"], int):
+        raise Rejected("new.config: a static encoder has a hidden_size, such as 256, alone")
+    if recipe.dropout is not None:
+        raise Rejected("dropout: a static encoder has none to set; leave it out")
+    # It has no architecture of its own, and its marks are never used.
+    as_bert = recipe.new.model_copy(update={"config": {"model_type": "bert"}})
+    tokenizer = tokenizer_for(recipe.model_copy(update={"new": as_bert}), dataset, "encoder")
+    vectors = StaticEmbedding(cast("Any", tokenizer), embedding_dim=sizes["hidden_size"])
+    return SentenceTransformer(modules=[vectors, Normalize()])
+
+
+def _adapted(recipe: Encoder, model: SentenceTransformer) -> SentenceTransformer:
+    if recipe.adapter is not None:
+        body = model.transformers_model
+        if body is None:
+            raise Rejected("adapter: a static encoder has no matrices for one; leave it out")
+        model.add_adapter(adapter_config(body, recipe.adapter, TaskType.FEATURE_EXTRACTION))
+    return model
+
+
+def _loss(recipe: Encoder, model: SentenceTransformer) -> Any:
+    """Of the recipe; a static model needs no saving of memory."""
+    loss: Any = Contrast(model, recipe.temperature, recipe.teacher_weight)
+    if recipe.device_batch < recipe.batch and model.transformers_model is not None:
+        loss = CachedContrast(model, recipe.temperature, recipe.teacher_weight, recipe.device_batch)
+    if not recipe.dimensions:
+        return loss
+    full = _dimensions(model)
+    if max(recipe.dimensions) > full:
+        raise Rejected(f"dimensions: {max(recipe.dimensions)} is more than the model's {full}")
+    return MatryoshkaLoss(model, loss, sorted({*recipe.dimensions, full}))
+
+
+def _teacher(recipe: Encoder, model: SentenceTransformer) -> Teacher | None:
+    if not recipe.teacher:
+        return None
+    teacher = open_folder(_folder(recipe.teacher), recipe.max_tokens)
+    wanted, given = _dimensions(teacher), _dimensions(model)
+    if wanted != given:
+        raise Rejected(f"teacher: its vectors have {wanted} numbers, those of the model {given}")
+    return Teacher(teacher.eval())
+
+
+def _dimensions(model: SentenceTransformer) -> int:
+    return cast("int", model.get_embedding_dimension())
+
+
+def _save(model: SentenceTransformer, recipe: Encoder, folder: Path) -> None:
+    """Write the model; low-rank weights are added to the base they were made for."""
+    if recipe.adapter is not None:
+        beside = folder.with_suffix(".adapter")
+        cast("Any", model.transformers_model).save_pretrained(beside)
+        model = open_folder(_folder(recipe.base), recipe.max_tokens)
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers for a property by its old name.
+            warnings.simplefilter("ignore", FutureWarning)
+            beside_base = PeftModel.from_pretrained(cast("Any", model.transformers_model), beside)
+        # It changes the model in place.
+        beside_base.merge_and_unload()
+        shutil.rmtree(beside)
+    model.save_pretrained(str(folder), create_model_card=False)
