@@ -16,16 +16,33 @@ from retrieval.writing import Progress
 from workers.training.job import Build
 from workers.training.recipe import Recipe, read_recipe
 from workers.training.run import train
-from workers.training.tasks import causal, chat, preference, translation
+from workers.training.tasks import (
+    causal,
+    chat,
+    encoder,
+    labels,
+    preference,
+    tokens,
+    translation,
+)
 
 AnyRecipe = Annotated[
-    causal.Causal | chat.Chat | preference.Preference | translation.Translation,
+    causal.Causal
+    | chat.Chat
+    | encoder.Encoder
+    | labels.Labels
+    | preference.Preference
+    | tokens.TokenLabels
+    | translation.Translation,
     Field(discriminator="task"),
 ]
 _BUILDS: Mapping[type[Recipe], Build] = {
     causal.Causal: causal.build,
     chat.Chat: chat.build,
+    encoder.Encoder: encoder.build,
+    labels.Labels: labels.build,
     preference.Preference: preference.build,
+    tokens.TokenLabels: tokens.build,
     translation.Translation: translation.build,
 }
 
