@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Float
+from sqlalchemy.util import greenlet_spawn
 
 from core.adapters.group_commit import Writer
 from core.errors import Misconfigured, Unavailable
@@ -128,19 +129,36 @@ class PostgresDatabase:
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Take over an engine."""
-        self._engine = engine
+        self._engine = engine.sync_engine
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction."""
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translated(error) from error
+
+        def writing() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return await self._run(writing)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction, which need not be told apart here."""
-        return await self.write(work)
+        """Run `work` without BEGIN and COMMIT, a round trip each.
+
+        Inside a transaction, too, each statement would see what was committed when it started.
+        """
+
+        def reading() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return await self._run(reading)
+
+    async def _run(self, transaction: Callable[[], T]) -> T:
+        """Run it from BEGIN to COMMIT in one greenlet; `AsyncConnection` takes one for each."""
+        try:
+            return await greenlet_spawn(transaction)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            raise _translated(error) from error
 
     async def check(self) -> str:
         """Ask for the server's version."""
@@ -218,7 +236,7 @@ def _parsed(url: str) -> URL:
 
 
 @asynccontextmanager
-async def open_database(url: str, *, pool_size: int = 10) -> AsyncIterator[Database]:
+async def open_database(url: str, *, pool_size: int = 20) -> AsyncIterator[Database]:
     """Open the database at `url` and bring it to the newest schema.
 
     Raises:

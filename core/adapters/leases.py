@@ -2,11 +2,21 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from core.adapters.database import Database, Now
 from core.adapters.inbox import claim
-from core.adapters.tables import conversations
+from core.adapters.tables import conversations, inbox, outbox
 from core.errors import LeaseLost
 from core.turn import ConversationId, Lease
 
@@ -51,21 +61,27 @@ class SqlLeases:
         await self._database.write(work)
 
 
-def lock(connection: Connection, lease: Lease) -> Any:
+def lock(connection: Connection, lease: Lease, *, answered: bool = False) -> Any:
     """Lock the conversation's row, which every transaction does before it touches another.
+
+    A turn that was `answered` is no suspect: that clears the attempts in the same statement.
 
     Returns: its workspace, channel, place and epoch.
     Raises: LeaseLost: somebody else has claimed it.
     """
-    row = connection.execute(_LOCK, of(lease)).first()
+    row = connection.execute(_LOCK_ANSWERED if answered else _LOCK, of(lease)).first()
     if row is None:
         raise LeaseLost(f"conversation {lease.conversation}")
     return row
 
 
-def let_go(connection: Connection, lease: Lease, *, due_at: float | None) -> None:
-    """Give the lease back inside a running transaction; a clean end clears the attempts."""
-    connection.execute(_LET_GO, {**of(lease), "due_at": due_at})
+def let_go(connection: Connection, lease: Lease) -> bool:
+    """Give the lease back inside a transaction that has locked the row, if nothing is to be done.
+
+    False if a message waits to be served, or a parcel to be sent or dropped now. A clean end
+    clears the attempts.
+    """
+    return connection.execute(_LET_GO, of(lease)).rowcount > 0
 
 
 def of(lease: Lease) -> dict[str, object]:
@@ -86,17 +102,39 @@ HELD = and_(
     conversations.c.fence == bindparam("held_fence"),
     conversations.c.holder == bindparam("held_by"),
 )
-_LOCK = (
-    select(
-        conversations.c.workspace,
-        conversations.c.channel,
-        conversations.c.place,
-        conversations.c.epoch,
-    )
-    .where(HELD)
-    .with_for_update()
+_LOCKED = (
+    conversations.c.workspace,
+    conversations.c.channel,
+    conversations.c.place,
+    conversations.c.epoch,
 )
-_LET_GO = update(conversations).where(HELD).values(holder=None, held_until=None, attempts=0)
+_LOCK = select(*_LOCKED).where(HELD).with_for_update()
+_LOCK_ANSWERED = update(conversations).where(HELD).values(attempts=0).returning(*_LOCKED)
+_UNSERVED = exists().where(
+    inbox.c.conversation_id == bindparam("held_conversation"), inbox.c.state == "pending"
+)
+# As literals: a list of values would be expanded anew at each execution.
+UNSENT = outbox.c.state.in_((literal_column("'pending'"), literal_column("'sending'")))
+# Parcels are sent in order: if the oldest is postponed, all are.
+_OLDEST_UNSENT = outbox.c.id == (
+    select(func.min(outbox.c.id))
+    .where(outbox.c.conversation_id == bindparam("held_conversation"), UNSENT)
+    .scalar_subquery()
+)
+_IS_DUE = func.coalesce(outbox.c.not_before, 0.0) <= Now()
+# Not to be sent, but to be dropped, so that what follows need not wait behind it.
+_IS_STALE = and_(outbox.c.state == "pending", outbox.c.epoch < conversations.c.epoch)
+_TO_SEND = exists().where(_OLDEST_UNSENT, or_(_IS_DUE, _IS_STALE))
+_LET_GO = (
+    update(conversations)
+    .where(HELD, ~_UNSERVED, ~_TO_SEND)
+    .values(
+        holder=None,
+        held_until=None,
+        attempts=0,
+        due_at=select(outbox.c.not_before).where(_OLDEST_UNSENT).scalar_subquery(),
+    )
+)
 _RENEW = update(conversations).where(HELD).values(held_until=Now() + bindparam("held_s"))
 _DUE = (
     select(conversations.c.id)

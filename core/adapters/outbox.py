@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, func, literal, select, update
 
 from core.adapters.database import Database, Now
-from core.adapters.leases import let_go, lock
-from core.adapters.tables import conversations, inbox, outbox
+from core.adapters.leases import UNSENT, let_go, lock
+from core.adapters.tables import conversations, outbox
 from core.errors import LeaseLost
 from core.turn import (
     Address,
@@ -46,8 +46,11 @@ class SqlOutbox:
 
         def work(connection: Connection) -> Step:
             step = advance(connection, lease, lock(connection, lease))
-            ready = step.parcel is not None and step.parcel.id == parcel.id
-            return mark(connection, step) if ready else step
+            if step.parcel is None or step.parcel.id != parcel.id:
+                return step
+            begun = {"parcel": parcel.id, "attempts": step.parcel.attempts + 1, "state": "sending"}
+            connection.execute(_CHANGE, begun)
+            return replace(step, begun=True)
 
         return await self._database.write(work)
 
@@ -75,22 +78,22 @@ class SqlOutbox:
 
 def advance(connection: Connection, lease: Lease, conversation: SqlRow) -> Step:
     """Decide what comes next inside the transaction that has locked the row `conversation`."""
+    if let_go(connection, lease):
+        return Step()
     row = _oldest_unsent(connection, lease, conversation.epoch)
     if row is not None and row.due:
         return Step(parcel=_parcel(row, conversation), held=True)
-    if connection.execute(_PENDING, {"conversation": lease.conversation}).first() is not None:
-        return Step(held=True)
-    let_go(connection, lease, due_at=row.not_before if row is not None else None)
-    return Step()
+    return Step(held=True)
 
 
-def mark(connection: Connection, step: Step) -> Step:
-    """Mark the step's parcel as being sent."""
-    if step.parcel is None:
-        return step
-    begun = {"parcel": step.parcel.id, "attempts": step.parcel.attempts + 1, "state": "sending"}
-    connection.execute(_CHANGE, begun)
-    return replace(step, begun=True)
+def begin_new(connection: Connection, lease: Lease, conversation: SqlRow) -> Step | None:
+    """Mark what comes next as being sent, unless it is postponed, stale, or was begun before."""
+    row = connection.execute(
+        _BEGIN_NEW, {"conversation": lease.conversation, "owner_epoch": conversation.epoch}
+    ).first()
+    if row is None:
+        return None
+    return Step(parcel=_parcel(row, conversation), held=True, begun=True)
 
 
 def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> None:
@@ -140,6 +143,8 @@ def _parcel(row: SqlRow, conversation: SqlRow) -> Parcel:
 
 
 # Statements are built once: putting one together costs far more than running it.
+_DUE = outbox.c.not_before.is_(None) | (outbox.c.not_before <= Now())
+_UNSENT = and_(outbox.c.conversation_id == bindparam("conversation"), UNSENT)
 _OLDEST_UNSENT = (
     select(
         outbox.c.id,
@@ -148,20 +153,28 @@ _OLDEST_UNSENT = (
         outbox.c.epoch,
         outbox.c.attempts,
         outbox.c.not_before,
-        ((outbox.c.not_before.is_(None)) | (outbox.c.not_before <= Now())).label("due"),
+        _DUE.label("due"),
     )
-    .where(
-        outbox.c.conversation_id == bindparam("conversation"),
-        outbox.c.state.in_(("pending", "sending")),
-    )
+    .where(_UNSENT)
     .order_by(outbox.c.id)
     .limit(1)
 )
-_PENDING = (
-    select(inbox.c.id)
-    .where(inbox.c.conversation_id == bindparam("conversation"), inbox.c.state == "pending")
-    .limit(1)
+_BEGIN_NEW = (
+    update(outbox)
+    .where(
+        outbox.c.id == select(func.min(outbox.c.id)).where(_UNSENT).scalar_subquery(),
+        outbox.c.state == "pending",
+        outbox.c.epoch >= bindparam("owner_epoch"),
+        _DUE,
+    )
+    .values(state="sending", attempts=outbox.c.attempts + 1)
+    .returning(
+        outbox.c.id,
+        outbox.c.body,
+        (outbox.c.attempts - 1).label("attempts"),
+        literal("pending").label("state"),
+    )
 )
 _CHANGE = update(outbox).where(outbox.c.id == bindparam("parcel"))
-_SETTLE = _CHANGE.where(outbox.c.state.in_(("pending", "sending")))
+_SETTLE = _CHANGE.where(UNSENT)
 _POSTPONE = _SETTLE.values(not_before=Now() + bindparam("retry_in_s"))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, literal, select, upd
 
 from core.adapters.database import Database, Now
 from core.adapters.leases import HELD, lock, of
-from core.adapters.outbox import advance, mark
+from core.adapters.outbox import advance, begin_new
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.errors import LeaseLost
 from core.turn import (
@@ -81,18 +81,17 @@ class SqlTurns:
         """Commit the outcome, its transcript and its parcels as one."""
 
         def work(connection: Connection) -> Step:
-            conversation = lock(connection, lease)
+            conversation = lock(connection, lease, answered=True)
             if not _close_rows(connection, turn, error):
                 return advance(connection, lease, conversation)
             # If a person took over while this was written, the reply is no longer wanted.
             said = served if conversation.epoch == turn.epoch else None
-            _close_conversation(connection, turn, said)
             _write_transcript(connection, turn, said, served)
-            if said is not None and bodies:
+            if said is not None:
+                _note_outcome(connection, turn, said)
                 _write_parcels(connection, turn, bodies)
-            step = advance(connection, lease, conversation)
-            dubious = step.parcel is not None and step.parcel.dubious
-            return mark(connection, step) if begin and not dubious else step
+            step = begin_new(connection, lease, conversation) if begin else None
+            return step or advance(connection, lease, conversation)
 
         return await self._database.write(work)
 
@@ -145,15 +144,14 @@ def _history(connection: Connection, lease: Lease) -> tuple[Message, ...]:
     return tuple(reversed(newest_first))
 
 
-def _close_conversation(connection: Connection, turn: Turn, said: Served | None) -> None:
-    ended: dict[str, object] = {"conversation": turn.conversation}
-    statement = _END
-    if said is not None:
-        ended |= {"language": said.language, "chosen": said.chosen or turn.chosen}
-        if isinstance(said.outcome, Handoff) and turn.owner is not Owner.WAITING:
-            ended["reason"] = said.outcome.reason
-            statement = _HAND_OVER
-    connection.execute(statement, ended)
+def _note_outcome(connection: Connection, turn: Turn, said: Served) -> None:
+    """Keep what the reply changes about the conversation."""
+    chosen = said.chosen or turn.chosen
+    noted = {"conversation": turn.conversation, "language": said.language, "chosen": chosen}
+    if isinstance(said.outcome, Handoff) and turn.owner is not Owner.WAITING:
+        connection.execute(_HAND_OVER, {**noted, "reason": said.outcome.reason})
+    elif (said.language, chosen) != (turn.language, turn.chosen):
+        connection.execute(_NOTE, noted)
 
 
 def _close_rows(connection: Connection, turn: Turn, error: str) -> bool:
@@ -172,8 +170,8 @@ def _write_transcript(
 ) -> None:
     language = served.language if served is not None else turn.language or UNDETERMINED
     if turn.kind is not Kind.CHOOSES_LANGUAGE:
-        rows = [row for row, _ in turn.rows]
-        connection.execute(_COPY_TO_TRANSCRIPT, {"rows": rows, "spoken": language})
+        for row, _ in turn.rows:
+            connection.execute(_COPY_TO_TRANSCRIPT, {"row": row, "spoken": language})
     if said is not None:
         line = {
             "workspace": turn.address.workspace,
@@ -266,10 +264,8 @@ _PUT_BACK = (
     .where(HELD)
     .values(holder=None, held_until=None, due_at=Now() + bindparam("retry_in_s"))
 )
-_END = (
-    update(conversations).where(conversations.c.id == bindparam("conversation")).values(attempts=0)
-)
-_HAND_OVER = _END.values(owner=Owner.WAITING, waiting_since=Now())
+_NOTE = update(conversations).where(conversations.c.id == bindparam("conversation"))
+_HAND_OVER = _NOTE.values(owner=Owner.WAITING, waiting_since=Now())
 _CLOSE = update(inbox).where(
     inbox.c.id == bindparam("row"), inbox.c.version == bindparam("read_version")
 )
@@ -286,12 +282,10 @@ _TO_COPY = {
 }
 _COPY_TO_TRANSCRIPT = insert(messages).from_select(
     list(_TO_COPY),
-    select(*_TO_COPY.values())
-    .where(
-        inbox.c.id.in_(bindparam("rows")),
+    select(*_TO_COPY.values()).where(
+        inbox.c.id == bindparam("row"),
         (inbox.c.text != "") | (inbox.c.attachments != "[]"),
-    )
-    .order_by(inbox.c.sent_at, inbox.c.id),
+    ),
 )
 _ADD_TO_TRANSCRIPT = insert(messages).values(created_at=Now())
 _ADD_PARCEL = insert(outbox).values(created_at=Now())

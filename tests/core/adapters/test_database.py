@@ -177,6 +177,16 @@ async def test_one_transaction_that_fails_takes_no_other_with_it(database: Datab
     assert await database.read(lambda connection: connection.scalar(count)) == 40
 
 
+async def test_callers_who_give_up_keep_no_connection(postgres_database_url: str) -> None:
+    sleep = text("select pg_sleep(30)")
+    async with open_database(postgres_database_url, pool_size=2) as opened:
+        for run in (opened.read, opened.write, opened.read, opened.write):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await run(lambda connection: connection.scalar(sleep))
+        assert await opened.write(lambda connection: connection.scalar(text("select 1"))) == 1
+
+
 async def test_a_breach_of_a_constraint_is_told_to_its_writer_alone(database: Database) -> None:
     row = insert(cursors).values(workspace=WORKSPACE, channel="web", name="same", value="")
 
