@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import regex
 
@@ -131,6 +132,7 @@ def _filled(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(filter(None, texts))
 
 
+@lru_cache(maxsize=64)
 def plain(text: str) -> str:
     """One form for texts that differ in case, width, spaces or punctuation only."""
     folded = unicodedata.normalize("NFKC", text).casefold()

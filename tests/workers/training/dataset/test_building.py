@@ -47,8 +47,10 @@ def all_rows(dataset: Dataset) -> dict[Part, list[Example]]:
 
 
 def test_every_row_stands_in_one_part_and_nothing_leaks(tmp_path: Path) -> None:
+    # Each of five groups is tied to twelve others by what it nearly says, too.
     near = [
-        label(1_000 + number, text=f"{text(number)} {text(999)} thanks") for number in range(60)
+        label(number, "other", text=f"{text(number)} ok", group=f"n{number % 5}")
+        for number in range(60)
     ]
     grouped = [label(2_000 + number, group=f"g{number % 7}") for number in range(60)]
     dataset = made(tmp_path, [*LABELS, *near, *grouped])

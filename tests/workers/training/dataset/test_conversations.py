@@ -99,6 +99,15 @@ async def test_an_agents_reply_is_preferred_to_the_one_it_mends(database: Databa
     assert [message.text for message in agent.messages] == ["How long can I return a bicycle?"]
 
 
+async def test_only_a_reply_that_was_rated_down_is_rejected(database: Database) -> None:
+    chat = Chat(database, "one")
+    await chat.ask("How long can I return a bicycle?", ANSWER)
+    await chat.agent("And it is collected at your home.")
+    (agent,) = await read(database, WORKSPACE)
+    assert isinstance(agent, Reply)
+    assert agent.rejected == ""
+
+
 async def test_history_is_told_up_to_the_question(database: Database) -> None:
     chat = Chat(database, "one")
     await chat.ask("Hello, a question about tents", ANSWER)

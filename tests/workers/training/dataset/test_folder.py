@@ -51,6 +51,8 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_the_same_rows_give_the_same_file(tmp_path: Path) -> None:
     one, other = write(tmp_path / "one"), write(tmp_path / "other")
     assert one.manifest.files == other.manifest.files
+    # gzip would write the time there.
+    assert (tmp_path / "one" / "train.jsonl.gz").read_bytes()[4:8] == b"\0" * 4
 
 
 def test_a_dataset_written_by_hand_is_read(tmp_path: Path) -> None:
