@@ -78,13 +78,13 @@ def judge(world: World, found: Records) -> dict[str, int]:
     """
     replies = {place: world.replies(place) for place in world.asked}
     asked = {number for numbers in world.asked.values() for number in numbers}
-    shown = [number for numbers in replies.values() for number in numbers]
+    shown = [number for said in replies.values() for numbers in said for number in numbers]
     twice = {number for number in shown if shown.count(number) > 1}
     return {
         "asked": len(asked),
         "lost": len(asked - set(shown) - found.unknown - found.parked),
         "doubled": len(twice - found.resent),
-        "out of order": sum(disorders(numbers, found.came) for numbers in replies.values()),
+        "out of order": sum(disorders(said, found.came) for said in replies.values()),
         "parked": len(found.parked),
         "unknown, had arrived": len(found.unknown & set(shown)),
         "unknown, never arrived": len(found.unknown - set(shown)),
@@ -95,9 +95,13 @@ def judge(world: World, found: Records) -> dict[str, int]:
     }
 
 
-def disorders(replies: list[int], came: dict[int, tuple[float, int]]) -> int:
-    """Pairs answered the wrong way round: sent earlier, accepted earlier, and answered later."""
+def disorders(replies: list[tuple[int, ...]], came: dict[int, tuple[float, int]]) -> int:
+    """Pairs answered the wrong way round: sent earlier, accepted earlier, and answered later.
+
+    A reply to several questions that comes twice in a row is doubled, not out of order.
+    """
+    answered = [number for numbers, _ in itertools.groupby(replies) for number in numbers]
     return sum(
         came[late][0] < came[early][0] and came[late][1] < came[early][1]
-        for early, late in itertools.combinations(replies, 2)
+        for early, late in itertools.combinations(answered, 2)
     )

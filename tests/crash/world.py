@@ -56,13 +56,13 @@ class World:
             self.telegram.user_says(customer, text)
         self.asked.setdefault(place, []).append(number)
 
-    def replies(self, place: str) -> list[int]:
-        """The numbers that were answered there, in the order in which they were shown."""
+    def replies(self, place: str) -> list[tuple[int, ...]]:
+        """The numbers that each reply there answers, in the order in which they were shown."""
         if place.startswith("D"):
             texts: Iterable[str] = (message.text for message in self.slack.messages(place))
         else:
             texts = (message.text for message in self.telegram.messages(int(place)))
-        return [int(number) for text in texts for number in NUMBER.findall(text)]
+        return [tuple(map(int, NUMBER.findall(text))) for text in texts]
 
 
 @asynccontextmanager
