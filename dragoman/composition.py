@@ -29,10 +29,10 @@ from core.turn import (
     WorkspaceId,
 )
 from dragoman.settings import WORKSPACE, Settings
+from dragoman.task_models import open_generator
 from retrieval.knowledge import silent
 from retrieval.opening import Retrieval, open_retriever
 from retrieval.writing import Progress
-from workers.model_server import serve_model
 
 log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ async def open_core(
                 allowed_hosts=settings.knowledge_hosts,
             )
         )
-        generator = await _open_generator(settings, stack) if model else None
+        generator = await stack.enter_async_context(open_generator(settings)) if model else None
         pipeline = Pipeline(
             detector, retrieval.retriever, generator, policy=_policy(settings, retrieval)
         )
@@ -90,19 +90,6 @@ async def open_core(
             generator=generator,
             pipeline=pipeline,
         )
-
-
-async def _open_generator(settings: Settings, stack: AsyncExitStack) -> HttpGenerator | None:
-    """The model at a URL, or one that we serve from a folder; none: passages speak themselves."""
-    url, model = settings.model_url, settings.model
-    if not url and not model:
-        return None
-    if not url:
-        log.info("model_starting", folder=model)
-        server = await stack.enter_async_context(serve_model(Path(model), settings.data_dir))
-        url, model = server.url, server.model
-    key = settings.model_api_key.get_secret_value() or None
-    return await stack.enter_async_context(HttpGenerator(url, model=model or None, api_key=key))
 
 
 def _policy(settings: Settings, retrieval: Retrieval) -> Policy:

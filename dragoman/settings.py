@@ -95,6 +95,18 @@ class Settings(BaseSettings):
         description="Its model name; without a URL, the folder of a model that we then serve",
     )
     model_api_key: SecretStr = Field(default=SecretStr(""), description="Its key, if it asks")
+    translator: str = Field(
+        default="",
+        description="M2M100, NLLB or mBART: a folder or hub id; empty to let the dialogue model"
+        " translate",
+    )
+    sentiment: str = Field(
+        default="",
+        description="Classifier of texts as positive, neutral or negative: a folder or hub id",
+    )
+    entities: str = Field(
+        default="", description="Tagger of names of people and places: a folder or hub id"
+    )
 
     slack_bot_token: SecretStr = Field(
         default=SecretStr(""),

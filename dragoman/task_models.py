@@ -1,0 +1,122 @@
+"""The model that does a task, found by its setting."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from core.adapters.generator import HttpGenerator, Limits
+from core.errors import Misconfigured
+from dragoman.settings import Settings, variables
+from workers.model_server import serve_model
+
+if TYPE_CHECKING:
+    from workers.classification import EntityTagger, SentimentClassifier
+    from workers.evaluation.summary import Summariser
+    from workers.evaluation.translation import Translator
+
+log = structlog.get_logger()
+
+# A server of our own on a CPU may work long at a text that no customer waits for.
+_PATIENT = Limits(first_token_s=120, between_tokens_s=30, total_s=300, max_tokens=1_024)
+
+
+@asynccontextmanager
+async def open_generator(
+    settings: Settings, limits: Limits | None = None
+) -> AsyncIterator[HttpGenerator | None]:
+    """The dialogue model at a URL, or one that we serve from a folder; None if none is set.
+
+    Raises: Misconfigured: the folder cannot be served.
+    """
+    url, model = settings.model_url, settings.model
+    key = settings.model_api_key.get_secret_value() or None
+    if url:
+        async with HttpGenerator(url, model=model or None, api_key=key, limits=limits) as made:
+            yield made
+    elif model:
+        log.info("model_starting", folder=model)
+        async with (
+            serve_model(Path(model), settings.data_dir) as server,
+            HttpGenerator(server.url, model=server.model, api_key=key, limits=limits) as made,
+        ):
+            yield made
+    else:
+        yield None
+
+
+def sentiment_classifier(settings: Settings) -> "SentimentClassifier":
+    """What tells sentiment.
+
+    Raises: Misconfigured: no model is set, or it cannot be used.
+    """
+    from workers.classification import SentimentClassifier
+
+    return _made(SentimentClassifier, settings, "sentiment")
+
+
+def entity_tagger(settings: Settings) -> "EntityTagger":
+    """What finds names.
+
+    Raises: Misconfigured: no model is set, or it cannot be used.
+    """
+    from workers.classification import EntityTagger
+
+    return _made(EntityTagger, settings, "entities")
+
+
+@asynccontextmanager
+async def open_translator(settings: Settings) -> AsyncIterator["Translator"]:
+    """A translator of its own if one is set, else the dialogue model.
+
+    Raises: Misconfigured: neither is set, or it cannot be used.
+    """
+    if settings.translator or not (settings.model or settings.model_url):
+        from workers.translation import SequenceTranslator
+
+        yield _made(SequenceTranslator, settings, "translator", or_else=_OR_DIALOGUE)
+        return
+    from workers.chat_writing import ChatWriter
+
+    async with open_generator(settings, _PATIENT) as generator:
+        assert generator is not None
+        yield ChatWriter(generator)
+
+
+@asynccontextmanager
+async def open_summariser(settings: Settings) -> AsyncIterator["Summariser"]:
+    """The dialogue model; without one, a conversation's own central sentences speak for it.
+
+    Raises: Misconfigured: the dialogue model or the encoder cannot be used.
+    """
+    from retrieval.encoder import open_encoder
+    from workers.chat_writing import ChatWriter
+    from workers.extracting import Extractor
+
+    async with open_generator(settings, _PATIENT) as generator:
+        if generator is not None:
+            yield ChatWriter(generator)
+        else:
+            yield Extractor(open_encoder(settings.encoder or None))
+
+
+_OR_DIALOGUE = "; DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too"
+M = TypeVar("M")
+
+
+def _made(make: Callable[[str], M], settings: Settings, field: str, *, or_else: str = "") -> M:
+    """The model whose folder or hub id a setting names.
+
+    One that we ship would be taken here where the setting is empty.
+    """
+    variable, named = variables()[field], getattr(settings, field)
+    if not named:
+        raise Misconfigured(
+            f"there is no model for this: set {variable} to a folder or hub id{or_else}"
+        )
+    try:
+        return make(named)
+    except Misconfigured as error:
+        raise Misconfigured(f"{variable}: {error}") from error
