@@ -45,7 +45,7 @@ def _build(folder: Path, form: Any, labels: Sequence[str], words: dict[str, int]
             max_position_embeddings=64,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
-            id2label=dict(enumerate(labels)),  # type: ignore[call-arg]  # taken by the parent
+            id2label=dict(enumerate(labels)),
             label2id={label: at for at, label in enumerate(labels)},
         )
     )

@@ -80,11 +80,14 @@ def _measure(columns: Columns, chosen: Rows) -> dict[str, float]:
         "handed_over": share(~said),
         "right_language": share(of["right_language"]),
         "grounded": share((of["supported"] == of["sentences"])[said]),
-        "sentences_supported": ratio(of["supported"].sum(), of["sentences"].sum()),
-        "numbers_right": share(of["numbers_right"][said]),
-        "links_right": share(of["links_right"][said]),
-        "calibration_error": calibration_error(of["probability"][said], right[said]),
     }
+    if said.any():
+        metrics |= {
+            "sentences_supported": ratio(of["supported"].sum(), of["sentences"].sum()),
+            "numbers_right": share(of["numbers_right"][said]),
+            "links_right": share(of["links_right"][said]),
+            "calibration_error": calibration_error(of["probability"][said], right[said]),
+        }
     if expected.any():
         metrics["token_f1"] = float(of["token_f1"][expected].mean())
         metrics["exact_match"] = share(of["exact"][expected])

@@ -67,9 +67,10 @@ def _open(path: Path) -> BinaryIO | gzip.GzipFile:
 def _fault(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"]))
-    if first["type"] in _NO_OBJECT or not key:
+    if first["type"] in _NO_OBJECT:
         return "not a JSON object on one line"
     if first["type"] == "missing":
         return f'"{key}" is missing'
     said = first["msg"].removeprefix("Value error, ")
-    return f'"{key}": {said[:1].lower()}{said[1:]}'
+    said = f"{said[:1].lower()}{said[1:]}"
+    return f'"{key}": {said}' if key else said

@@ -43,7 +43,8 @@ class QueryRow(Row):
 class Product:
     """What answers, over a workspace that begins empty; `precision` is the operator's.
 
-    `model` names what writes replies; without one, passages speak for themselves.
+    `model` names what writes replies, without which passages speak for themselves; `reranker`
+    what re-orders these, if anything does.
     """
 
     pipeline: Pipeline
@@ -53,6 +54,7 @@ class Product:
     precision: float
     progress: Progress
     model: str = ""
+    reranker: str = ""
     _detector: CombinedDetector = field(default_factory=CombinedDetector)
 
     @property
@@ -63,8 +65,13 @@ class Product:
     @property
     def parts(self) -> Mapping[str, str]:
         """What answers, by kind."""
-        named = {"encoder": self.retrieval.encoder.id, "precision": f"{self.precision:g}"}
-        return named | ({"model": self.model} if self.model else {})
+        parts = {
+            "encoder": self.retrieval.encoder.id,
+            "reranker": self.reranker,
+            "model": self.model,
+            "precision": f"{self.precision:g}",
+        }
+        return {kind: name for kind, name in parts.items() if name}
 
     async def learn(self, documents: Sequence[Document]) -> None:
         """Index documents."""
