@@ -1,17 +1,20 @@
 """`dragoman evaluate`: how well the product does on files with the right answers."""
 
+import shlex
 import shutil
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from dragoman.console import AsJson, err, out, print_json, progress_bar, run_async
+from core.errors import Misconfigured, Rejected
+from dragoman.console import AsJson, err, print_json, progress_bar, run_async
 from dragoman.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,11 +30,17 @@ class Task(StrEnum):
     RETRIEVAL = "retrieval"
     ANSWERS = "answers"
     ESCALATION = "escalation"
+    SENTIMENT = "sentiment"
+    ENTITIES = "entities"
     PII = "pii"
+    TRANSLATION = "translation"
+    SUMMARY = "summary"
 
 
 # What these know comes in the first file, what is asked of them in the second.
 _WITH_KNOWLEDGE = (Task.RETRIEVAL, Task.ANSWERS, Task.ESCALATION)
+# What scores texts comes with what trains models.
+_TRAIN = ("sacrebleu", "rouge_score")
 
 
 def evaluate(
@@ -45,38 +54,102 @@ def evaluate(
         ),
     ],
     as_json: AsJson = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULT.json",
+            help="Keep what became of each row, without its text, for --against.",
+            show_default=False,
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULT.json",
+            help="Compare with what --save kept of the same rows, by a paired bootstrap.",
+            show_default=False,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPORT.html", help="Write a page with plots as well.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Score what the product would do; nothing of your own is read or changed."""
     if task in _WITH_KNOWLEDGE and len(files) != 2:
         raise typer.BadParameter(f"{task} takes two files: knowledge, then questions")
+    for path in filter(None, (save, report)):
+        if not path.absolute().parent.is_dir():
+            raise Rejected(f"{path}: there is no folder {path.absolute().parent}")
+    try:
+        _evaluate(task, files, as_json=as_json, save=save, against=against, report=report)
+    except ModuleNotFoundError as error:
+        if error.name not in _TRAIN:
+            raise
+        raise Misconfigured(
+            f"{error.name} is not installed, which scores this task: pip install 'dragoman[train]'"
+        ) from error
+
+
+def _evaluate(
+    task: Task,
+    files: list[Path],
+    *,
+    as_json: bool,
+    save: Path | None,
+    against: Path | None,
+    report: Path | None,
+) -> None:
+    from dragoman.evaluate_tables import show
+    from workers.evaluation import report as page
+    from workers.evaluation import result, saved
+
+    made = datetime.now(UTC)
+    rows = saved.fingerprint(files) if save or against else ""
+    old = saved.load(against, task, rows) if against else None
 
     async def work(settings: Settings) -> "Judged":
-        with progress_bar() as progress:
-            return await _judge(task, files, settings, progress)
+        return await _judge(task, files, settings, progress)
 
-    judged = run_async(work)
-    from workers.evaluation import scores
-
+    with progress_bar() as progress:
+        judged = run_async(work)
+        before = (old.made, old.judged(judged)) if old else None
+        told = result.tell(task, made, judged, progress, before=before)
     for note in judged.notes:
         err.print(note, style="dim", markup=False)
-    overall, languages = scores.overall(judged), scores.by_language(judged)
+    if save:
+        saved.save(save, task, rows, made, judged)
+    if report:
+        page.write(report, told, ["dragoman", *map(shlex.quote, sys.argv[1:])])
     if as_json:
-        print_json({"task": task.value, "overall": overall, "languages": languages})
+        print_json(told.as_json())
     else:
-        _show(overall, scores.intervals(judged), languages)
+        show(told)
 
 
 async def _judge(
     task: Task, files: list[Path], settings: Settings, progress: "Progress"
 ) -> "Judged":
-    if task is Task.LANGUAGE:
-        from workers.evaluation import language
+    match task:
+        case Task.LANGUAGE:
+            from workers.evaluation import language
 
-        return await language.judge(files, progress)
-    if task is Task.PII:
-        from workers.evaluation import pii
+            return await language.judge(files, progress)
+        case Task.PII:
+            from workers.evaluation import pii
 
-        return await pii.judge(files, progress)
+            return await pii.judge(files, progress)
+        case Task.RETRIEVAL | Task.ANSWERS | Task.ESCALATION:
+            return await _judge_product(task, files, settings, progress)
+        case _:
+            return await _judge_model(task, files, settings, progress)
+
+
+async def _judge_product(
+    task: Task, files: list[Path], settings: Settings, progress: "Progress"
+) -> "Judged":
     from workers.evaluation import answers, escalation, retrieval
 
     judges = {
@@ -86,6 +159,26 @@ async def _judge(
     }
     async with _open_product(settings, progress, model=task is Task.ANSWERS) as product:
         return await judges[task](files, product)
+
+
+async def _judge_model(
+    task: Task, files: list[Path], settings: Settings, progress: "Progress"
+) -> "Judged":
+    from dragoman import task_models
+    from workers.evaluation import entities, sentiment, summary, translation
+
+    match task:
+        case Task.SENTIMENT:
+            classifier = task_models.sentiment_classifier(settings)
+            return await sentiment.judge(files, classifier, progress)
+        case Task.ENTITIES:
+            return await entities.judge(files, task_models.entity_tagger(settings), progress)
+        case Task.TRANSLATION:
+            async with task_models.open_translator(settings) as translator:
+                return await translation.judge(files, translator, progress)
+        case _:
+            async with task_models.open_summariser(settings) as summariser:
+                return await summary.judge(files, summariser, progress)
 
 
 @asynccontextmanager
@@ -108,36 +201,7 @@ async def _open_product(
                 workspace=core.workspace,
                 default_language=settings.default_language,
                 precision=settings.precision,
+                model=core.generator.model if core.generator else "",
+                reranker=Path(settings.reranker).name,
                 progress=progress,
             )
-
-
-def _show(
-    overall: Mapping[str, float],
-    intervals: Mapping[str, tuple[float, float]],
-    languages: Mapping[str, Mapping[str, float]],
-) -> None:
-    """Two tables: all rows with the width of chance, then each language."""
-    table = Table("Overall", box=None, pad_edge=False)
-    table.add_column("", justify="right")
-    table.add_column("95 % interval", justify="right")
-    for name, value in overall.items():
-        low, high = intervals[name]
-        table.add_row(name, _number(value), f"{_number(low)} – {_number(high)}")
-    out.print(table)
-    if set(languages) == {"und"}:
-        return
-    names = list(dict.fromkeys(name for metrics in languages.values() for name in metrics))
-    names.remove("rows")
-    table = Table("Language", box=None, pad_edge=False)
-    for name in ("rows", *names):
-        table.add_column(name, justify="right")
-    for tag, metrics in languages.items():
-        cells = (_number(metrics[name]) if name in metrics else "" for name in names)
-        table.add_row(tag, str(metrics["rows"]), *cells)
-    out.print()
-    out.print(table)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if value < 10 else f"{value:.0f}"

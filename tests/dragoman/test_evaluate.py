@@ -11,6 +11,8 @@ import pytest
 from tests.desk import ROOT, command, environment
 from tests.workers.evaluation.rows import write_rows
 from tests.workers.evaluation.shop import DOCUMENTS, IN_ENGLISH, IN_GERMAN
+from tests.workers.tiny_classifier import build_entities, build_sentiment
+from tests.workers.tiny_translator import PAIRS, build_nllb
 
 GERMAN = {"lang": "deu", "text": "Wann kommt mein Paket endlich bei mir an?"}
 ENGLISH = {"lang": "en", "text": "When will my parcel arrive at my house?"}
@@ -24,9 +26,23 @@ ASKED = [
     {"text": "I want to cancel an order", "oos": False},
     {"text": "Who won the world cup in 1954?", "oos": True},
 ]
+FELT = [
+    {"lang": "en", "text": "great thing", "label": "positive"},
+    {"lang": "jav", "text": "awful thing", "label": "negative"},
+]
+TAGGED = [{"lang": "en", "tokens": ["Ada", "Lovelace"], "tags": ["B-PER", "I-PER"]}]
+TRANSLATED = [
+    {"src_lang": one.source, "tgt_lang": one.target, "src": one.text, "ref": one.translated}
+    for one in PAIRS
+]
+SUMMED = [{"dialogue": "Ann: Where is my parcel?", "summaries": ["Ann: Where is my parcel?"]}]
 FILES: dict[str, list[list[Any]]] = {
     "language": [[GERMAN, ENGLISH]],
     "pii": [[MARKED]],
+    "sentiment": [FELT],
+    "entities": [TAGGED],
+    "translation": [TRANSLATED],
+    "summary": [SUMMED],
     "retrieval": [DOCUMENTS, [IN_ENGLISH, IN_GERMAN]],
     "answers": [DOCUMENTS, [IN_ENGLISH | {"answer": "30 days"}, IN_GERMAN]],
     "escalation": [KNOWN, ASKED],
@@ -37,39 +53,83 @@ PERFECT: dict[str, dict[str, float]] = {
     "retrieval": {"recall@1": 1.0, "recall@5": 1.0, "mrr": 1.0, "ndcg@10": 1.0},
     "answers": {"right": 1.0, "wrong": 0.0, "handed_over": 0.0, "grounded": 1.0},
     "escalation": {"auroc": 1.0, "average_precision": 1.0},
+    "sentiment": {"macro_f1": 1.0, "accuracy": 1.0},
+    "entities": {"span_f1": 1.0},
+    # Two words are too few for BLEU's runs of three and four.
+    "translation": {"chrf": 100.0, "ter": 0.0},
+    "summary": {"rouge1": 1.0, "rouge2": 1.0, "rougeL": 1.0},
 }
-TAGS = {"language": {"de", "en"}, "retrieval": {"de", "en"}, "answers": {"de", "en"}}
+TAGS = {
+    "language": {"de", "en"},
+    "retrieval": {"de", "en"},
+    "answers": {"de", "en"},
+    "sentiment": {"en", "jv"},
+    "entities": {"en"},
+    "translation": {"de", "en", "fr"},
+}
+# A key that rows of the last file cannot do without.
+KEYS = {
+    "language": "text",
+    "pii": "spans",
+    "sentiment": "label",
+    "entities": "tags",
+    "translation": "ref",
+    "summary": "summaries",
+    "retrieval": "query",
+    "answers": "doc_id",
+    "escalation": "oos",
+}
 
 
-# Loading torch takes most of the time, so that all tasks run in one process.
+# Loading torch takes most of the time, so that many commands run in one process.
 EACH = """
-import json, sys
+import json, os, sys
+from core.errors import DragomanError
 from dragoman.cli import cli
-for arguments in json.loads(sys.argv[1]):
-    cli(arguments, standalone_mode=False)
+for arguments, settings in json.loads(sys.argv[1]):
+    os.environ.update(settings)
+    try:
+        cli(arguments, standalone_mode=False)
+    except DragomanError as error:
+        print(error, file=sys.stderr)
+    for name in settings:
+        del os.environ[name]
 """
+
+
+def run_each(
+    calls: list[tuple[list[str], dict[str, str]]], home: Path, **settings: object
+) -> subprocess.CompletedProcess[str]:
+    """Run `dragoman …` again and again, each time with some more settings."""
+    return subprocess.run(
+        [sys.executable, "-c", EACH, json.dumps(calls)],
+        env=environment(home, **settings),
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
 
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `dragoman evaluate TASK FILE… --json` prints, by task."""
     folder = tmp_path_factory.mktemp("evaluate")
-    calls = []
+    calls: list[tuple[list[str], dict[str, str]]] = []
     for task, files in FILES.items():
         paths = [
             str(write_rows(folder / f"{task}-{number}.jsonl", rows))
             for number, rows in enumerate(files)
         ]
-        calls.append(["evaluate", task, *paths, "--json"])
-    env = environment(folder / "home", precision=0.5)
-    done = subprocess.run(
-        [sys.executable, "-c", EACH, json.dumps(calls)],
-        env=env,
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
+        calls.append((["evaluate", task, *paths, "--json"], {}))
+    done = run_each(
+        calls,
+        folder / "home",
+        precision=0.5,
+        sentiment=build_sentiment(folder / "sentiment"),
+        entities=build_entities(folder / "entities"),
+        translator=build_nllb(folder / "translator"),
     )
     assert done.returncode == 0, done.stderr
     assert not (folder / "home").exists(), "an evaluation leaves nothing behind"
@@ -79,11 +139,93 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.parametrize("task", FILES)
 def test_each_task_prints_its_scores_as_json(task: str, printed: dict[str, Any]) -> None:
     scores = printed[task]
-    assert list(scores) == ["task", "overall", "languages"]
+    assert list(scores) == ["task", "overall", "languages", "intervals"]
     assert scores["task"] == task
     assert scores["overall"].items() >= PERFECT[task].items()
     assert set(scores["languages"]) == TAGS.get(task, {"und"})
     assert sum(one["rows"] for one in scores["languages"].values()) == len(FILES[task][-1])
+    intervals = scores["intervals"]
+    assert set(intervals["languages"]) == set(scores["languages"])
+    for name, value in scores["overall"].items():
+        low, high = intervals["overall"][name]
+        assert low <= value <= high, name
+
+
+def test_each_task_names_the_line_where_a_key_is_missing(tmp_path: Path) -> None:
+    calls: list[tuple[list[str], dict[str, str]]] = []
+    for task, files in FILES.items():
+        rows = [*files[-1], {key: files[-1][0][key] for key in files[-1][0] if key != KEYS[task]}]
+        wrong = write_rows(tmp_path / f"{task}.jsonl", rows)
+        known = [write_rows(tmp_path / f"{task}-known.jsonl", one) for one in files[:-1]]
+        calls.append((["evaluate", task, *map(str, known), str(wrong), "--json"], {}))
+    done = run_each(
+        calls,
+        tmp_path / "home",
+        sentiment=build_sentiment(tmp_path / "sentiment"),
+        entities=build_entities(tmp_path / "entities"),
+        translator=build_sentiment(tmp_path / "translator"),
+    )
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f'{tmp_path / task}.jsonl, line {len(files[-1]) + 1}: "{KEYS[task]}" is missing'
+        for task, files in FILES.items()
+    ]
+
+
+def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
+    tasks = ("sentiment", "entities", "translation")
+    files = [str(write_rows(tmp_path / f"{task}.jsonl", FILES[task][0])) for task in tasks]
+    none: dict[str, str] = {}
+    lost = {"DRAGOMAN_SENTIMENT": "/no/such/folder"}
+    calls = [(["evaluate", task, file], none) for task, file in zip(tasks, files, strict=True)]
+    done = run_each([*calls, (["evaluate", "sentiment", files[0]], lost)], tmp_path / "home")
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "there is no model for this: set DRAGOMAN_SENTIMENT to a folder or hub id",
+        "there is no model for this: set DRAGOMAN_ENTITIES to a folder or hub id",
+        "there is no model for this: set DRAGOMAN_TRANSLATOR to a folder or hub id;"
+        " DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too",
+        "DRAGOMAN_SENTIMENT: /no/such/folder: no such model folder",
+    ]
+
+
+def test_two_versions_are_compared_on_the_same_rows_only(tmp_path: Path) -> None:
+    words = {"great": "positive", "awful": "negative", "table": "neutral"}
+    rows = [
+        {"lang": "en", "text": f"{word} thing", "label": label} for word, label in words.items()
+    ]
+    file = str(write_rows(tmp_path / "rows.jsonl", rows * 8))
+    other = str(write_rows(tmp_path / "other.jsonl", rows * 7))
+    kept, report = tmp_path / "kept.json", tmp_path / "report.html"
+    wrong_way = ("positive", "neutral", "negative")
+    poor = {"DRAGOMAN_SENTIMENT": str(build_sentiment(tmp_path / "poor", wrong_way))}
+    good = {"DRAGOMAN_SENTIMENT": str(build_sentiment(tmp_path / "good"))}
+    against = ["--against", str(kept)]
+    done = run_each(
+        [
+            (["evaluate", "sentiment", file, "--save", str(kept), "--json"], poor),
+            (["evaluate", "sentiment", file, *against, "--json", "--report", str(report)], good),
+            (["evaluate", "sentiment", file, *against], good),
+            (["evaluate", "sentiment", other, *against], good),
+            (["evaluate", "language", file, *against], good),
+        ],
+        tmp_path / "home",
+    )
+    _, compared, *table = done.stdout.splitlines()
+    assert "thing" not in kept.read_text(), "no text is kept"
+    change = json.loads(compared)["against"]["overall"]["accuracy"]
+    assert (change["before"], change["after"]) == (0.3333, 1.0)
+    assert change["p"] < 0.01
+    page = report.read_text()
+    assert all(f"<dd>{name}</dd>" in page for name in ("poor", "good"))
+    assert '<td class="better">better</td>' in page
+    lines = [line.split()[:4] for line in table]
+    assert ["accuracy", "0.333", "1.000", "+0.667"] in lines
+    assert lines[-2][:3] == ["en", "+0.667*", "+0.667*"]
+    assert done.stderr.splitlines() == [
+        f"{kept}: was made of other rows; only the same files can be compared",
+        f"{kept}: is of the task sentiment, not language",
+    ]
 
 
 def test_a_person_reads_tables_with_intervals(tmp_path: Path) -> None:
@@ -108,7 +250,7 @@ def test_a_wrong_file_is_told_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["translation", "a.jsonl"], ["language", "retrieval", "answers", "escalation", "pii"]),
+        (["translating", "a.jsonl"], ["language", "retrieval", "answers", "translation"]),
         (["retrieval", "documents.jsonl"], ["retrieval takes two files"]),
     ],
 )

@@ -86,13 +86,14 @@ def differences(
     return {
         name: _difference(was[name], now[name], np.array(changes))
         for name, changes in drawn.items()
+        if changes
     }
 
 
 def _difference(before: float, after: float, changes: NDArray[np.float64]) -> Difference:
     # Chance is what is left of the draws once their mean is taken off.
-    as_much = np.abs(changes - changes.mean()) >= abs(after - before) if len(changes) else changes
-    low, high = np.percentile(changes, [2.5, 97.5]) if len(changes) else (np.nan, np.nan)
+    as_much = np.abs(changes - changes.mean()) >= abs(after - before)
+    low, high = np.percentile(changes, [2.5, 97.5])
     return Difference(
         before=before,
         after=after,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.writing import Progress
 from workers.evaluation.metrics import Flags, Numbers
 
 Rows = NDArray[np.int64]
@@ -74,12 +75,14 @@ def intervals(judged: Judged) -> dict[str, Interval]:
     return _intervals(judged.measure, judged.columns, judged.rows())
 
 
-def intervals_by_language(judged: Judged) -> dict[str, dict[str, Interval]]:
+def intervals_by_language(judged: Judged, progress: Progress) -> dict[str, dict[str, Interval]]:
     """The same for the rows of each language."""
-    measure = judged.of_language()
-    return {
-        tag: _intervals(measure, judged.columns, rows) for tag, rows in judged.by_language().items()
-    }
+    found: dict[str, dict[str, Interval]] = {}
+    groups = judged.by_language()
+    for tag, rows in groups.items():
+        progress("drawing rows anew", len(found), len(groups))
+        found[tag] = _intervals(judged.of_language(), judged.columns, rows)
+    return found
 
 
 def _intervals(measure: Measure, columns: Columns, rows: Rows) -> dict[str, Interval]:
