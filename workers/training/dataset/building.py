@@ -69,6 +69,8 @@ def build(
 
     Raises: Rejected: a source is wrong, too few rows are left, or the disk is full.
     """
+    if folder.is_file():
+        raise Rejected(f"{folder}: is a file; name a folder for the dataset")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Until all parts are written there is no dataset.

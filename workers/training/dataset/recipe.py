@@ -92,5 +92,8 @@ def _anchored(source: SourceRecipe, folder: Path) -> SourceRecipe:
 def _fault(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"]))
-    said = first["msg"].removeprefix("Value error, ")
+    # YAML knows lists, not tuples.
+    said = (
+        first["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    )
     return f"{key}: {said[:1].lower()}{said[1:]}" if key else "a recipe is a mapping with sources"

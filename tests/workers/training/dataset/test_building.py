@@ -170,7 +170,8 @@ def test_too_few_rows_are_told_before_a_dataset_stands(tmp_path: Path) -> None:
     [
         ("sources: [", "not YAML"),
         ("just words", "a recipe is a mapping with sources"),
-        ("sources: []", "sources: tuple should have at least 1 item"),
+        ("sources: []", "sources: list should have at least 1 item"),
+        ("sources: {rows: a}", "sources: input should be a valid list"),
         ("sources: [{rows: a, knowledge: b}]", "sources.0: name one of database, knowledge, rows"),
         (
             "sources: [{public: a, sets: [nope]}]",

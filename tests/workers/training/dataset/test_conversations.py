@@ -1,5 +1,8 @@
 """Conversations of the database as rows to learn from."""
 
+import asyncio
+
+import pytest
 from sqlalchemy import Connection, insert, select
 
 from core.adapters.database import Database, Now
@@ -19,6 +22,7 @@ from core.turn import (
 )
 from workers.training.dataset.conversations import read
 from workers.training.dataset.examples import Question, Reply
+from workers.training.dataset.gathering import SourceRecipe, gather
 from workers.training.dataset.licences import OWN
 
 WORKSPACE = WorkspaceId("default")
@@ -115,6 +119,16 @@ async def test_history_is_told_up_to_the_question(database: Database) -> None:
     reply, _ = await read(database, WORKSPACE)
     assert isinstance(reply, Reply)
     assert [message.author for message in reply.messages] == ["customer", "bot", "customer"]
+
+
+async def test_a_recipe_reads_the_database_that_a_variable_names(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Chat(database, "one").ask("How long?", ANSWER, helpful=True)
+    monkeypatch.setenv("DESK_URL", database_url)
+    source = SourceRecipe(database="$DESK_URL")
+    rows = await asyncio.to_thread(lambda: list(gather(source)))
+    assert [row.kind for row in rows] == ["reply", "question"]
 
 
 async def test_workspaces_and_old_conversations_stay_apart(database: Database) -> None:
