@@ -22,7 +22,7 @@ BATCH = 16
 _PICKLED = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pt2", ".h5", ".keras", ".nemo", ".npz"}
 )
-_SAFE_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+_SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 Vectors = NDArray[np.float32]
 
