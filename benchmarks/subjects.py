@@ -136,7 +136,7 @@ async def bolt(told: Mapping[str, Any]) -> None:
 
 
 async def ptb(told: Mapping[str, Any]) -> None:
-    """python-telegram-bot's own way: a queue in memory."""
+    """python-telegram-bot's own way: a queue in memory, one update after the other."""
     given = told["settings"]
     built = Application.builder().token(given["telegram_bot_token"]).updater(None)
     application = built.base_url(f"{given['telegram_api_url']}/bot").build()

@@ -41,8 +41,11 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server on which databases may be created."""
+def postgres(*, fsync: bool = False) -> Iterator[str]:
+    """The URL of a PostgreSQL server on which databases may be created.
+
+    One that we start writes its commits to the disk only with `fsync`.
+    """
     for url in (os.environ.get("DRAGOMAN_TEST_POSTGRES_URL"), STANDARD):
         if url and _answers(url):
             yield url
@@ -50,12 +53,12 @@ def postgres() -> Iterator[str]:
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not binaries:
         missing("PostgreSQL", "set DRAGOMAN_TEST_POSTGRES_URL or install Debian's postgresql")
-    with _private_postgres(binaries[-1].parent) as url:
+    with _private_postgres(binaries[-1].parent, fsync=fsync) as url:
         yield url
 
 
 @contextmanager
-def _private_postgres(binaries: Path) -> Iterator[str]:
+def _private_postgres(binaries: Path, *, fsync: bool) -> Iterator[str]:
     """A server of our own in a temporary folder; it refuses to run as root, so not as root."""
     as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     prefix = as_postgres if os.getuid() == 0 else []
@@ -70,7 +73,9 @@ def _private_postgres(binaries: Path) -> Iterator[str]:
         capture_output=True,
         cwd=folder,
     )
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+    if not fsync:
+        options += " -c fsync=off"
     control = [*prefix, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
     subprocess.run(
         [*control, "-l", str(folder / "log"), "-o", options, "start"], check=True, cwd=folder
