@@ -119,7 +119,9 @@ class Serving:
 
     async def put_back(self) -> None:
         """Let go with the turn unserved; each further attempt waits longer."""
-        await self._station.turns.put_back(self.lease, retry_in_s=backoff_s(self._attempts - 1))
+        # A suspect's attempts also count ends of processes in which it only waited in line.
+        failures = min(self._attempts - 1, MAX_ATTEMPTS)
+        await self._station.turns.put_back(self.lease, retry_in_s=backoff_s(failures))
 
     async def _quiet(self) -> None:
         """Wait until the customer has stopped writing for `gather_s`, at most ten times that."""

@@ -376,6 +376,25 @@ async def test_a_turn_that_was_in_hand_when_processes_ended_gets_one_more_try(
     assert (tries, row.attempts) == ([LAST_TRY] if attempts == 3 else [], 0)
 
 
+async def test_a_suspect_that_is_put_back_is_tried_again_soon(database: Database) -> None:
+    await SqlInbox(database).accept(message(1), holder=None, held_s=0)
+    counted = update(conversations).values(attempts=50)
+    await database.write(lambda connection: connection.execute(counted))
+
+    async def failing(turn: Turn, show: ShowPartial) -> Served:
+        raise ValueError("a bug")
+
+    async with delivering(database, station(database, FakePort(), failing)):
+        await until(lambda: _is_put_back(database))
+    wait = select(conversations.c.due_at - Now())
+    assert (await database.read(lambda connection: connection.scalar(wait)) or 0) < 10
+
+
+async def _is_put_back(database: Database) -> bool:
+    [row] = await rows_of(database, conversations)
+    return row.attempts == LAST_TRY and row.holder is None
+
+
 async def _is_free(database: Database) -> bool:
     return all(row.holder is None for row in await rows_of(database, conversations))
 
