@@ -88,6 +88,7 @@ def assert_kept(verdict: dict[str, int]) -> None:
     assert [verdict[name] for name in broken] == [0] * len(broken), verdict
 
 
+@pytest.mark.timeout(300)
 async def test_a_few_kills_lose_nothing_and_double_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ async def test_a_few_kills_lose_nothing_and_double_nothing(
     assert_kept(verdict)
 
 
+@pytest.mark.timeout(300)
 async def test_what_may_be_sent_again_is_never_lost(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'dragoman.db'}"
     verdict = await survive(
