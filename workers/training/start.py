@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from transformers import TrainerCallback
 
 from core.errors import Unavailable
 from retrieval.writing import Progress
@@ -19,8 +20,10 @@ from workers.training.run import train
 from workers.training.tasks import (
     causal,
     chat,
+    distillation,
     encoder,
     labels,
+    masked,
     preference,
     tokens,
     translation,
@@ -29,8 +32,10 @@ from workers.training.tasks import (
 AnyRecipe = Annotated[
     causal.Causal
     | chat.Chat
+    | distillation.Distillation
     | encoder.Encoder
     | labels.Labels
+    | masked.Masked
     | preference.Preference
     | tokens.TokenLabels
     | translation.Translation,
@@ -39,8 +44,10 @@ AnyRecipe = Annotated[
 _BUILDS: Mapping[type[Recipe], Build] = {
     causal.Causal: causal.build,
     chat.Chat: chat.build,
+    distillation.Distillation: distillation.build,
     encoder.Encoder: encoder.build,
     labels.Labels: labels.build,
+    masked.Masked: masked.build,
     preference.Preference: preference.build,
     tokens.TokenLabels: tokens.build,
     translation.Translation: translation.build,
@@ -52,8 +59,14 @@ def start(path: Path, folder: Path, progress: Progress) -> Mapping[str, Any]:
 
     Raises: Rejected, Misconfigured, Unavailable: as `workers.training.run.train` does.
     """
-    recipe = read_recipe(path, TypeAdapter(AnyRecipe))
-    return train(recipe, _BUILDS[type(recipe)], folder, progress)
+    return train_recipe(read_recipe(path, TypeAdapter(AnyRecipe)), folder, progress)
+
+
+def train_recipe(
+    recipe: Recipe, folder: Path, progress: Progress, *callbacks: TrainerCallback
+) -> Mapping[str, Any]:
+    """Carry out a recipe of any task; the rest is as `workers.training.run.train` says."""
+    return train(recipe, _BUILDS[type(recipe)], folder, progress, *callbacks)
 
 
 def over(processes: int, command: Sequence[str]) -> bool:

@@ -56,8 +56,8 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
     Raises: Rejected: the base has no chat template, or no row is short enough.
     """
     tokenizer = load_tokenizer(recipe.base)
-    train, _ = _columns(dataset, Part.TRAIN, tokenizer, recipe)
-    dev, languages = _columns(dataset, Part.DEV, tokenizer, recipe)
+    train, _ = columns(dataset, Part.TRAIN, tokenizer, recipe)
+    dev, languages = columns(dataset, Part.DEV, tokenizer, recipe)
     model = load_model(AutoModelForCausalLM, recipe.base, **dropped_out(recipe))
     trainer = AdversarialTrainer(
         model=with_adapter(model, recipe.adapter, TaskType.CAUSAL_LM),
@@ -139,10 +139,13 @@ def tokenize(
     return whole, len(before)
 
 
-def _columns(
+def columns(
     dataset: Dataset, part: Part, tokenizer: PreTrainedTokenizerBase, recipe: Recipe
 ) -> tuple[Columns, list[str]]:
-    """Tokens and labels of the rows that fit, and their languages."""
+    """Tokens and labels of the rows that fit, and their languages.
+
+    Raises: Rejected: there are none, or the tokenizer has no template.
+    """
     rows: list[dict[str, list[int]]] = []
     languages = []
     for row in dataset.stream(part):
