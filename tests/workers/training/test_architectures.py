@@ -20,11 +20,11 @@ from retrieval.encoder import open_encoder
 from tests.workers.tiny_translator import build_m2m100, build_mbart50, build_nllb
 from tests.workers.training import named_models
 from tests.workers.training.small import ABOUT, write_dataset
-from workers.training.dataset.examples import Evidence, Reply, Said
+from workers.training.dataset.examples import Evidence, Question, Reply, Said
 from workers.training.loading import load_model, load_tokenizer, with_adapter
 from workers.training.recipe import Adapter, read_recipe
 from workers.training.start import AnyRecipe
-from workers.training.tasks import chat
+from workers.training.tasks import chat, encoder
 
 CHATS = {
     "qwen3": named_models.build_qwen3,
@@ -203,19 +203,35 @@ async def test_e5_finds_with_the_words_that_it_was_trained_with(tmp_path: Path) 
     np.testing.assert_allclose(bare, plain.encode(text), atol=1e-5)
     told = tmp_path / "told"
     run_from_page(1, {"intfloat/multilingual-e5-small": folder, "models/e5": told})
-    encoder = open_encoder(told)
-    asked, found = await encoder.questions(text), await encoder.passages(text)
+    taught = open_encoder(told)
+    asked, found = await taught.questions(text), await taught.passages(text)
     np.testing.assert_allclose(asked, plain.encode(["query: where is it?"]), atol=1e-5)
     np.testing.assert_allclose(found, plain.encode(["passage: where is it?"]), atol=1e-5)
     assert not np.allclose(asked, found, atol=1e-3)
     # Vectors of before must not be searched with vectors of after.
-    assert encoder.id.partition("@")[2] != open_encoder(folder).id.partition("@")[2]
+    assert taught.id.partition("@")[2] != open_encoder(folder).id.partition("@")[2]
+
+
+def test_e5_is_trained_with_the_words_that_it_searches_with(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    base = named_models.build_e5(tmp_path / "e5")
+    run_from_page(1, {"intfloat/multilingual-e5-small": base, "models/e5": told})
+    rows = [Question(**ABOUT, lang="en", query=f"where is {it}?", passage=it) for it in "abcd"]
+    dataset = write_dataset(tmp_path / "data", rows, rows)
+    recipe = encoder.Encoder(task="encoder", dataset=dataset.folder, base=str(told), batch=4)
+    job = encoder.build(recipe, dataset, tmp_path / "checkpoints")
+    batch = next(iter(job.trainer.get_train_dataloader()))
+    read = job.trainer.model.tokenizer.batch_decode
+    assert read(batch["asked_input_ids"])[0].startswith("<s> query: where is ")
+    assert read(batch["found_input_ids"])[0].startswith("<s> passage: ")
+    job.save(tmp_path / "saved")
+    assert SentenceTransformer(str(tmp_path / "saved")).prompts["query"] == "query: "
 
 
 async def test_bge_m3_takes_the_first_tokens_vector_and_no_prompt(tmp_path: Path) -> None:
     folder = named_models.build_bge_m3(tmp_path / "bge-m3")
-    encoder = open_encoder(folder)
-    asked, found = await encoder.questions(["where?"]), await encoder.passages(["where?"])
+    bge = open_encoder(folder)
+    asked, found = await bge.questions(["where?"]), await bge.passages(["where?"])
     np.testing.assert_allclose(asked, found)
     model = SentenceTransformer(str(folder))
     first = model.encode("where?", output_value="token_embeddings")[0].numpy()

@@ -117,7 +117,9 @@ def build(recipe: Encoder, dataset: Dataset, checkpoints: Path) -> Job:
         eval_dataset=dev_columns,
         loss=_loss(recipe, model),
         evaluator=Search(dev_columns),
-        data_collator=SortingCollator(model.preprocess, teacher=_teacher(recipe, model)),
+        data_collator=SortingCollator(
+            model.preprocess, prompts=_prompts(model, train), teacher=_teacher(recipe, model)
+        ),
         callbacks=patience(recipe),
     )
     return Job(
@@ -135,6 +137,17 @@ def _train_tables(
     if recipe.mine:
         tables = find_negatives(tables, model, recipe.hard_negatives)
     return DatasetDict(tables)
+
+
+def _prompts(model: SentenceTransformer, tables: Mapping[str, Columns]) -> dict[str, str]:
+    """What the model is told before each text when it searches, by column."""
+    asked = model.prompts.get("query", "")
+    # The names that the library looks for, in its order.
+    known = [name for name in ("document", "passage", "corpus") if name in model.prompts]
+    found = model.prompts[known[0]] if known else ""
+    columns = {name for table in tables.values() for name in table.column_names}
+    told = {column: asked if column == "asked" else found for column in columns}
+    return {column: prompt for column, prompt in told.items() if prompt}
 
 
 def _folder(name: str) -> Path:
