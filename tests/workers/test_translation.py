@@ -7,11 +7,17 @@ import pytest
 
 from core.errors import Misconfigured, Rejected
 from tests.workers.tiny_classifier import build_sentiment
-from tests.workers.tiny_translator import PAIRS, build_m2m100, build_mbart50, build_nllb
+from tests.workers.tiny_translator import (
+    PAIRS,
+    build_m2m100,
+    build_mbart25,
+    build_mbart50,
+    build_nllb,
+)
 from workers.translation import SequenceTranslator, code_of
 
 
-@pytest.mark.parametrize("build", [build_m2m100, build_nllb, build_mbart50])
+@pytest.mark.parametrize("build", [build_m2m100, build_nllb, build_mbart50, build_mbart25])
 async def test_a_model_translates_into_the_language_asked_for(
     build: Callable[[Path], Path], tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from transformers import (
     MBart50Tokenizer,
     MBartConfig,
     MBartForConditionalGeneration,
+    MBartTokenizer,
     NllbTokenizer,
 )
 
@@ -82,6 +83,15 @@ def build_mbart50(folder: Path) -> Path:
     tokenizer = MBart50Tokenizer(vocab=[(piece, -1.0) for piece in pieces])
     model = MBartForConditionalGeneration(MBartConfig(**_config(tokenizer)))
     return _save(folder, tokenizer, model, {"en": "en_XX", "de": "de_DE", "fr": "fr_XX"})
+
+
+def build_mbart25(folder: Path) -> Path:
+    """Write the first mBART, whose decoder starts with the language, that knows PAIRS by heart."""
+    codes = {"en": "en_XX", "de": "de_DE", "fr": "fr_XX"}
+    pieces = [*_letters(), *codes.values(), "<mask>"]
+    tokenizer = MBartTokenizer(vocab=[(piece, -1.0) for piece in pieces])
+    model = MBartForConditionalGeneration(MBartConfig(**_config(tokenizer)))
+    return _save(folder, tokenizer, model, codes)
 
 
 def _letters() -> list[str]:
