@@ -13,6 +13,7 @@ from dragoman.settings import Settings, variables
 from workers.model_server import serve_model
 
 if TYPE_CHECKING:
+    from workers.chat_writing import ChatWriter
     from workers.classification import EntityTagger, SentimentClassifier
     from workers.evaluation.summary import Summariser
     from workers.evaluation.translation import Translator
@@ -71,35 +72,44 @@ def entity_tagger(settings: Settings) -> "EntityTagger":
 async def open_translator(settings: Settings) -> AsyncIterator["Translator"]:
     """A translator of its own if one is set, else the dialogue model.
 
-    Raises: Misconfigured: neither is set, or it cannot be used.
+    Raises:
+        Misconfigured: neither is set, or it cannot be used.
+        Unavailable: the dialogue model does not answer.
     """
     if settings.translator or not (settings.model or settings.model_url):
         from workers.translation import SequenceTranslator
 
         yield _made(SequenceTranslator, settings, "translator", or_else=_OR_DIALOGUE)
         return
-    from workers.chat_writing import ChatWriter
-
-    async with open_generator(settings, _PATIENT) as generator:
-        assert generator is not None
-        yield ChatWriter(generator)
+    async with _open_writer(settings) as writer:
+        assert writer is not None
+        yield writer
 
 
 @asynccontextmanager
 async def open_summariser(settings: Settings) -> AsyncIterator["Summariser"]:
     """The dialogue model; without one, a conversation's own central sentences speak for it.
 
-    Raises: Misconfigured: the dialogue model or the encoder cannot be used.
+    Raises:
+        Misconfigured: the dialogue model or the encoder cannot be used.
+        Unavailable: the dialogue model does not answer.
     """
     from retrieval.encoder import open_encoder
-    from workers.chat_writing import ChatWriter
     from workers.extracting import Extractor
+
+    async with _open_writer(settings) as writer:
+        yield writer or Extractor(open_encoder(settings.encoder or None))
+
+
+@asynccontextmanager
+async def _open_writer(settings: Settings) -> AsyncIterator["ChatWriter | None"]:
+    """The dialogue model, once it has answered; None if none is set."""
+    from workers.chat_writing import ChatWriter
 
     async with open_generator(settings, _PATIENT) as generator:
         if generator is not None:
-            yield ChatWriter(generator)
-        else:
-            yield Extractor(open_encoder(settings.encoder or None))
+            await generator.check()
+        yield ChatWriter(generator) if generator is not None else None
 
 
 _OR_DIALOGUE = "; DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too"

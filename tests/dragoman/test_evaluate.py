@@ -178,7 +178,9 @@ def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
     none: dict[str, str] = {}
     lost = {"DRAGOMAN_SENTIMENT": "/no/such/folder"}
     calls = [(["evaluate", task, file], none) for task, file in zip(tasks, files, strict=True)]
-    done = run_each([*calls, (["evaluate", "sentiment", files[0]], lost)], tmp_path / "home")
+    dead = {"DRAGOMAN_MODEL_URL": "http://127.0.0.1:9/v1"}
+    calls += [(["evaluate", "sentiment", files[0]], lost), (["evaluate", *calls[2][0][1:]], dead)]
+    done = run_each(calls, tmp_path / "home")
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         "there is no model for this: set DRAGOMAN_SENTIMENT to a folder or hub id",
@@ -186,6 +188,7 @@ def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
         "there is no model for this: set DRAGOMAN_TRANSLATOR to a folder or hub id;"
         " DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too",
         "DRAGOMAN_SENTIMENT: /no/such/folder: no such model folder",
+        "model: http://127.0.0.1:9/v1/ does not answer (APIConnectionError)",
     ]
 
 
