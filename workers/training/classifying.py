@@ -8,7 +8,7 @@ import torch
 from peft import TaskType
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from workers.training.loading import dropped_out, load_model, with_adapter
+from workers.training.loading import dropped_out, load_model, new_model, with_adapter
 from workers.training.recipe import Recipe
 
 # What the loss passes over.
@@ -22,21 +22,26 @@ def load_classifier(
     tokenizer: PreTrainedTokenizerBase,
     task: TaskType,
 ) -> Any:
-    """The base with a head for the classes `names`, in this order, and the recipe's adapter.
+    """The base, or a new model, with a head for the classes `names` and the recipe's adapter.
 
     A head that the base brings is kept if it has as many classes, else it begins at random.
 
     Raises: Rejected, Misconfigured: as `workers.training.loading` does.
     """
+    head = {
+        "num_labels": len(names),
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: at for at, name in enumerate(names)},
+        **dropped_out(recipe),
+    }
+    if recipe.new is not None:
+        return new_model(form, recipe.new, tokenizer, **head)
     model = load_model(
         form,
         recipe.base,
-        num_labels=len(names),
-        id2label=dict(enumerate(names)),
-        label2id={name: at for at, name in enumerate(names)},
         pad_token_id=tokenizer.pad_token_id,
         ignore_mismatched_sizes=True,
-        **dropped_out(recipe),
+        **head,
     )
     return with_adapter(model, recipe.adapter, task)
 

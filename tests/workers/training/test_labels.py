@@ -33,15 +33,15 @@ def base(tmp_path: Path) -> Path:
     return build_encoder(tmp_path / "base", [one.text for one in ROWS])
 
 
-def learn(tmp_path: Path, base: Path, **settings: Any) -> Any:
+def learn(tmp_path: Path, base: Path | str, **settings: Any) -> Any:
     dataset = tmp_path / "data"
     if not dataset.exists():
         write_dataset(dataset, ROWS * 4, [*ROWS, row("password falsch", "login", "de")])
     recipe = labels.Labels(
         task="labels",
         dataset=dataset,
-        base=str(base),
         **{
+            "base": str(base),
             "learning_rate": 2e-3,
             "batch": 12,
             "device_batch": 12,
@@ -100,6 +100,15 @@ def test_a_text_longer_than_the_model_has_positions_is_cut(tmp_path: Path) -> No
     write_dataset(tmp_path / "data", [row("parcel " * 90, "delivery"), ROWS[0]], ROWS[:1])
     result = learn(tmp_path, base, max_steps=1, max_tokens=400)
     assert result["updates"] == 1
+
+
+def test_a_new_model_learns_from_nothing(tmp_path: Path) -> None:
+    config = {"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 1}
+    config |= {"num_attention_heads": 2, "intermediate_size": 32, "initializer_range": 0.3}
+    new = {"config": config, "vocabulary": 300, "temperature": 1}
+    write_dataset(tmp_path / "data", ROWS * 4, ROWS)
+    result = learn(tmp_path, "", new=new, learning_rate=0.01)
+    assert result["dev"]["accuracy"] > 0.9
 
 
 def test_a_head_of_other_classes_is_replaced(tmp_path: Path, base: Path) -> None:

@@ -24,8 +24,9 @@ from workers.training.dataset.balancing import class_weights
 from workers.training.dataset.examples import Label
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
-from workers.training.loading import load_tokenizer, save_model
+from workers.training.loading import save_model
 from workers.training.recipe import Recipe
+from workers.training.tokenizer import tokenizer_for
 
 
 class Labels(Recipe):
@@ -47,7 +48,7 @@ def build(recipe: Labels, dataset: Dataset, checkpoints: Path) -> Job:
     counts = Counter(row.label for row in train)
     names = sorted(counts)
     _check_labels(dataset, names, dev)
-    tokenizer = load_tokenizer(recipe.base)
+    tokenizer = tokenizer_for(recipe, dataset, "encoder")
     model = load_classifier(
         AutoModelForSequenceClassification, recipe, names, tokenizer, TaskType.SEQ_CLS
     )

@@ -30,8 +30,9 @@ from workers.training.classifying import (
 from workers.training.dataset.examples import Tokens
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
-from workers.training.loading import load_tokenizer, save_model
+from workers.training.loading import save_model
 from workers.training.recipe import Recipe
+from workers.training.tokenizer import tokenizer_for
 
 _OUTSIDE = "O"
 
@@ -54,7 +55,7 @@ def build(recipe: TokenLabels, dataset: Dataset, checkpoints: Path) -> Job:
     """
     train, dev = (dataset.rows(part, Tokens) for part in (Part.TRAIN, Part.DEV))
     names = _names(dataset, train, dev)
-    tokenizer = load_tokenizer(recipe.base)
+    tokenizer = tokenizer_for(recipe, dataset, "encoder")
     if not tokenizer.is_fast:
         raise Misconfigured(
             f"{recipe.base}: its tokenizer does not tell where in a text a token is; the base needs"
