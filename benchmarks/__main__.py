@@ -13,6 +13,7 @@ PARTS = {
     "retrieval": "Retrieval",
     "language": "Language detection",
     "pii": "Personal data",
+    "pretraining": "Pre-training",
 }
 
 
