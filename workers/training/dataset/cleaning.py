@@ -23,6 +23,8 @@ _ELEMENT = re.compile(
 )
 # Square brackets are those of source marks.
 _MARKUP = re.compile(r"[<>{}|\\~^`_=#*]")
+# A translation has to keep what stands for a name or a number.
+_PLACEHOLDER = re.compile(r"%?\{[\w.]{0,40}\}s?")
 # A shorter text says too little about its language.
 _LETTERS_TO_TELL = 30
 _SURE = 0.9
@@ -85,7 +87,7 @@ class Cleaner:
         texts = (asked(row), learnt(row))
         if sum(map(len, texts)) > self._how.max_chars:
             return Reason.TOO_LONG
-        if any(_share(_MARKUP, text) > self._how.markup for text in texts if text):
+        if any(_markup(text) > self._how.markup for text in texts):
             return Reason.MARKUP
         if isinstance(row, Parallel):
             fault = self._translation_fault(row)
@@ -144,5 +146,5 @@ def _tidy(text: str) -> str:
     return tidy(plain_text)
 
 
-def _share(pattern: re.Pattern[str], text: str) -> float:
-    return len(pattern.findall(text)) / len(text)
+def _markup(text: str) -> float:
+    return len(_MARKUP.findall(_PLACEHOLDER.sub("", text))) / max(1, len(text))

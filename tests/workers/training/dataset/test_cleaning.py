@@ -28,7 +28,7 @@ def test_text_is_composed_and_freed_of_what_nobody_sees() -> None:
         (label(1, text="<br/>"), Reason.EMPTY),
         (parallel(1, target="&nbsp;"), Reason.EMPTY),
         (label(1, text="x" * 9_000), Reason.TOO_LONG),
-        (label(1, text="{{ user }} | {{ x }}"), Reason.MARKUP),
+        (label(1, text="{{ user }} | <% x %>"), Reason.MARKUP),
         (parallel(1, text="Hi", target="ja " * 40), Reason.LENGTH_RATIO),
         (parallel(1, text="Pay by card now", target="pay by card  now!"), Reason.UNTRANSLATED),
         (label(1, text=SENTENCE, lang="fr"), Reason.WRONG_LANGUAGE),
@@ -51,9 +51,15 @@ def test_limits_and_languages_are_the_recipes() -> None:
 
 @pytest.mark.parametrize(
     ("text", "lang"),
-    [(SENTENCE, "de-AT"), ("OK", "de"), ("iPhone", "ja"), ("Obrigado pela ajuda de hoje", "pt-BR")],
+    [
+        ("{x} < {y}", "en"),
+        (SENTENCE, "de-AT"),
+        ("OK", "de"),
+        ("iPhone", "ja"),
+        ("Obrigado pela ajuda de hoje", "pt-BR"),
+    ],
 )
-def test_a_text_too_short_to_tell_or_of_a_region_is_no_other_language(text: str, lang: str) -> None:
+def test_placeholders_short_texts_and_regions_are_no_fault(text: str, lang: str) -> None:
     assert isinstance(cleaned(label(1, text=text, lang=lang)), Label)
 
 
