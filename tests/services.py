@@ -31,7 +31,8 @@ def free_port() -> int:
         return port
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether something listens where the URL says."""
     parsed = urlsplit(url)
     try:
         socket.create_connection((parsed.hostname or "127.0.0.1", parsed.port or 5432), 3).close()
@@ -47,7 +48,7 @@ def postgres(*, fsync: bool = False) -> Iterator[str]:
     One that we start writes its commits to the disk only with `fsync`.
     """
     for url in (os.environ.get("DRAGOMAN_TEST_POSTGRES_URL"), STANDARD):
-        if url and _answers(url):
+        if url and answers(url):
             yield url
             return
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
