@@ -77,6 +77,7 @@ def arguments(
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "tensorboard")
     return of(
         output_dir=str(checkpoints),
+        run_name=checkpoints.parent.name,
         num_train_epochs=recipe.epochs,
         max_steps=recipe.max_steps or -1,
         per_device_train_batch_size=device_batch,
@@ -137,4 +138,6 @@ def _schedule(recipe: Recipe) -> str:
 def _trackers() -> list[str]:
     """TensorBoard always; Weights & Biases where it is installed and has a key."""
     keyed = "WANDB_API_KEY" in os.environ and importlib.util.find_spec("wandb") is not None
+    # It takes the name by the environment only.
+    os.environ.setdefault("WANDB_PROJECT", "dragoman")
     return ["tensorboard", "wandb"] if keyed else ["tensorboard"]
