@@ -79,6 +79,8 @@ def test_dpo_rewards_the_reply_above_the_rejected_one(tmp_path: Path, base: Path
     result = learn(tmp_path, base, [pair(at) for at in range(8)])
     assert result["dev"]["rewards/accuracies"] == 1
     assert result["dev"]["rewards/margins"] > 0
+    rewards = {f"rewards/{name}" for name in ("chosen", "rejected", "accuracies", "margins")}
+    assert set(result["dev"]) == {"loss", *rewards}
     assert set(result["languages"]) == {"de", "en"}
     assert result["languages"]["de"]["rewards/margins"] > 0
     assert result["trained_parameters"] == result["parameters"]
@@ -104,8 +106,8 @@ class Interrupted(TrainerCallback):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_rewards(tmp_path: Path, base: Path) -> None:
-    settings = {"adapter": {"method": "lora"}, "evaluate_every": 2, "max_steps": 3}
-    wanted = recipe(tmp_path, base, [pair(at) for at in range(12)], **settings)
+    settings = {"adapter": {"method": "lora"}, "evaluate_every": 2, "max_steps": 3, "batch": 2}
+    wanted = recipe(tmp_path, base, [pair(at) for at in range(4)], **settings)
     whole = train(wanted, preference.build, tmp_path / "whole", silent)
     with pytest.raises(KeyboardInterrupt):
         train(wanted, preference.build, tmp_path / "run", silent, Interrupted())
