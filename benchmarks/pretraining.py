@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import PrinterCallback
+
 from benchmarks.calibration import DATA, DEMO, rows
 from workers.training.dataset.examples import Example, Parallel, Text
 from workers.training.dataset.folder import (
@@ -80,6 +82,7 @@ class Bench:
         recipe = self.recipe(dataset, base=str(model), objectives=(objective,))
         with tempfile.TemporaryDirectory() as folder:
             job = build(recipe, open_dataset(recipe.dataset), Path(folder) / "checkpoints")
+            job.trainer.remove_callback(PrinterCallback)
             return {
                 tag: job.trainer.evaluate(of_language)["eval_loss"]
                 for tag, of_language in job.languages.items()
