@@ -1,5 +1,6 @@
 """`dragoman evaluate`: how well the product does on files with the right answers."""
 
+import importlib.util
 import shlex
 import shutil
 import sys
@@ -39,8 +40,8 @@ class Task(StrEnum):
 
 # What these know comes in the first file, what is asked of them in the second.
 _WITH_KNOWLEDGE = (Task.RETRIEVAL, Task.ANSWERS, Task.ESCALATION)
-# What scores texts comes with what trains models.
-_TRAIN = ("sacrebleu", "rouge_score")
+# These come with what trains models; nothing is asked of a model whose texts nobody can score.
+_SCORERS = {Task.TRANSLATION: "sacrebleu", Task.SUMMARY: "rouge_score"}
 
 
 def evaluate(
@@ -83,14 +84,12 @@ def evaluate(
     for path in filter(None, (save, report)):
         if not path.absolute().parent.is_dir():
             raise Rejected(f"{path}: there is no folder {path.absolute().parent}")
-    try:
-        _evaluate(task, files, as_json=as_json, save=save, against=against, report=report)
-    except ModuleNotFoundError as error:
-        if error.name not in _TRAIN:
-            raise
+    scorer = _SCORERS.get(task)
+    if scorer and importlib.util.find_spec(scorer) is None:
         raise Misconfigured(
-            f"{error.name} is not installed, which scores this task: pip install 'dragoman[train]'"
-        ) from error
+            f"{scorer} is not installed, which scores this task: pip install 'dragoman[train]'"
+        )
+    _evaluate(task, files, as_json=as_json, save=save, against=against, report=report)
 
 
 def _evaluate(

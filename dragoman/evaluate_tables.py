@@ -6,7 +6,7 @@ from rich.table import Table
 
 from dragoman.console import out
 from workers.evaluation.paired import Difference
-from workers.evaluation.result import SIGNIFICANT, Comparison, Result, number
+from workers.evaluation.result import ENOUGH_ROWS, SIGNIFICANT, Comparison, Result, number
 
 _COLUMNS = 5
 
@@ -18,7 +18,7 @@ def show(result: Result) -> None:
         _languages(result)
     if result.against:
         _against(result.against)
-        if _has_languages(result):
+        if _has_languages(result) and result.against.languages:
             _against_by_language(result.against)
 
 
@@ -62,7 +62,7 @@ def _against_by_language(comparison: Comparison) -> None:
         table.add_row(tag, *(_change(metrics.get(name)) for name in names))
     out.print()
     out.print(table)
-    out.print(f"* p < {SIGNIFICANT}")
+    out.print(f"* p < {SIGNIFICANT}; languages of fewer than {ENOUGH_ROWS} rows are left out")
 
 
 def _change(difference: Difference | None) -> str:

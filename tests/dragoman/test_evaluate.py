@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from core.errors import Misconfigured
+from dragoman.evaluate_command import Task, evaluate
 from tests.desk import ROOT, command, environment
 from tests.workers.evaluation.rows import write_rows
 from tests.workers.evaluation.shop import DOCUMENTS, IN_ENGLISH, IN_GERMAN
@@ -190,6 +192,17 @@ def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
         "DRAGOMAN_SENTIMENT: /no/such/folder: no such model folder",
         "model: http://127.0.0.1:9/v1/ does not answer (APIConnectionError)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "scorer"), [(Task.TRANSLATION, "sacrebleu"), (Task.SUMMARY, "rouge_score")]
+)
+def test_a_scorer_that_is_not_installed_is_told_before_any_model_works(
+    task: Task, scorer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, scorer, None)
+    with pytest.raises(Misconfigured, match=rf"{scorer} is not installed.*dragoman\[train\]"):
+        evaluate(task, [tmp_path / "rows.jsonl"])
 
 
 def test_two_versions_are_compared_on_the_same_rows_only(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from core.adapters.generator import language_name
 from workers.evaluation.paired import Difference
-from workers.evaluation.result import LESS_IS_BETTER, SIGNIFICANT, Result, number
+from workers.evaluation.result import ENOUGH_ROWS, LESS_IS_BETTER, SIGNIFICANT, Result, number
 from workers.evaluation.saved import write_text
 from workers.evaluation.scores import Interval
 
 _PERCENT = frozenset({"bleu", "chrf", "ter"})
-_ENOUGH_ROWS = 10
 _UNBOUNDED = frozenset({"us_per_row"})
 
 
@@ -56,7 +55,7 @@ def write(path: Path, result: Result, command: Sequence[str]) -> None:
         changed=_names(result.against.languages.values()) if result.against else [],
         significant=SIGNIFICANT,
         rows=rows,
-        enough_rows=_ENOUGH_ROWS,
+        enough_rows=ENOUGH_ROWS,
     )
     write_text(path, page)
 
@@ -94,7 +93,7 @@ def _bar(
     intervals: Mapping[str, Interval],
 ) -> _Bar:
     low, high = intervals.get(name, (metrics[name], metrics[name]))
-    between = f"{number(low)} – {number(high)}" if rows >= _ENOUGH_ROWS else ""
+    between = f"{number(low)} – {number(high)}" if rows >= ENOUGH_ROWS else ""
     scale = 100 if name in _PERCENT else 1
     ends = [0.0] * 3
     if name not in _UNBOUNDED:

@@ -16,6 +16,8 @@ Metrics = Mapping[str, float]
 
 SIGNIFICANT = 0.05
 """A difference that chance makes less often than this is taken for one."""
+ENOUGH_ROWS = 10
+"""What fewer rows of a language show is not compared: too few to draw from."""
 LESS_IS_BETTER = frozenset({"wrong", "handed_over", "calibration_error", "ter", "us_per_row"})
 
 
@@ -92,7 +94,8 @@ def _compare(made: datetime, before: Judged, after: Judged, progress: Progress) 
     groups = after.by_language()
     for at, (tag, rows) in enumerate(groups.items()):
         progress("comparing", at, len(groups))
-        languages[tag] = _differences(after.of_language(), before, after, rows)
+        if len(rows) >= ENOUGH_ROWS:
+            languages[tag] = _differences(after.of_language(), before, after, rows)
     return Comparison(
         made=made,
         parts=before.parts,

@@ -129,3 +129,10 @@ def test_the_same_rows_have_the_same_fingerprint_however_they_are_kept(tmp_path:
     assert fingerprint([one, other]) != fingerprint([one])
     other.write_text('{"a": 2}\n{"a": 1}\n')
     assert fingerprint([one]) != fingerprint([other])
+
+
+def test_a_language_of_few_rows_is_not_compared() -> None:
+    before = (MADE, judged(0.1))
+    against = tell("language", MADE, judged(0.9), silent, before=before).against
+    assert against is not None
+    assert set(against.languages) == {"de"}, "five rows of no told language are too few"
