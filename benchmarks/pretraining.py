@@ -68,8 +68,8 @@ class Bench:
             "task": "masked",
             "dataset": self.folder / dataset,
             "max_tokens": 128,
-            "batch": 32,
-            "device_batch": 32,
+            "batch": 16,
+            "device_batch": 16,
             "learning_rate": 5e-4,
             "precision": "bfloat16",
         }
@@ -183,7 +183,7 @@ def measure(bench: Bench) -> None:
     base = bench.run("base", "general", BASE_UPDATES, new=new, learning_rate=1e-3)
     print(
         f"A BERT of {base['parameters'] / 1e6:.1f} M weights learns from technical documentation in"
-        f" eight languages for {BASE_UPDATES} updates of 32 rows;"
+        f" eight languages for {BASE_UPDATES} updates of 16 rows;"
     )
     print(
         f"then {MORE_UPDATES} updates more, either on the same or on what the desk is about."
