@@ -198,6 +198,16 @@ def test_a_wrong_recipe_names_what_is_wrong(
         run(tmp_path, **{"base": base, **settings})
 
 
+def test_a_second_call_finds_the_model_done_unless_the_recipe_is_another(tmp_path: Path) -> None:
+    base = tiny_model.build(tmp_path / "base")
+    first = run(tmp_path, base, weights="bfloat16")
+    made = (tmp_path / "out/model/model.safetensors").stat().st_mtime_ns
+    assert run(tmp_path, base, weights="bfloat16") == first
+    assert (tmp_path / "out/model/model.safetensors").stat().st_mtime_ns == made
+    with pytest.raises(Rejected, match="holds the model of another recipe"):
+        run(tmp_path, base, weights="int8")
+
+
 def test_more_dimensions_than_there_are_is_said(tmp_path: Path, encoder: Path) -> None:
     with pytest.raises(Rejected, match="dimensions: the base's vectors have 64"):
         run(tmp_path, encoder, dimensions=65)
