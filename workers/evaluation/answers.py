@@ -9,7 +9,18 @@ import numpy as np
 from core.language import normalise_tag, same_language
 from core.phrases import Phrase, say
 from core.sentences import split
-from core.turn import Address, Answer, Channel, ConversationId, Served, Turn, TurnId, WorkspaceId
+from core.turn import (
+    Address,
+    Answer,
+    Channel,
+    ConversationId,
+    Handoff,
+    Reason,
+    Served,
+    Turn,
+    TurnId,
+    WorkspaceId,
+)
 from core.verify import Fault, supported
 from core.words import normal
 from workers.evaluation.files import read
@@ -54,11 +65,13 @@ async def judge(files: Sequence[Path], product: Product) -> Judged:
     queries = read(files[1:], QueryRow)
     documents = await learn_file(product, files[0])
     verdicts: list[_Verdict] = []
+    faults = 0
     for at, query in enumerate(queries):
         if at % _STEP == 0:
             product.progress("answering", at, len(queries))
         served = await product.pipeline.answer(_turn(product.workspace, query.query), _unseen)
         verdicts.append(_verdict(served, query, documents))
+        faults += isinstance(served.outcome, Handoff) and served.outcome.reason is Reason.FAULT
     product.progress("answering", len(queries), len(queries))
     names = _Verdict.__dataclass_fields__
     return Judged(
@@ -67,7 +80,10 @@ async def judge(files: Sequence[Path], product: Product) -> Judged:
         measure=_measure,
         stated=_stated,
         parts=product.parts,
-        notes=unknown_documents(queries, documents),
+        notes=(
+            *((f"handed over since a search failed or took too long: {faults}",) if faults else ()),
+            *unknown_documents(queries, documents),
+        ),
     )
 
 

@@ -1,7 +1,11 @@
 """Scores of whole answers."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from core.adapters.detector import CombinedDetector
+from core.escalation import Policy
+from core.pipeline import Pipeline
 from core.turn import Answer, Passage, Served
 from core.verify import Fault
 from tests.workers.evaluation.rows import write_rows
@@ -37,6 +41,17 @@ async def test_answers_are_right_wrong_or_handed_over(product: Product, tmp_path
     assert found["exact_match"] == 0.0, "a whole passage is more than the two words asked for"
     assert 0 < found["token_f1"] < 0.5
     assert "token_f1" not in german, "nobody gave the German answer"
+
+
+async def test_a_search_that_takes_too_long_is_told(product: Product, tmp_path: Path) -> None:
+    pipeline = Pipeline(
+        CombinedDetector(), product.retrieval.retriever, policy=Policy(search_s=0.0)
+    )
+    documents = write_rows(tmp_path / "documents.jsonl", DOCUMENTS)
+    queries = write_rows(tmp_path / "queries.jsonl", [IN_ENGLISH, IN_GERMAN])
+    judged = await judge([documents, queries], replace(product, pipeline=pipeline))
+    assert overall(judged)["handed_over"] == 1.0
+    assert judged.notes == ("handed over since a search failed or took too long: 2",)
 
 
 def test_a_reply_with_a_sentence_from_nowhere_is_not_grounded() -> None:
