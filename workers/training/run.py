@@ -103,8 +103,9 @@ def train(
 
 
 def _silence() -> None:
-    """The libraries draw bars of their own."""
+    """The libraries draw bars of their own, and report each head that begins at random."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # no stubs
     datasets.disable_progress_bars()
 
 

@@ -27,7 +27,7 @@ from workers.training.contrast import CachedContrast, Contrast, SortingCollator,
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import adapter_config, dropped_out, new_model
-from workers.training.pairs import find_negatives, pairs, write_tables
+from workers.training.pairs import Table, find_negatives, pairs, write_tables
 from workers.training.recipe import Count, Positive, Recipe
 from workers.training.searching import EncoderTrainer, Search
 from workers.training.tokenizer import tokenizer_for
@@ -97,23 +97,11 @@ def build(recipe: Encoder, dataset: Dataset, checkpoints: Path) -> Job:
     dev_columns = Columns.from_dict(
         {"asked": [pair.asked for pair in dev], "found": [pair.found for pair in dev]}
     )
-    # The rows of one update are not spread over several passes: they are each other's negatives.
-    whole = recipe.model_copy(update={"device_batch": recipe.batch})
-    args = arguments(
-        whole,
-        sum(map(len, train.values())),
-        checkpoints,
-        of=SentenceTransformerTrainingArguments,
-        best="ndcg@10",
-        # The same text twice in a batch would be its own negative; 0 is to hash in this process.
-        batch_sampler=partial(
-            NoDuplicatesBatchSampler, precompute_hashes=True, precompute_num_proc=0
-        ),
-    )
     trainer = EncoderTrainer(
         model=_adapted(recipe, model),
-        args=args,
-        train_dataset=train,
+        args=_arguments(recipe, sum(map(len, train.values())), checkpoints),
+        # One alone is read a batch at a time, of several each row by itself.
+        train_dataset=DatasetDict(train) if len(train) > 1 else next(iter(train.values())),
         eval_dataset=dev_columns,
         loss=_loss(recipe, model),
         evaluator=Search(dev_columns),
@@ -129,17 +117,35 @@ def build(recipe: Encoder, dataset: Dataset, checkpoints: Path) -> Job:
     )
 
 
+def _arguments(
+    recipe: Encoder, rows: int, checkpoints: Path
+) -> SentenceTransformerTrainingArguments:
+    # The rows of one update are not spread over several passes: they are each other's negatives.
+    whole = recipe.model_copy(update={"device_batch": recipe.batch})
+    return arguments(
+        whole,
+        rows,
+        checkpoints,
+        of=SentenceTransformerTrainingArguments,
+        best="ndcg@10",
+        # The same text twice in a batch would be its own negative; 0 is to hash in this process.
+        batch_sampler=partial(
+            NoDuplicatesBatchSampler, precompute_hashes=True, precompute_num_proc=0
+        ),
+    )
+
+
 def _train_tables(
     recipe: Encoder, dataset: Dataset, checkpoints: Path, model: SentenceTransformer
-) -> DatasetDict:
+) -> Mapping[Table, Columns]:
     folder = checkpoints / "pairs"
     tables = write_tables(pairs(dataset, Part.TRAIN), folder, recipe.hard_negatives)
     if recipe.mine:
         tables = find_negatives(tables, model, recipe.hard_negatives)
-    return DatasetDict(tables)
+    return tables
 
 
-def _prompts(model: SentenceTransformer, tables: Mapping[str, Columns]) -> dict[str, str]:
+def _prompts(model: SentenceTransformer, tables: Mapping[Table, Columns]) -> dict[str, str]:
     """What the model is told before each text when it searches, by column."""
     asked = model.prompts.get("query", "")
     # The names that the library looks for, in its order.
