@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from core.errors import Rejected
+from workers.training.recipe_file import read_settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -117,29 +116,9 @@ def read_recipe(path: Path, kinds: TypeAdapter[Any]) -> Any:
 
     Raises: Rejected: the file cannot be read, or names what does not exist.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Rejected(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Rejected(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise Rejected(f"{path}: a recipe is a mapping of settings, such as task: reply")
-    try:
-        recipe = kinds.validate_python(content)
-    except ValidationError as error:
-        raise Rejected(f"{path}: {'; '.join(_faults(error))}") from error
+    # The first place is the task that the union was told apart by.
+    recipe = read_settings(path, kinds, skip=1)
     return recipe.model_copy(update=_anchored(recipe, path.parent))
-
-
-def _faults(error: ValidationError) -> list[str]:
-    found = []
-    for fault in error.errors():
-        # The first place is the task that the union was told apart by.
-        place = ".".join(str(part) for part in fault["loc"][1:])
-        message = fault["msg"].removeprefix("Value error, ")
-        found.append(f"{place}: {message}" if place else message)
-    return found
 
 
 def _anchored(recipe: Recipe, folder: Path) -> dict[str, object]:

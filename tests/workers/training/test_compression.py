@@ -184,7 +184,7 @@ def _tokenizer(kind: str) -> Tokenizer:
     ("settings", "fault"),
     [
         ({}, "give at least one of corpus, dimensions, weights"),
-        ({"weights": "int4"}, "weights: Input should be 'int8' or 'bfloat16'"),
+        ({"weights": "int4"}, "weights: input should be 'int8' or 'bfloat16'"),
         ({"corpus": "nowhere"}, "nowhere: holds no dataset"),
         ({"dimensions": 16}, "dimensions: the base is no sentence encoder"),
         ({"base": "nothing", "weights": "int8"}, "nothing: no such model folder"),

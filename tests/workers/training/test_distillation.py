@@ -127,5 +127,5 @@ def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path, teacher: Path) -> 
 def test_a_recipe_without_a_teacher_says_so(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("task: distillation\ndataset: data\nbase: model\n")
-    with pytest.raises(Rejected, match="teacher: Field required"):
+    with pytest.raises(Rejected, match="teacher: field required"):
         read_recipe(path, TypeAdapter(AnyRecipe))

@@ -134,5 +134,5 @@ def test_one_label_alone_teaches_nothing(tmp_path: Path, base: Path) -> None:
 def test_a_misspelt_setting_is_named(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("task: labels\ndataset: data\nbase: x/y\nclass_weights: balnced\n")
-    with pytest.raises(Rejected, match="Input should be 'none' or 'balanced'"):
+    with pytest.raises(Rejected, match="input should be 'none' or 'balanced'"):
         read_recipe(path, TypeAdapter(labels.Labels))

@@ -166,7 +166,7 @@ def test_two_runs_never_share_a_folder(shop: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"learnin_rate": 1}, "learnin_rate: Extra inputs are not permitted"),
+        ({"learnin_rate": 1}, "learnin_rate: extra inputs are not permitted"),
         ({"base": ""}, "name either a base model or a new one"),
         ({"batch": 3, "device_batch": 2}, "batch: 3 rows cannot be shared out"),
         ({"precision": "float16"}, "precision: float16 needs a GPU"),

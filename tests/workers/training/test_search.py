@@ -112,13 +112,13 @@ def test_a_missing_dataset_ends_the_search_and_uses_up_no_trial(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
-        ({"space": {"learning_rat": {"range": [0, 1]}}}, "space: learning_rat: Extra inputs"),
+        ({"space": {"learning_rat": {"range": [0, 1]}}}, "space: learning_rat: extra inputs"),
         ({"space": {"learning_rate": {"log": [0, 1]}}}, "under log it is above 0"),
         ({"space": {"learning_rate": {"range": [1, 0]}}}, "give the lower bound first"),
         ({"space": {"batch": {"choices": [4], "range": [1, 2]}}}, "give one of log"),
         ({"space": {}}, "space: "),
         ({"recipe": "no.yaml"}, "no.yaml: No such file"),
-        ({"trails": 3}, "trails: Extra inputs"),
+        ({"trails": 3}, "trails: extra inputs"),
     ],
 )
 def test_a_wrong_search_names_what_is_wrong(

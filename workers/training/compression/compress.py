@@ -17,8 +17,7 @@ from typing import Any, Literal, Self
 
 import torch
 import transformers
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -31,6 +30,7 @@ from workers.training.compression.weights import save_int8
 from workers.training.dataset.folder import Part, open_dataset
 from workers.training.loading import count_parameters, load_model
 from workers.training.recipe import Block
+from workers.training.recipe_file import read_settings
 from workers.training.run import RECIPE, RESULT
 
 Result = Mapping[str, Any]
@@ -112,17 +112,7 @@ def _shrink(recipe: Compression, folder: Path, progress: Progress) -> dict[str, 
 
 
 def _read(path: Path) -> Compression:
-    try:
-        recipe = Compression.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise Rejected(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Rejected(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        message = fault["msg"].removeprefix("Value error, ")
-        raise Rejected(f"{path}: {place}: {message}" if place else f"{path}: {message}") from error
+    recipe = read_settings(path, TypeAdapter(Compression))
     moved: dict[str, object] = {}
     if recipe.corpus is not None:
         moved["corpus"] = path.parent / recipe.corpus

@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from core.errors import Rejected
 from workers.training.dataset.augmentation import Augment
 from workers.training.dataset.cleaning import Cleaning
 from workers.training.dataset.examples import Kind, Tag
 from workers.training.dataset.gathering import SourceRecipe
 from workers.training.dataset.rewriting import Model
 from workers.training.dataset.splitting import Split
+from workers.training.recipe_file import read_settings
 
 
 class NearDuplicates(BaseModel):
@@ -70,15 +69,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises: Rejected: the file cannot be read, or says what no recipe can.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(content)
-    except OSError as error:
-        raise Rejected(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Rejected(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    except ValidationError as error:
-        raise Rejected(f"{path}: {_fault(error)}") from error
+    recipe = read_settings(path, TypeAdapter(Recipe))
     sources = tuple(_anchored(source, path.parent) for source in recipe.sources)
     return recipe.model_copy(update={"sources": sources})
 
@@ -87,13 +78,3 @@ def _anchored(source: SourceRecipe, folder: Path) -> SourceRecipe:
     paths = {"knowledge": source.knowledge, "rows": source.rows, "public": source.public}
     moved = {name: folder / path for name, path in paths.items() if path is not None}
     return source.model_copy(update=moved)
-
-
-def _fault(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(map(str, first["loc"]))
-    # YAML knows lists, not tuples.
-    said = (
-        first["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
-    )
-    return f"{key}: {said[:1].lower()}{said[1:]}" if key else "a recipe is a mapping with sources"

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
-import yaml
 from optuna.trial import Trial
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from core.errors import Rejected
 from workers.training.recipe import Block, Count, Recipe, read_recipe
+from workers.training.recipe_file import faults, read_settings
 from workers.training.start import AnyRecipe
 
 _RECIPES: TypeAdapter[Any] = TypeAdapter(AnyRecipe)
@@ -89,15 +89,7 @@ def read_search(path: Path) -> tuple[Search, Recipe]:
 
     Raises: Rejected: one of the two files is wrong, or they do not fit.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        search = Search.model_validate(content)
-    except OSError as error:
-        raise Rejected(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Rejected(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    except ValidationError as error:
-        raise Rejected(f"{path}: {_faults(error)}") from error
+    search = read_settings(path, TypeAdapter(Search))
     # An absolute path stays what it is.
     recipe: Recipe = read_recipe(path.parent / search.recipe, _RECIPES)
     try:
@@ -134,14 +126,4 @@ def changed(recipe: Recipe, settings: Mapping[str, Setting]) -> Recipe:
     try:
         return parse_recipe(content)
     except ValidationError as error:
-        raise Rejected(_faults(error, skip=1)) from error
-
-
-def _faults(error: ValidationError, *, skip: int = 0) -> str:
-    """What is wrong where; `skip` parts of a place say only which kind of recipe it is."""
-    found = []
-    for fault in error.errors():
-        place = ".".join(str(part) for part in fault["loc"][skip:])
-        message = fault["msg"].removeprefix("Value error, ")
-        found.append(f"{place}: {message}" if place else message)
-    return "; ".join(found)
+        raise Rejected(faults(error, skip=1)) from error

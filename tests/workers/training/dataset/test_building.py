@@ -169,7 +169,7 @@ def test_too_few_rows_are_told_before_a_dataset_stands(tmp_path: Path) -> None:
     ("recipe", "says"),
     [
         ("sources: [", "not YAML"),
-        ("just words", "a recipe is a mapping with sources"),
+        ("just words", "a recipe is a mapping of settings"),
         ("sources: []", "sources: list should have at least 1 item"),
         ("sources: {rows: a}", "sources: input should be a valid list"),
         ("sources: [{rows: a, knowledge: b}]", "sources.0: name one of database, knowledge, rows"),
