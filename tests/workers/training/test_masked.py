@@ -80,19 +80,23 @@ def words(paragraphs: Sequence[str]) -> list[int]:
 
 
 def test_half_of_the_pairs_follow_and_half_are_from_another_document_of_the_language() -> None:
-    rows = [article(number, paragraphs=5) for number in range(20)]
-    ours = {
-        row.lang: {text for one in rows if one.lang == row.lang for text in one.paragraphs}
-        for row in rows
-    }
+    rows = [
+        Text(
+            **ABOUT,
+            lang=("en", "de")[number % 2],
+            paragraphs=tuple(f"{number} has line {line}" for line in range(5)),
+        )
+        for number in range(20)
+    ]
     drawn = [one for one in neighbours(rows, words, 12, 1) if one.second]
     labels = [one.label for one in drawn]
     assert abs(labels.count(FOLLOWS) - labels.count(STRANGE)) <= 2
     for one in drawn:
-        assert set(one.second.split("\n\n")) <= ours[one.language]
-        if one.label == FOLLOWS:
-            both = f"{one.first}\n\n{one.second}"
-            assert any(both in "\n\n".join(row.paragraphs) for row in rows)
+        first, second = (int(text.split()[0]) for text in (one.first, one.second))
+        assert {rows[first].lang, rows[second].lang} == {one.language}
+        assert (first == second) == (one.label == FOLLOWS)
+        both = f"{one.first}\n\n{one.second}"
+        assert (both in "\n\n".join(rows[first].paragraphs)) == (one.label == FOLLOWS)
 
 
 def test_every_paragraph_is_read_and_the_same_seed_draws_the_same_pairs() -> None:
