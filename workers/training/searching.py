@@ -44,7 +44,7 @@ class Search(BaseEvaluator):
 
     def __init__(self, everything: Columns) -> None:
         """Set `rows` to ask some of the questions only, with the vectors of the last time."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # no stubs
         self.rows: Columns | None = None
         self._everything = everything
         self._passages = {text: at for at, text in enumerate(dict.fromkeys(everything["found"]))}

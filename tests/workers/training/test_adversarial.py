@@ -16,7 +16,7 @@ ROWS = [
 ]
 
 
-class Watched(LlamaForCausalLM):
+class Watched(LlamaForCausalLM):  # type: ignore[no-untyped-call]  # no stubs
     """Notes the embeddings and the loss of each pass."""
 
     seen: list[tuple[torch.Tensor, float]]

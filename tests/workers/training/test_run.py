@@ -27,7 +27,7 @@ RETURNS = "You can return unused items within 30 days."
 
 def reply(number: int) -> Reply:
     return Reply(
-        **ABOUT | {"group": str(number)},
+        **{**ABOUT, "group": str(number)},
         lang="de" if number % 2 else "en",
         messages=(Said(author=Author.CUSTOMER, text=f"Can I return item {number}?"),),
         passages=(Evidence(title="Returns", text=RETURNS),),

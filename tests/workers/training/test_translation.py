@@ -82,7 +82,7 @@ def build_t5(folder: Path) -> Path:
             num_layers=1,
             num_heads=2,
             dropout_rate=0.0,
-            **{"decoder_start_token_id": tokenizer.pad_token_id},
+            decoder_start_token_id=tokenizer.pad_token_id,  # type: ignore[call-arg]  # not in its signature
         )
     ).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
