@@ -18,7 +18,7 @@ from celery import Celery
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from core.errors import Rejected
+from core.errors import Misconfigured, Rejected
 from tests import services
 from tests.workers import tiny_model
 from tests.workers.training.small import ABOUT, silent, write_dataset
@@ -125,14 +125,15 @@ def test_a_wrong_search_names_what_is_wrong(
     tmp_path: Path, settings: dict[str, Any], fault: str
 ) -> None:
     path = write_search(tmp_path, **settings)
-    with pytest.raises(Rejected, match=fault):
+    with pytest.raises(Rejected, match=f"(?i){fault}"):
         search(path, tmp_path / "out", silent)
 
 
 def test_an_unknown_score_names_those_there_are(tmp_path: Path) -> None:
     path = write_search(tmp_path, {"max_steps": 1}, score="bleu")
-    with pytest.raises(Rejected, match="no bleu; choose among loss, perplexity"):
+    with pytest.raises(Misconfigured, match="no bleu; choose among loss, perplexity"):
         search(path, tmp_path / "out", silent)
+    assert len(list((tmp_path / "out/trials").glob("*.lock"))) == 1
 
 
 def test_a_folder_holds_one_search_that_may_grow(tmp_path: Path) -> None:

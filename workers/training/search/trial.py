@@ -12,8 +12,9 @@ import torch
 from optuna.trial import TrialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from core.errors import Rejected, Unavailable
+from core.errors import Misconfigured, Rejected, Unavailable
 from retrieval.writing import Progress
+from workers.training.curves import SPEED
 from workers.training.search.report import Result, write_report
 from workers.training.search.space import changed
 from workers.training.search.study import Study, Task, make_study, open_study
@@ -29,7 +30,8 @@ def search(path: Path, folder: Path, progress: Progress, *, workers: int = 1) ->
 
     Raises:
         Rejected: the search is wrong, or none of its trials works.
-        Misconfigured, Unavailable: as `workers.training.run.train` does.
+        Misconfigured: there is no such score, or as `workers.training.run.train`.
+        Unavailable: as `workers.training.run.train`.
     """
     study = make_study(path, folder)
     if workers > 1:
@@ -79,9 +81,19 @@ class Reporter(TrainerCallback):
     ) -> None:
         """Report the score at this percent of all updates.
 
-        Raises: optuna.TrialPruned: others were better at that point.
+        Raises:
+            optuna.TrialPruned: others were better at that point.
+            Misconfigured: runs of this recipe have no such score.
         """
-        value = (metrics or {}).get(f"eval_{self._score}")
+        scores = metrics or {}
+        value = scores.get(f"eval_{self._score}")
+        # Other prefixes are those of single languages.
+        if value is None and "eval_loss" in scores:
+            known = (name.removeprefix("eval_") for name in scores if not name.endswith(SPEED))
+            raise Misconfigured(
+                f"score: a run of this recipe has no {self._score}; choose among"
+                f" {', '.join(sorted(known))}"
+            )
         percent = round(100 * state.global_step / max(1, state.max_steps))
         if value is None or percent in self._reported:
             return
@@ -96,7 +108,7 @@ def _train(study: Study, task: Task) -> None:
     try:
         recipe = changed(study.recipe, task.settings)
         result = train_recipe(recipe, task.run, _unseen, reporter)
-        study.complete(task, _score(study, result["dev"]))
+        study.complete(task, result["dev"][study.search.score])
     except optuna.TrialPruned:
         study.prune(task)
     except (Rejected, Unavailable) as error:
@@ -115,15 +127,6 @@ def _is_settings_fault(study: Study, reporter: Reporter, error: Rejected | Unava
         return False
     worked = (TrialState.COMPLETE, TrialState.PRUNED)
     return reporter.began or any(trial.state in worked for trial in study.runs())
-
-
-def _score(study: Study, dev: dict[str, float]) -> float:
-    if study.search.score not in dev:
-        raise Rejected(
-            f"score: a run of {study.recipe.model_dump()['task']} has no {study.search.score};"
-            f" choose among {', '.join(sorted(dev))}"
-        )
-    return dev[study.search.score]
 
 
 def _done(study: Study) -> int:
