@@ -96,7 +96,12 @@ def _draw_history(axes: "Axes", score: str, trials: Sequence[FrozenTrial]) -> No
     from matplotlib.ticker import MaxNLocator
 
     numbered = list(enumerate(trials, start=1))
-    done = [(i, trial.value) for i, trial in numbered if trial.value is not None]
+    # A pruned trial has a value as well: its last one.
+    done = [
+        (i, trial.value)
+        for i, trial in numbered
+        if trial.state is TrialState.COMPLETE and trial.value is not None
+    ]
     ended = [
         (i, trial.intermediate_values[trial.last_step])
         for i, trial in numbered
