@@ -37,13 +37,9 @@ def faults(error: ValidationError, *, skip: int = 0) -> str:
     for fault in error.errors():
         place = ".".join(str(part) for part in fault["loc"][skip:])
         # YAML knows lists, not tuples.
-        said = (
-            fault["msg"]
-            .removeprefix("Value error, ")
-            .replace("tuple", "list")
-            .replace("Tuple", "List")
-        )
-        found.append(f"{place}: {said[:1].lower()}{said[1:]}" if place else said)
+        said = fault["msg"].removeprefix("Value error, ")
+        said = f"{said[:1].lower()}{said[1:]}".replace("tuple", "list")
+        found.append(f"{place}: {said}" if place else said)
     return "; ".join(found)
 
 
