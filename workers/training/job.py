@@ -112,6 +112,7 @@ def arguments(
         report_to=_trackers(),
         disable_tqdm=True,
         log_level="error",
+        log_level_replica="error",
         **own,
     )
 
