@@ -18,8 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: install
 	$(BIN)/dragoman run
 
+# A file of tests stays in one process, and so do the fixtures that it shares.
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 check: install
 	$(BIN)/ruff format --check .

@@ -143,7 +143,7 @@ def test_short_vectors_and_hard_negatives_learn_too(tmp_path: Path, base: Path) 
         device_batch=4,
         learning_rate=0.01,
     )
-    assert result["dev"]["recall@5"] > 0.7
+    assert result["dev"]["recall@5"] > 0.5
 
 
 def test_a_teacher_hands_its_vectors_on(tmp_path: Path, base: Path) -> None:
