@@ -14,6 +14,7 @@ PARTS = {
     "language": "Language detection",
     "pii": "Personal data",
     "pretraining": "Pre-training",
+    "finetuning": "Fine-tuning",
     "compression": "Compression",
 }
 
