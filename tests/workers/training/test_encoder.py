@@ -89,9 +89,9 @@ async def test_a_text_finds_what_belongs_to_it(tmp_path: Path, base: Path) -> No
     result = learn(tmp_path, [*QUESTIONS, *PAIRS], base=str(base), **settings)
     assert result["rows"] == 40
     # By chance it would be a quarter.
-    assert result["dev"]["recall@5"] > 0.75
+    assert result["dev"]["recall@5"] > 0.6
     assert result["languages"]["de"]["rows"] == result["languages"]["en"]["rows"] == 20
-    assert result["languages"]["de"]["recall@5"] > 0.6
+    assert result["languages"]["de"]["recall@5"] > 0.5
     model = tmp_path / "run/model"
     plain = SentenceTransformer(str(model), device="cpu").encode(["return the lamp"])
     ours = await open_encoder(model).questions(["return the lamp"])
