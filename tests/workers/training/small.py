@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from workers.training.dataset.examples import Example
@@ -20,6 +20,10 @@ from workers.training.dataset.folder import (
 
 ABOUT: Mapping[str, Any] = {"group": "g", "source": "ours", "licence": "CC0-1.0"}
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_NORMALIZER = normalizers.BertNormalizer()
+_PRE_TOKENIZER = pre_tokenizers.BertPreTokenizer()
+# Longer words are two pieces.
+_PIECE_CHARS = 4
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -36,17 +40,27 @@ def write_dataset(folder: Path, train: Iterable[Example], dev: Iterable[Example]
     return open_dataset(folder)
 
 
+def _pieces(texts: Iterable[str]) -> dict[str, int]:
+    """A vocabulary for these texts; the library's own trainer breaks ties by chance."""
+    words = {
+        word
+        for text in texts
+        for word, _ in _PRE_TOKENIZER.pre_tokenize_str(_NORMALIZER.normalize_str(text))
+    }
+    letters = {letter for word in words for letter in word}
+    pieces = letters | {f"##{letter}" for letter in letters}
+    pieces |= {word[:_PIECE_CHARS] for word in words}
+    pieces |= {f"##{word[_PIECE_CHARS:]}" for word in words if len(word) > _PIECE_CHARS}
+    return {piece: number for number, piece in enumerate([*_SPECIAL, *sorted(pieces)])}
+
+
 def build_encoder(
     folder: Path, texts: Iterable[str], architecture: str = "bert", **sizes: object
 ) -> Path:
     """Write a transformer encoder of random weights with a WordPiece tokenizer of `texts`."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=200, special_tokens=list(_SPECIAL), show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = Tokenizer(models.WordPiece(_pieces(texts), unk_token="[UNK]"))
+    tokenizer.normalizer = _NORMALIZER
+    tokenizer.pre_tokenizer = _PRE_TOKENIZER
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     wrapped = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # no stubs
         tokenizer_object=tokenizer,
