@@ -15,6 +15,7 @@ PARTS = {
     "pii": "Personal data",
     "pretraining": "Pre-training",
     "finetuning": "Fine-tuning",
+    "labels": "Labels",
     "compression": "Compression",
 }
 
