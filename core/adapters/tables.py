@@ -46,6 +46,8 @@ conversations = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),
     Column("reason", String(32)),
     Column("waiting_since", Seconds),
+    # The handoff under way, while the owner is waiting or human.
+    Column("handoff_id", RowId),
     # Who serves it now and until when; `fence` grows with every claim.
     Column("holder", String(64)),
     Column("held_until", Seconds),
@@ -98,8 +100,18 @@ messages = Table(
     Column("inbox_id", RowId, ForeignKey("inbox.id", ondelete="SET NULL")),
     # customer | bot | agent
     Column("author", String(8), nullable=False),
+    # As its author wrote it.
     Column("text", Text, nullable=False),
     Column("language", String(35), nullable=False),
+    # As the other side reads it; null where they share a language, or nobody could translate.
+    Column("translation", Text),
+    Column("translation_language", String(35)),
+    # The agent who wrote it.
+    Column("account_id", RowId, ForeignKey("accounts.id", ondelete="SET NULL")),
+    # A note among agents: no customer ever sees it.
+    Column("internal", Boolean, nullable=False, server_default="0"),
+    Column("edited_at", Seconds),
+    Column("deleted_at", Seconds),
     # How the turn ended, as JSON: outcome, citations, choices, probability, model, index, timings.
     Column("details", Text, nullable=False, server_default="{}"),
     # The customer's verdict: 1 helpful, -1 not.
@@ -184,4 +196,194 @@ installations = Table(
     Column("workspace", String(64), nullable=False),
     Column("sealed", Text, nullable=False),
     Column("installed_at", Seconds, nullable=False),
+)
+
+# The company's people. One who only works from a platform's desk has no password.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    # How they sign in; null for those who cannot.
+    Column("login", String(255)),
+    Column("name", String(255), nullable=False),
+    # argon2id, in the PHC string format.
+    Column("password", Text),
+    # admin | agent | viewer
+    Column("role", String(8), nullable=False),
+    # What they read and write.
+    Column("language", String(35), nullable=False),
+    Column("disabled", Boolean, nullable=False, server_default="0"),
+    Column("created_at", Seconds, nullable=False),
+    UniqueConstraint("workspace", "login"),
+)
+
+# Who an account is on a platform, or at a sign-in provider: channel "oidc".
+identities = Table(
+    "identities",
+    metadata,
+    Column("workspace", String(64), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("ref", String(255), primary_key=True),
+    Column("account_id", RowId, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+)
+
+# Signed-in browsers, and links that sign in once; `token` is a hash.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    # session | invitation
+    Column("kind", String(16), nullable=False),
+    # Null in an invitation that makes the account.
+    Column("account_id", RowId, ForeignKey("accounts.id", ondelete="CASCADE")),
+    # The role that an invitation gives.
+    Column("role", String(8)),
+    Column("created_at", Seconds, nullable=False),
+    Column("seen_at", Seconds, nullable=False),
+    Column("expires_at", Seconds, nullable=False),
+)
+
+# One stay of a conversation with people: from the handoff to its return or resolution.
+handoffs = Table(
+    "handoffs",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    Column(
+        "conversation_id", RowId, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("reason", String(32), nullable=False),
+    # 0 normal, 1 high, 2 urgent
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("customer_language", String(35), nullable=False),
+    Column("account_id", RowId, ForeignKey("accounts.id", ondelete="SET NULL")),
+    Column("opened_at", Seconds, nullable=False),
+    # When the customer was told to expect an answer.
+    Column("due_at", Seconds),
+    Column("snoozed_until", Seconds),
+    Column("claimed_at", Seconds),
+    Column("first_answer_at", Seconds),
+    # An agent's last sign of life; long ago, and it waits again.
+    Column("active_at", Seconds),
+    Column("ended_at", Seconds),
+    # resolved | returned
+    Column("ending", String(8)),
+    # What the agent is told first, as JSON; null until it is made.
+    Column("briefing", Text),
+    # accepted | edited | discarded
+    Column("suggestion_fate", String(9)),
+    # The customer's, 1 to 5.
+    Column("rating", Integer),
+    Column("comment", Text),
+    Index("ix_handoffs_open", "workspace", "ended_at", "opened_at"),
+    Index("ix_handoffs_conversation_id", "conversation_id", "id"),
+)
+
+# What happened to handed-over conversations, in order: each desk shows what it has not shown yet.
+desk_events = Table(
+    "desk_events",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    Column(
+        "conversation_id", RowId, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("handoff_id", RowId, ForeignKey("handoffs.id", ondelete="CASCADE")),
+    # opened | briefed | message | edited | deleted | claimed | returned | resolved | snoozed | ...
+    Column("kind", String(16), nullable=False),
+    Column("message_id", RowId, ForeignKey("messages.id", ondelete="CASCADE")),
+    Column("account_id", RowId, ForeignKey("accounts.id", ondelete="SET NULL")),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("created_at", Seconds, nullable=False),
+    Index("ix_desk_events_workspace", "workspace", "id"),
+    Index("ix_desk_events_conversation_id", "conversation_id", "id"),
+)
+
+# Where one conversation is shown on one platform's desk: a Slack thread, a Telegram topic.
+desk_threads = Table(
+    "desk_threads",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column(
+        "conversation_id", RowId, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
+    ),
+    # Spelt by the channel; null until it is made, or once it was deleted.
+    Column("place", String(255)),
+    # The last event shown there.
+    Column("shown", RowId, nullable=False, server_default="0"),
+    Column("holder", String(64)),
+    Column("held_until", Seconds),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("due_at", Seconds),
+    Column("error", Text),
+    UniqueConstraint("workspace", "channel", "conversation_id"),
+    UniqueConstraint("workspace", "channel", "place"),
+    Index("ix_desk_threads_due_at", "channel", "due_at"),
+)
+
+# Which platform message shows which line of the transcript, for edits and deletions.
+desk_lines = Table(
+    "desk_lines",
+    metadata,
+    Column("workspace", String(64), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    # The platform's id, unique together with the place.
+    Column("ref", String(255), primary_key=True),
+    Column("event_id", RowId, ForeignKey("desk_events.id", ondelete="CASCADE")),
+    Column("message_id", RowId, ForeignKey("messages.id", ondelete="CASCADE")),
+    Index("ix_desk_lines_message_id", "message_id"),
+)
+
+# Words with a fixed translation, or none: `translations` is JSON by language, {} to keep the term.
+glossary = Table(
+    "glossary",
+    metadata,
+    Column("workspace", String(64), primary_key=True),
+    Column("term", String(255), primary_key=True),
+    Column("translations", Text, nullable=False, server_default="{}"),
+)
+
+canned_answers = Table(
+    "canned_answers",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    Column("title", String(255), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("language", String(35), nullable=False),
+    UniqueConstraint("workspace", "title"),
+)
+
+# Articles that handoffs suggest, for a person to approve.
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    Column("handoff_id", RowId, ForeignKey("handoffs.id", ondelete="CASCADE"), unique=True),
+    # The article that it would change; null for a new one.
+    Column("document_id", String(255)),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("language", String(35), nullable=False),
+    # open | approved | declined
+    Column("state", String(8), nullable=False, server_default="open"),
+    Column("account_id", RowId, ForeignKey("accounts.id", ondelete="SET NULL")),
+    Column("created_at", Seconds, nullable=False),
+    Column("decided_at", Seconds),
+    Index("ix_proposals_state", "workspace", "state", "created_at"),
+)
+
+# What admins set in the console, JSON by name; what is not there has its value from `Settings`.
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("workspace", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
 )

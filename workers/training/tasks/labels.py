@@ -53,6 +53,8 @@ def build(recipe: Labels, dataset: Dataset, checkpoints: Path) -> Job:
         AutoModelForSequenceClassification, recipe, names, tokenizer, TaskType.SEQ_CLS
     )
     limit = longest(recipe, tokenizer, model)
+    # Who loads the model is to cut texts there as well.
+    tokenizer.model_max_length = limit
     dev_columns = _columns(dev, names, tokenizer, limit)
     trainer = AdversarialTrainer(
         model=model,

@@ -65,6 +65,8 @@ def build(recipe: TokenLabels, dataset: Dataset, checkpoints: Path) -> Job:
         AutoModelForTokenClassification, recipe, names, tokenizer, TaskType.TOKEN_CLS
     )
     limit = longest(recipe, tokenizer, model)
+    # Who loads the model is to cut texts there as well.
+    tokenizer.model_max_length = limit
     dev_columns = _columns(dev, names, tokenizer, limit)
     trainer = AdversarialTrainer(
         model=model,
