@@ -69,6 +69,19 @@ class Generator(Protocol):
         ...
 
 
+class Translator(Protocol):
+    """Writes texts in another language."""
+
+    async def translate(self, texts: Sequence[str], *, source: str, target: str) -> list[str]:
+        """The texts in the language of another BCP 47 tag, in the same order.
+
+        Raises:
+            Rejected: this pair of languages cannot be served.
+            Unavailable: what translates is down, too slow or cut off.
+        """
+        ...
+
+
 class Port(Protocol):
     """One channel's way out to its customers."""
 
