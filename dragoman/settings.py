@@ -3,16 +3,32 @@
 import difflib
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cryptography.fernet import Fernet
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from core.errors import Misconfigured
+from core.errors import Misconfigured, Rejected
+from core.hours import read_holidays, read_week, zone_of
+from core.language import normalise_tag
+from core.preferences import Preferences
 
 PREFIX = "DRAGOMAN_"
+_HOURS: Mapping[str, Callable[[Any], object]] = {
+    "time_zone": zone_of,
+    "hours": read_week,
+    "holidays": read_holidays,
+}
 WORKSPACE = r"^[A-Za-z0-9_-]{1,64}$"
 
 
@@ -76,6 +92,49 @@ class Settings(BaseSettings):
     resend_unknown: bool = Field(
         default=False,
         description="Send again where Telegram did not say whether it sent (may double)",
+    )
+
+    time_zone: str = Field(
+        default="UTC", description="Time zone of the people who answer, such as Europe/Berlin"
+    )
+    hours: str = Field(
+        default="",
+        description="When they answer: mon-fri 09:00-12:00, 13:00-17:00, sat 10:00-14:00; empty for"
+        " always",
+    )
+    holidays: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="When they do not: 2027-01-01 or 12-25 (every year), comma-separated",
+    )
+    answer_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=43_200,
+        description="Open minutes within which customers may expect an answer; 0 to tell them none",
+    )
+    idle_minutes: int = Field(
+        default=15,
+        ge=1,
+        le=10_080,
+        description="A conversation waits again after so long without a sign of its agent",
+    )
+    desk_language: str = Field(
+        default="", description="Language of agents; empty for the default language"
+    )
+    misses: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        description="Hand over after so many replies in a row that did not help; 0 for never",
+    )
+    handover_words: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Words in a message that send it to a person, comma-separated"
+    )
+    handover_customers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Ids of customers whom a person answers, comma-separated"
+    )
+    handover_upset: bool = Field(
+        default=True, description="Send an insulting, angry or urgent message to a person"
     )
 
     encoder: str = Field(
@@ -161,7 +220,15 @@ class Settings(BaseSettings):
         default="info", pattern="^(debug|info|warning|error)$", description="Least level to log"
     )
 
-    @field_validator("languages", "knowledge_hosts", "frame_ancestors", mode="before")
+    @field_validator(
+        "languages",
+        "knowledge_hosts",
+        "frame_ancestors",
+        "holidays",
+        "handover_words",
+        "handover_customers",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -172,6 +239,33 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("time_zone", "hours", "holidays")
+    @classmethod
+    def _readable(cls, value: str | tuple[str, ...], info: ValidationInfo) -> object:
+        """Raises: ValueError: it is not in the form that `core.hours` reads."""
+        try:
+            _HOURS[info.field_name or ""](value)
+        except Rejected as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @property
+    def preferences(self) -> Preferences:
+        """What holds in a workspace whose admins decided nothing else."""
+        return Preferences(
+            time_zone=self.time_zone,
+            hours=self.hours,
+            holidays=self.holidays,
+            answer_minutes=self.answer_minutes,
+            idle_minutes=self.idle_minutes,
+            desk_language=normalise_tag(self.desk_language or self.default_language),
+            precision=self.precision,
+            misses=self.misses,
+            handover_words=self.handover_words,
+            handover_customers=self.handover_customers,
+            handover_upset=self.handover_upset,
+        )
 
     @property
     def database(self) -> str:

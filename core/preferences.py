@@ -1,0 +1,46 @@
+"""What the admins of a workspace decide while it runs."""
+
+from dataclasses import dataclass
+
+from core.hours import Hours, read_holidays, read_week
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """Values as people write them, each of a right form.
+
+    Attributes:
+        time_zone: An IANA name; `hours` and `holidays` are meant in it.
+        hours: As `core.hours.read_week` reads them; empty means at any time.
+        holidays: Dates, or a month and a day of every year.
+        answer_minutes: Open time within which customers are told to expect an answer; 0 promises
+            none.
+        idle_minutes: After so long without a sign of the agent, a conversation waits again.
+        desk_language: What agents of no known language read and write.
+        precision: The share of answers that must be right where the bot answers alone.
+        misses: As many replies in a row that do not help are a reason to hand over; 0 is never.
+        handover_words: A message with one of these goes to a person.
+        handover_customers: So does each of these customers, by the channel's id.
+        handover_upset: So does a message that is insulting, angry or urgent.
+    """
+
+    time_zone: str = "UTC"
+    hours: str = ""
+    holidays: tuple[str, ...] = ()
+    answer_minutes: int = 0
+    idle_minutes: int = 15
+    desk_language: str = "en"
+    precision: float = 0.8
+    misses: int = 3
+    handover_words: tuple[str, ...] = ()
+    handover_customers: tuple[str, ...] = ()
+    handover_upset: bool = True
+
+    @property
+    def opening(self) -> Hours:
+        """When people answer."""
+        return Hours(
+            zone=self.time_zone,
+            week=read_week(self.hours),
+            holidays=read_holidays(self.holidays),
+        )
