@@ -22,7 +22,7 @@ class Channel(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a customer did."""
+    """What happened in a conversation: first what a customer did, then what an agent did."""
 
     MESSAGE = "message"
     EDIT = "edit"
@@ -32,6 +32,19 @@ class Kind(StrEnum):
     CHOOSES_LANGUAGE = "chooses_language"
     # A message beyond what one customer may send; it is kept, and not answered one by one.
     FLOOD = "flood"
+    # The customer pressed one of five buttons under the question how it was; `text` is the digit.
+    RATES = "rates"
+
+    AGENT_REPLY = "agent_reply"
+    # `message_ref` names the reply, `text` is what it should say; empty takes it back.
+    AGENT_EDIT = "agent_edit"
+    # The conversation changed hands; `text` is a `core.cases.Change` that the customer is told of.
+    CHANGE = "change"
+
+    @property
+    def by_agent(self) -> bool:
+        """Whether it is an agent's doing."""
+        return self in (Kind.AGENT_REPLY, Kind.AGENT_EDIT, Kind.CHANGE)
 
 
 class Author(StrEnum):
@@ -58,9 +71,26 @@ class Reason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     NO_KNOWLEDGE = "no_knowledge"
     ATTACHMENT = "attachment"
+    # Something of ours was down: the index, the model, the database.
     FAULT = "fault"
+    INSULT = "insult"
+    NEGATIVE = "negative"
+    URGENT = "urgent"
+    # Several replies in a row did not help.
+    MISSES = "misses"
+    # An admin decided that this topic, or this customer, is for a person.
+    RULE = "rule"
     # Nobody can tell whether the reply reached the customer.
     DELIVERY_UNKNOWN = "delivery_unknown"
+    # Several replies in a row did not help.
+    MISSES = "misses"
+    # Anger, or something urgent.
+    TONE = "tone"
+    INSULT = "insult"
+    # A topic or a customer that the operator wants people to see to.
+    RULE = "rule"
+    # An agent took over without being asked.
+    TAKEN = "taken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +108,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that a customer sent; `ref` is the channel's own name for fetching it later."""
+    """A file; `ref` is a channel's own name for fetching it later.
+
+    `channel` says which one's, where that is not the conversation's: an agent sent it.
+    """
 
     kind: str
     ref: str
     name: str = ""
     size_bytes: int = 0
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +154,35 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """What the pipeline serves: one message, or a burst of them written in one go.
+class Agent:
+    """An agent as a turn needs to know them."""
 
-    `language` is the language of the conversation so far, `chosen` whether the customer picked it.
+    id: int
+    name: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """The question how it was, asked once a conversation was resolved.
+
+    `rating` is what the customer has answered, from 1 to 5; `age_s` counts from the question.
+    """
+
+    rating: int | None
+    comment: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What is served: one message, or a burst of them written in one go.
+
+    `customer` is the channel's id of who wrote. `language` is the language of the conversation so
+    far, `chosen` whether the customer picked it.
     `history` holds the last messages before this turn. `rows` are the inbox rows it is made of, as
-    (id, version); `epoch` is the conversation's when they were read.
+    (id, version), `texts` what each says; `epoch` is the conversation's when they were read.
+    `agent` wrote the turn, or else holds the conversation.
     """
 
     id: TurnId
@@ -133,6 +190,7 @@ class Turn:
     address: Address
     text: str
     kind: Kind = Kind.MESSAGE
+    customer: str = ""
     language: str | None = None
     chosen: bool = False
     language_hint: str | None = None
@@ -140,7 +198,10 @@ class Turn:
     attachments: tuple[Attachment, ...] = ()
     history: tuple[Message, ...] = ()
     rows: tuple[tuple[int, float], ...] = ()
+    texts: tuple[str, ...] = ()
     epoch: int = 0
+    agent: Agent | None = None
+    survey: Survey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,13 +256,49 @@ class Clarify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handoff:
-    """The turn goes to a person; `text` tells the customer so."""
+    """The turn goes to a person; `text` tells the customer so.
+
+    `priority` is 0 (normal), 1 (high) or 2 (urgent). `due_at` is when the customer was told to
+    expect an answer, in seconds since 1970.
+    """
 
     reason: Reason
     text: str
+    priority: int = 0
+    due_at: float | None = None
 
 
 Outcome = Answer | Clarify | Handoff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the customer reads of people: an agent's own words, or a notice about them.
+
+    `sender` is the agent's name, empty in a notice. `asks_rating` shows five buttons, 1 to 5.
+    `replaces` is the turn whose reply this is to stand for instead; without `text` it is taken
+    back.
+    """
+
+    text: str
+    sender: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    asks_rating: bool = False
+    replaces: TurnId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """One message and how the other side reads it.
+
+    `translation` is None where both share a language, or where `fault` says why there is none.
+    """
+
+    text: str
+    language: str
+    translation: str | None = None
+    translation_language: str | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +309,7 @@ class Served:
     to show the choice. `model` is empty where no model wrote. Timings are in milliseconds by step.
     """
 
-    outcome: Outcome
+    outcome: Outcome | Words
     language: str
     probability: float
     chosen: bool = False
