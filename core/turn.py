@@ -73,21 +73,14 @@ class Reason(StrEnum):
     ATTACHMENT = "attachment"
     # Something of ours was down: the index, the model, the database.
     FAULT = "fault"
-    INSULT = "insult"
-    NEGATIVE = "negative"
-    URGENT = "urgent"
-    # Several replies in a row did not help.
-    MISSES = "misses"
-    # An admin decided that this topic, or this customer, is for a person.
-    RULE = "rule"
     # Nobody can tell whether the reply reached the customer.
     DELIVERY_UNKNOWN = "delivery_unknown"
     # Several replies in a row did not help.
     MISSES = "misses"
-    # Anger, or something urgent.
-    TONE = "tone"
     INSULT = "insult"
-    # A topic or a customer that the operator wants people to see to.
+    NEGATIVE = "negative"
+    URGENT = "urgent"
+    # A topic or a customer that the admins want people to see to.
     RULE = "rule"
     # An agent took over without being asked.
     TAKEN = "taken"
