@@ -61,6 +61,18 @@ class Phrase(StrEnum):
         "Thank you for your voice message. I cannot listen to it myself, so I am keeping it for a"
         " person, who will answer you here."
     )
+    HANDOFF_UPSET = _(
+        "I am sorry about this. I am passing you to a person. They will answer you here."
+    )
+    HANDOFF_URGENT = _(
+        "I understand that this is urgent, so I am passing you to a person. They will answer you"
+        " here."
+    )
+    # Translators: {time} is a date and a time of day, which cannot be inflected.
+    EXPECT_BY = _("You can expect an answer by {time}.")
+    # Translators: {time} is a date and a time of day, which cannot be inflected.
+    CLOSED_UNTIL = _("We are closed until {time}.")
+    UNTRANSLATED = _("This message could not be translated, so you see it as it was written.")
     STILL_WAITING = _("Your message is with our team. A person will answer you here.")
     TOO_LONG = _("This message is too long for me. Please keep it under {limit} characters.")
     TOO_FAST = _("You are writing faster than I can answer. Please wait a moment and try again.")
@@ -78,6 +90,12 @@ class Phrase(StrEnum):
     PROMPT_RETURN = _("How do I return an item?")
     PROMPT_ORDER = _("Where is my order?")
     PROMPT_PAYMENT = _("Which payment methods can I use?")
+
+    # What an agent is told first
+    WROTE = _("The customer wrote: {text}")
+    ANSWERED_FROM = _("The bot answered from: {titles}")
+    ASKED_WHICH = _("The bot asked which article was meant: {titles}")
+    HAD_NO_ANSWER = _("The bot had no answer.")
 
     # The chat page
     PAGE_TITLE = _("Customer support")

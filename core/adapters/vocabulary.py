@@ -1,0 +1,119 @@
+"""Words that a workspace keeps at hand: its glossary, and answers it gives again and again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+
+from core.adapters.database import Database
+from core.adapters.tables import canned_answers, glossary
+from core.adapters.upsert import insert_into
+from core.errors import Rejected
+from core.turn import WorkspaceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A word with a fixed translation by language; without any it stays as it is."""
+
+    term: str
+    translations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canned:
+    """An answer ready to be sent, in its language."""
+
+    id: int
+    title: str
+    text: str
+    language: str
+
+
+class Glossary:
+    """The words of each workspace that a translation must keep."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in `database`."""
+        self._database = database
+
+    async def of(self, workspace: WorkspaceId) -> tuple[Term, ...]:
+        """Every term, in the order of the alphabet."""
+        mine = select(glossary).where(glossary.c.workspace == workspace).order_by(glossary.c.term)
+        rows = await self._database.read(lambda connection: connection.execute(mine).all())
+        return tuple(Term(term=r.term, translations=json.loads(r.translations)) for r in rows)
+
+    async def put(self, workspace: WorkspaceId, term: Term) -> None:
+        """Add a term, or replace its translations."""
+        text = json.dumps(dict(term.translations), ensure_ascii=False, sort_keys=True)
+
+        def work(connection: Connection) -> None:
+            statement = insert_into(connection, glossary).values(
+                workspace=workspace, term=term.term, translations=text
+            )
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=list(glossary.primary_key), set_={"translations": text}
+                )
+            )
+
+        await self._database.write(work)
+
+    async def remove(self, workspace: WorkspaceId, term: str) -> None:
+        """Forget a term."""
+        gone = delete(glossary).where(glossary.c.workspace == workspace, glossary.c.term == term)
+        await self._database.write(lambda connection: connection.execute(gone).rowcount)
+
+
+class CannedAnswers:
+    """The answers that agents of a workspace insert by name."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in `database`."""
+        self._database = database
+
+    async def of(self, workspace: WorkspaceId) -> tuple[Canned, ...]:
+        """Every answer, by title."""
+        mine = (
+            select(canned_answers)
+            .where(canned_answers.c.workspace == workspace)
+            .order_by(canned_answers.c.title)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(mine).all())
+        return tuple(Canned(id=r.id, title=r.title, text=r.text, language=r.language) for r in rows)
+
+    async def put(
+        self, workspace: WorkspaceId, *, title: str, text: str, language: str, id: int | None = None
+    ) -> None:
+        """Add an answer, or change the one with this id.
+
+        Raises: Rejected: another one has this title.
+        """
+        values = {"title": title, "text": text, "language": language}
+
+        def work(connection: Connection) -> None:
+            taken = connection.scalar(
+                select(canned_answers.c.id).where(
+                    canned_answers.c.workspace == workspace, canned_answers.c.title == title
+                )
+            )
+            if taken is not None and taken != id:
+                raise Rejected("another answer has this title")
+            if id is None:
+                statement = insert_into(connection, canned_answers)
+                connection.execute(
+                    statement.values(workspace=workspace, **values).on_conflict_do_nothing()
+                )
+            else:
+                mine = (canned_answers.c.workspace == workspace) & (canned_answers.c.id == id)
+                connection.execute(update(canned_answers).where(mine).values(**values))
+
+        await self._database.write(work)
+
+    async def remove(self, workspace: WorkspaceId, id: int) -> None:
+        """Forget an answer."""
+        gone = delete(canned_answers).where(
+            canned_answers.c.workspace == workspace, canned_answers.c.id == id
+        )
+        await self._database.write(lambda connection: connection.execute(gone).rowcount)
