@@ -73,6 +73,24 @@ class Phrase(StrEnum):
     # Translators: {time} is a date and a time of day, which cannot be inflected.
     CLOSED_UNTIL = _("We are closed until {time}.")
     UNTRANSLATED = _("This message could not be translated, so you see it as it was written.")
+    PERSON_JOINED = _("A person from our team is with you now.")
+    PERSON_AWAY = _(
+        "The person who was helping you is away at the moment. Somebody else from our team will"
+        " answer you here."
+    )
+    BOT_RETURNED = _(
+        "Our team has passed you back to me. Ask me anything else you would like to know."
+    )
+    RESOLVED = _(
+        "Our team has marked your question as resolved. If anything is missing, just write again."
+    )
+    RATE_US = _(
+        "How satisfied are you with the help you received? Please choose a number from 1 (not at"
+        " all) to 5 (very satisfied)."
+    )
+    RATING_THANKS = _(
+        "Thank you for your rating. If you would like to tell us more about it, just write it here."
+    )
     STILL_WAITING = _("Your message is with our team. A person will answer you here.")
     TOO_LONG = _("This message is too long for me. Please keep it under {limit} characters.")
     TOO_FAST = _("You are writing faster than I can answer. Please wait a moment and try again.")
@@ -96,6 +114,17 @@ class Phrase(StrEnum):
     ANSWERED_FROM = _("The bot answered from: {titles}")
     ASKED_WHICH = _("The bot asked which article was meant: {titles}")
     HAD_NO_ANSWER = _("The bot had no answer.")
+
+    # Why an agent cannot do something
+    DESK_UNKNOWN = _("There is no such conversation.")
+    # Translators: {name} is the agent who has it.
+    DESK_TAKEN = _("{name} has this conversation.")
+    DESK_NOT_CLAIMED = _("Nobody has claimed this conversation yet. Please claim it first.")
+    DESK_WITH_BOT = _("The assistant has this conversation. Please take it over first.")
+    DESK_CLOSED = _("This conversation is closed.")
+    DESK_ONLY_READS = _("You may read here, but not write.")
+    DESK_NOT_YOURS = _("Only the person who wrote this message can change it.")
+    DESK_EMPTY = _("There is nothing to send.")
 
     # The chat page
     PAGE_TITLE = _("Customer support")
