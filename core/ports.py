@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol
 
+from core.cases import Case, DeskEvent, DeskLine, EventId, Showing, ThreadLease
 from core.turn import (
     Accepted,
     Address,
@@ -95,6 +96,8 @@ class Port(Protocol):
 
     async def send(self, parcel: Parcel) -> str:
         """Send one parcel, for which a place was booked; returns the platform's id of the message.
+
+        One that `replaces` a message changes it, or takes it back if its body is empty.
 
         Raises:
             Unavailable: not sent for sure (429, refused connection); `retry_after_s` if told.
@@ -216,4 +219,54 @@ class Outbox(Protocol):
 
         That it was sent is recorded even if the lease is lost.
         """
+        ...
+
+
+class DeskPort(Protocol):
+    """One platform on which agents see the conversations that were handed over."""
+
+    async def open(self, case: Case, lines: Sequence[DeskLine]) -> str:
+        """Make a place for a conversation, and show what was said so far; how it is found again.
+
+        Raises: as `show` does, without LookupError.
+        """
+        ...
+
+    async def show(self, place: str, event: DeskEvent) -> str:
+        """Show what happened, and the case as it stands now; the platform's id of the message.
+
+        After a failure it may be called again with what is shown already.
+
+        Raises:
+            Unavailable: not shown (429, refused connection); `retry_after_s` if told.
+            Rejected: the platform will never take it.
+            LookupError: the place is gone, and has to be made anew.
+            TimeoutError: nobody knows whether it was shown.
+        """
+        ...
+
+
+class Threads(Protocol):
+    """Where one desk shows which conversation, and how far. May raise LeaseLost, Unavailable."""
+
+    async def claim_due(self, *, holder: str, held_s: float, limit: int) -> tuple[ThreadLease, ...]:
+        """Take what has something to show that nobody else is showing."""
+        ...
+
+    async def next(self, lease: ThreadLease) -> Showing | None:
+        """What to show next; None, and the lease is given back, if there is nothing."""
+        ...
+
+    async def opened(self, lease: ThreadLease, place: str | None, *, held_s: float) -> None:
+        """Keep the place; None if it is gone, and has to be made anew."""
+        ...
+
+    async def shown(
+        self, lease: ThreadLease, event: EventId, ref: str, *, held_s: float, error: str = ""
+    ) -> None:
+        """Go on behind an event, shown as `ref`, or given up with `error`."""
+        ...
+
+    async def put_back(self, lease: ThreadLease, *, retry_in_s: float, error: str) -> None:
+        """Let go, to be tried again later."""
         ...

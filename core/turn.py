@@ -36,7 +36,7 @@ class Kind(StrEnum):
     RATES = "rates"
 
     AGENT_REPLY = "agent_reply"
-    # `message_ref` names the reply, `text` is what it should say; empty takes it back.
+    # `text` is what an earlier reply should say instead; empty takes it back.
     AGENT_EDIT = "agent_edit"
     # The conversation changed hands; `text` is a `core.cases.Change` that the customer is told of.
     CHANGE = "change"
@@ -175,7 +175,7 @@ class Turn:
     far, `chosen` whether the customer picked it.
     `history` holds the last messages before this turn. `rows` are the inbox rows it is made of, as
     (id, version), `texts` what each says; `epoch` is the conversation's when they were read.
-    `agent` wrote the turn, or else holds the conversation.
+    `agent` wrote the turn, or else holds the conversation; `target` is the reply that they change.
     """
 
     id: TurnId
@@ -194,6 +194,7 @@ class Turn:
     texts: tuple[str, ...] = ()
     epoch: int = 0
     agent: Agent | None = None
+    target: TurnId | None = None
     survey: Survey | None = None
 
 
@@ -318,6 +319,8 @@ class Parcel:
 
     `body` is the channel's own JSON text; `id` is the outbox row, `attempts` how often a send was
     begun before. `dubious` means that an earlier send was begun and its end never learnt.
+    `replaces` is the platform's id of a message that this one is to stand for instead; an empty
+    body takes it back.
     """
 
     id: int
@@ -325,6 +328,7 @@ class Parcel:
     body: str
     attempts: int = 0
     dubious: bool = False
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

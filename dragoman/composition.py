@@ -26,6 +26,7 @@ from core.turn import (
     Outcome,
     Turn,
     TurnId,
+    Words,
     WorkspaceId,
 )
 from dragoman.settings import WORKSPACE, Settings
@@ -132,7 +133,7 @@ async def ask(core: Core, text: str, language: str | None) -> dict[str, object]:
     }
 
 
-def _in_full(outcome: Outcome) -> str:
+def _in_full(outcome: Outcome | Words) -> str:
     """The text with the choices that a channel would show as buttons."""
     choices = outcome.choices if isinstance(outcome, Clarify) else ()
     return "\n".join((outcome.text, *(f"- {choice}" for choice in choices)))

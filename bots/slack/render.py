@@ -10,7 +10,7 @@ from bots.slack import markup
 from bots.slack.cutting import cut
 from bots.slack.press import Button
 from core.phrases import Phrase, say
-from core.turn import Answer, Clarify, Handoff, Outcome, Owner, Passage, Served, Turn
+from core.turn import Answer, Clarify, Handoff, Outcome, Owner, Passage, Served, Turn, Words
 
 # A markdown block takes 12,000 characters and all blocks of a message about 13,200 together
 # (slackapi/bolt-js#2509); the rest is left to the buttons.
@@ -47,8 +47,10 @@ def _markdown(served: Served) -> str:
     return text
 
 
-def _links(outcome: Outcome) -> frozenset[str]:
-    """The addresses that a reply may link to: those of the passages that it cites."""
+def _links(outcome: Outcome | Words) -> frozenset[str]:
+    """The addresses that a reply may link to: those that it cites, or that an agent wrote."""
+    if isinstance(outcome, Words):
+        return markup.urls(outcome.text)
     if not isinstance(outcome, Answer):
         return frozenset()
     return frozenset().union(

@@ -45,8 +45,9 @@ conversations = Table(
     Column("owner", String(8), nullable=False, server_default="bot"),
     Column("epoch", Integer, nullable=False, server_default="0"),
     Column("reason", String(32)),
+    # Since when the customer waits for a person's words; null once the last word is the agent's.
     Column("waiting_since", Seconds),
-    # The handoff under way, while the owner is waiting or human.
+    # The handoff under way, while the owner is waiting or human; once closed, the one to rate.
     Column("handoff_id", RowId),
     # Who serves it now and until when; `fence` grows with every claim.
     Column("holder", String(64)),
@@ -78,6 +79,10 @@ inbox = Table(
     Column("text", Text, nullable=False),
     Column("language_hint", String(35)),
     Column("attachments", Text, nullable=False, server_default="[]"),
+    # The agent whose doing it is.
+    Column("account_id", RowId),
+    # The reply that an agent changes or takes back.
+    Column("target_id", RowId),
     # pending | done | parked
     Column("state", String(8), nullable=False, server_default="pending"),
     Column("error", Text),
@@ -133,6 +138,8 @@ outbox = Table(
     # The conversation's epoch when the reply was written; an older one is never sent.
     Column("epoch", Integer, nullable=False),
     Column("body", Text, nullable=False),
+    # The platform's id of the message that this one is to stand for instead.
+    Column("replaces", String(255)),
     # pending | sending | sent | dropped | refused | unknown
     Column("state", String(8), nullable=False, server_default="pending"),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -321,7 +328,7 @@ desk_threads = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("due_at", Seconds),
     Column("error", Text),
-    UniqueConstraint("workspace", "channel", "conversation_id"),
+    UniqueConstraint("conversation_id", "channel"),
     UniqueConstraint("workspace", "channel", "place"),
     Index("ix_desk_threads_due_at", "channel", "due_at"),
 )

@@ -76,10 +76,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_desk_threads")),
         sa.UniqueConstraint(
-            "workspace",
-            "channel",
-            "conversation_id",
-            name=op.f("uq_desk_threads_workspace_channel_conversation_id"),
+            "conversation_id", "channel", name=op.f("uq_desk_threads_conversation_id_channel")
         ),
         sa.UniqueConstraint(
             "workspace", "channel", "place", name=op.f("uq_desk_threads_workspace_channel_place")
@@ -291,6 +288,14 @@ def upgrade() -> None:
                 "handoff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
             )
         )
+
+    with op.batch_alter_table("inbox", schema=None) as batch_op:
+        for name in ("account_id", "target_id"):
+            number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+            batch_op.add_column(sa.Column(name, number, nullable=True))
+
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("replaces", sa.String(length=255), nullable=True))
 
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("translation", sa.Text(), nullable=True))
