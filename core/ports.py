@@ -10,6 +10,7 @@ from core.turn import (
     ConversationId,
     Delivered,
     Found,
+    Heard,
     Inbound,
     Lease,
     Message,
@@ -187,14 +188,16 @@ class Turns(Protocol):
         served: Served | None,
         bodies: Sequence[str],
         *,
+        heard: Heard | None = None,
         begin: bool = False,
         error: str = "",
     ) -> Step:
         """Commit the outcome, its transcript and its parcels as one.
 
-        Without `served` the turn is only recorded. With `begin` the next parcel is marked as being
-        sent if it never was before. With `error` the turn is parked: visible, and not served
-        again. A turn that was edited meanwhile is left as it is, to be read anew.
+        Without `served` the turn is only recorded; `heard` is how the other side reads it. With
+        `begin` the next parcel is marked as being sent if it never was before. With `error` the
+        turn is parked: visible, and not served again. A turn that was edited meanwhile, or whose
+        conversation changed hands, is left as it is, to be read anew.
         """
         ...
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from core import survey
 from core.crashpoints import passed
 from core.errors import Rejected, Unavailable
+from core.interpreting import Interpreter
 from core.phrases import Phrase, say
 from core.ports import Outbox, Port, Presence, ShowPartial, Turns
 from core.sending import Sending, backoff_s
@@ -19,13 +21,16 @@ from core.turn import (
     Channel,
     Clarify,
     Handoff,
+    Heard,
     Kind,
     Lease,
     Owner,
     Reason,
     Served,
     Step,
+    Survey,
     Turn,
+    Words,
 )
 
 # A process that ended may have had hundreds of turns in hand, of which one was to blame. After that
@@ -66,6 +71,7 @@ class Station:
     presences: dict[Channel, Presence]
     pace: Pace
     default_language: str
+    interpreter: Interpreter = field(default_factory=Interpreter)
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -149,24 +155,36 @@ class Serving:
         if self._attempts > LAST_TRY:
             return await self._park(turn)
         started_s = time.perf_counter()
-        served = await self._answered(turn)
-        if served is None and not self._only_recorded(turn):
-            await self._quiet()
-            return Step(held=True)
+        heard: Heard | None
+        if turn.kind.by_agent:
+            served, heard = await self._station.interpreter.relayed(turn)
+        else:
+            served, heard = await asyncio.gather(self._answered(turn), self._heard(turn))
+            if served is None and not self._only_recorded(turn):
+                await self._quiet()
+                return Step(held=True)
         passed("answered")
-        step = await self._finish(turn, served)
+        step = await self._finish(turn, served, heard)
         passed("finished")
         if served is not None:
             _log_turn(turn, served, time.perf_counter() - started_s)
         return step
 
-    async def _finish(self, turn: Turn, served: Served | None, error: str = "") -> Step:
+    async def _heard(self, turn: Turn) -> Heard | None:
+        """How the people who have the conversation read it; None if nobody has it."""
+        if turn.owner not in (Owner.WAITING, Owner.HUMAN):
+            return None
+        return await self._station.interpreter.heard(turn)
+
+    async def _finish(
+        self, turn: Turn, served: Served | None, heard: Heard | None = None, error: str = ""
+    ) -> Step:
         port = self._station.ports.get(turn.address.channel)
         bodies = port.render(served, turn) if served is not None and port is not None else ()
         # Most replies need not wait: the commit that writes the first parcel marks it as well.
         begin = bool(bodies) and self._sending.may_begin(turn.address)
         step = await self._station.turns.finish(
-            self.lease, turn, served, bodies, begin=begin, error=error
+            self.lease, turn, served, bodies, heard=heard, begin=begin, error=error
         )
         self._attempts = 1
         return step
@@ -180,11 +198,14 @@ class Serving:
             language=language,
             probability=0.0,
         )
-        return await self._finish(turn, served, "given up: each try ended before it did")
+        error = "given up: each try ended before it did"
+        return await self._finish(turn, served, error=error)
 
     @staticmethod
     def _only_recorded(turn: Turn) -> bool:
         """True of turns that get no reply: a person answers, or it is one more of a flood."""
+        if turn.kind is Kind.RATES:
+            return survey.answered(turn) is None
         if turn.owner is Owner.HUMAN:
             return True
         withdrawn = turn.kind is Kind.MESSAGE and not turn.text and not turn.attachments
@@ -194,6 +215,8 @@ class Serving:
         """The outcome; None if a newer message came first, or if no reply is due."""
         if self._only_recorded(turn):
             return self._flood_notice(turn)
+        if (rated := survey.answered(turn)) is not None:
+            return self._thanks(turn, rated, Phrase.RATING_THANKS)
         self._newer.clear()
         self._shown = False
         answering = asyncio.create_task(self._answer(turn))
@@ -202,11 +225,26 @@ class Serving:
             await asyncio.wait({answering, newer}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done() and (self._shown or len(turn.rows) >= MAX_BURST):
                 await asyncio.wait({answering})
-            return answering.result() if answering.done() else None
+            return self._unless_comment(turn, answering.result()) if answering.done() else None
         finally:
             for task in (answering, newer):
                 task.cancel()
             await asyncio.gather(answering, newer, return_exceptions=True)
+
+    def _unless_comment(self, turn: Turn, served: Served) -> Served:
+        comment = survey.commented(turn, served.outcome)
+        return self._thanks(turn, comment, Phrase.FEEDBACK_THANKS) if comment else served
+
+    def _thanks(self, turn: Turn, kept: Survey, phrase: Phrase) -> Served:
+        language = turn.language or self._station.default_language
+        if kept.comment:
+            phrase = Phrase.FEEDBACK_THANKS
+        return Served(
+            outcome=Words(text=say(phrase, language)),
+            language=language,
+            probability=0.0,
+            survey=kept,
+        )
 
     def _flood_notice(self, turn: Turn) -> Served | None:
         language = turn.language or turn.language_hint or self._station.default_language

@@ -159,12 +159,14 @@ class Agent:
 class Survey:
     """The question how it was, asked once a conversation was resolved.
 
-    `rating` is what the customer has answered, from 1 to 5; `age_s` counts from the question.
+    `case` is what it is about. `rating` is what the customer has answered, from 1 to 5; `age_s`
+    counts from the question.
     """
 
-    rating: int | None
-    comment: str
-    age_s: float
+    case: int
+    rating: int | None = None
+    comment: str = ""
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,11 +298,24 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A turn as the other side reads it, message by message.
+
+    `language` is the conversation's from now on, `chosen` whether the customer picked it.
+    """
+
+    lines: tuple[Spoken, ...]
+    language: str | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """How a turn ended, with what an operator needs to explain it.
 
     `chosen` is true once the customer has picked the language; `offer_languages` asks the channel
-    to show the choice. `model` is empty where no model wrote. Timings are in milliseconds by step.
+    to show the choice. `survey` is a rating or a comment to be kept. `model` is empty where no
+    model wrote. Timings are in milliseconds by step.
     """
 
     outcome: Outcome | Words
@@ -308,6 +323,7 @@ class Served:
     probability: float
     chosen: bool = False
     offer_languages: tuple[str, ...] = ()
+    survey: Survey | None = None
     model: str = ""
     index: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -66,7 +66,7 @@ def lock(connection: Connection, lease: Lease, *, answered: bool = False) -> Any
 
     A turn that was `answered` is no suspect: that clears the attempts in the same statement.
 
-    Returns: its workspace, channel, place and epoch.
+    Returns: its workspace, channel, place, language, owner, epoch and handoff_id.
     Raises: LeaseLost: somebody else has claimed it.
     """
     row = connection.execute(_LOCK_ANSWERED if answered else _LOCK, of(lease)).first()
@@ -106,7 +106,10 @@ _LOCKED = (
     conversations.c.workspace,
     conversations.c.channel,
     conversations.c.place,
+    conversations.c.language,
+    conversations.c.owner,
     conversations.c.epoch,
+    conversations.c.handoff_id,
 )
 _LOCK = select(*_LOCKED).where(HELD).with_for_update()
 _LOCK_ANSWERED = update(conversations).where(HELD).values(attempts=0).returning(*_LOCKED)

@@ -3,14 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, func, literal, null, select, update
 
 from core.adapters.database import Database, Now
+from core.adapters.handoffs import UNDETERMINED, last_case, open_case, record
 from core.adapters.leases import UNSENT, let_go, lock
-from core.adapters.tables import conversations, outbox
+from core.adapters.tables import conversations, inbox, messages, outbox
+from core.cases import EventKind
 from core.errors import LeaseLost
 from core.turn import (
     Address,
+    Author,
     Channel,
     Delivered,
     Fate,
@@ -48,6 +51,9 @@ class SqlOutbox:
             step = advance(connection, lease, lock(connection, lease))
             if step.parcel is None or step.parcel.id != parcel.id:
                 return step
+            if connection.execute(_DROP_STALE, {"parcel": parcel.id}).rowcount:
+                # Begun before a person took over, and known not to have arrived.
+                return advance(connection, lease, lock(connection, lease))
             begun = {"parcel": parcel.id, "attempts": step.parcel.attempts + 1, "state": "sending"}
             connection.execute(_CHANGE, begun)
             return replace(step, begun=True)
@@ -66,8 +72,8 @@ class SqlOutbox:
                     _record(connection, parcel, delivered)
                 return None
             _record(connection, parcel, delivered)
-            if delivered.fate is Fate.UNKNOWN:
-                _want_person(connection, lease)
+            if delivered.fate in (Fate.REFUSED, Fate.UNKNOWN):
+                _tell_desk(connection, lease, conversation, parcel, delivered)
             return advance(connection, lease, conversation)
 
         step = await self._database.write(work)
@@ -109,13 +115,37 @@ def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> Non
         connection.execute(_SETTLE, outcome)
 
 
-def _want_person(connection: Connection, lease: Lease) -> None:
-    """Put the conversation into the queue, unless a person has or awaits it already."""
-    nobody = conversations.c.owner.in_((Owner.BOT, Owner.CLOSED))
-    connection.execute(
-        update(conversations)
-        .where(conversations.c.id == lease.conversation, nobody)
-        .values(owner=Owner.WAITING, reason=Reason.DELIVERY_UNKNOWN, waiting_since=Now())
+def _tell_desk(
+    connection: Connection,
+    lease: Lease,
+    conversation: SqlRow,
+    parcel: Parcel,
+    delivered: Delivered,
+) -> None:
+    """Let people know that a customer may not have read something.
+
+    A reply of unknown fate puts the conversation into the queue, unless people have it already.
+    """
+    nobody = conversation.owner in (Owner.BOT, Owner.CLOSED)
+    line = connection.scalar(_LINE, {"parcel": parcel.id})
+    if delivered.fate is Fate.UNKNOWN and nobody:
+        open_case(
+            connection,
+            conversation.workspace,
+            lease.conversation,
+            reason=Reason.DELIVERY_UNKNOWN,
+            language=conversation.language or UNDETERMINED,
+        )
+    elif nobody and line is None:
+        return
+    record(
+        connection,
+        conversation.workspace,
+        lease.conversation,
+        last_case(connection, lease.conversation),
+        EventKind.UNDELIVERED,
+        message=line,
+        details={"fate": delivered.fate.name.lower(), "error": delivered.error},
     )
 
 
@@ -123,7 +153,11 @@ def _oldest_unsent(connection: Connection, lease: Lease, epoch: int) -> SqlRow |
     """The next parcel; those that a takeover has made stale are dropped on the way."""
     while True:
         row = connection.execute(_OLDEST_UNSENT, {"conversation": lease.conversation}).first()
-        if row is None or row.epoch >= epoch or row.state == "sending":
+        if row is None:
+            return None
+        # A message can only be changed where it arrived.
+        orphaned = row.original is not None and row.original_ref is None
+        if not orphaned and (row.epoch >= epoch or row.state == "sending"):
             return row
         connection.execute(_CHANGE, {"parcel": row.id, "state": "dropped"})
 
@@ -139,12 +173,14 @@ def _parcel(row: SqlRow, conversation: SqlRow) -> Parcel:
         body=row.body,
         attempts=row.attempts,
         dubious=row.state == "sending",
+        replaces=row.original_ref or "",
     )
 
 
 # Statements are built once: putting one together costs far more than running it.
 _DUE = outbox.c.not_before.is_(None) | (outbox.c.not_before <= Now())
 _UNSENT = and_(outbox.c.conversation_id == bindparam("conversation"), UNSENT)
+_ORIGINAL = outbox.alias("original")
 _OLDEST_UNSENT = (
     select(
         outbox.c.id,
@@ -154,7 +190,10 @@ _OLDEST_UNSENT = (
         outbox.c.attempts,
         outbox.c.not_before,
         _DUE.label("due"),
+        outbox.c.replaces.label("original"),
+        _ORIGINAL.c.platform_ref.label("original_ref"),
     )
+    .select_from(outbox.outerjoin(_ORIGINAL, _ORIGINAL.c.id == outbox.c.replaces))
     .where(_UNSENT)
     .order_by(outbox.c.id)
     .limit(1)
@@ -165,6 +204,7 @@ _BEGIN_NEW = (
         outbox.c.id == select(func.min(outbox.c.id)).where(_UNSENT).scalar_subquery(),
         outbox.c.state == "pending",
         outbox.c.epoch >= bindparam("owner_epoch"),
+        outbox.c.replaces.is_(None),
         _DUE,
     )
     .values(state="sending", attempts=outbox.c.attempts + 1)
@@ -173,8 +213,23 @@ _BEGIN_NEW = (
         outbox.c.body,
         (outbox.c.attempts - 1).label("attempts"),
         literal("pending").label("state"),
+        null().label("original_ref"),
     )
 )
 _CHANGE = update(outbox).where(outbox.c.id == bindparam("parcel"))
+_DROP_STALE = _CHANGE.where(
+    outbox.c.epoch
+    < select(conversations.c.epoch)
+    .where(conversations.c.id == outbox.c.conversation_id)
+    .scalar_subquery()
+).values(state="dropped")
+# The agent's line that a parcel carries, or changes.
+_LINE = (
+    select(messages.c.id)
+    .join(inbox, messages.c.inbox_id == func.coalesce(inbox.c.target_id, inbox.c.id))
+    .join(outbox, outbox.c.inbox_id == inbox.c.id)
+    .where(outbox.c.id == bindparam("parcel"), messages.c.author == Author.AGENT)
+    .limit(1)
+)
 _SETTLE = _CHANGE.where(UNSENT)
 _POSTPONE = _SETTLE.values(not_before=Now() + bindparam("retry_in_s"))

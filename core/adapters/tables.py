@@ -138,8 +138,8 @@ outbox = Table(
     # The conversation's epoch when the reply was written; an older one is never sent.
     Column("epoch", Integer, nullable=False),
     Column("body", Text, nullable=False),
-    # The platform's id of the message that this one is to stand for instead.
-    Column("replaces", String(255)),
+    # The parcel whose message this one is to stand for instead.
+    Column("replaces", RowId),
     # pending | sending | sent | dropped | refused | unknown
     Column("state", String(8), nullable=False, server_default="pending"),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -284,7 +284,7 @@ handoffs = Table(
     # The customer's, 1 to 5.
     Column("rating", Integer),
     Column("comment", Text),
-    Index("ix_handoffs_open", "workspace", "ended_at", "opened_at"),
+    Index("ix_handoffs_open", "ended_at", "workspace", "opened_at"),
     Index("ix_handoffs_conversation_id", "conversation_id", "id"),
 )
 

@@ -2,32 +2,34 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.leases import HELD, lock, of
 from core.adapters.outbox import advance, begin_new
-from core.adapters.tables import conversations, inbox, messages, outbox
+from core.adapters.tables import accounts, conversations, handoffs, inbox, messages
+from core.adapters.transcribing import write, write_parcels
 from core.errors import LeaseLost
 from core.turn import (
     LAST_TRY,
     Address,
-    Answer,
+    Agent,
     Attachment,
     Author,
     Channel,
-    Clarify,
     ConversationId,
-    Handoff,
+    Heard,
     Kind,
     Lease,
     Message,
     Owner,
     Served,
     Step,
+    Survey,
     Turn,
     TurnId,
     WorkspaceId,
@@ -38,8 +40,6 @@ SqlRow = Any
 
 BURST_MESSAGES = 10
 HISTORY_MESSAGES = 8
-# BCP 47 for a text whose language nobody has determined.
-UNDETERMINED = "und"
 
 
 class SqlTurns:
@@ -58,7 +58,8 @@ class SqlTurns:
                 raise LeaseLost(f"conversation {lease.conversation}")
             if rows[0].turn is None:
                 return None
-            return _turn(_burst(rows), _history(connection, lease))
+            turn = _turn(_burst(rows), _history(connection, lease))
+            return _with_people(connection, turn, rows[0])
 
         def note_and_work(connection: Connection) -> Turn | None:
             connection.execute(_NOTE_LAST_TRY, of(lease))
@@ -75,6 +76,7 @@ class SqlTurns:
         served: Served | None,
         bodies: Sequence[str],
         *,
+        heard: Heard | None = None,
         begin: bool = False,
         error: str = "",
     ) -> Step:
@@ -82,14 +84,13 @@ class SqlTurns:
 
         def work(connection: Connection) -> Step:
             conversation = lock(connection, lease, answered=True)
-            if not _close_rows(connection, turn, error):
+            # If it changed hands meanwhile, the reply is no longer wanted, and somebody else may
+            # have to read this. What an agent does is done whoever has the conversation.
+            stale = conversation.epoch != turn.epoch and not turn.kind.by_agent and not error
+            if stale or not _close_rows(connection, turn, error):
                 return advance(connection, lease, conversation)
-            # If a person took over while this was written, the reply is no longer wanted.
-            said = served if conversation.epoch == turn.epoch else None
-            _write_transcript(connection, turn, said, served)
-            if said is not None:
-                _note_outcome(connection, turn, said)
-                _write_parcels(connection, turn, bodies)
+            write(connection, conversation, turn, served, heard)
+            write_parcels(connection, turn, bodies)
             step = begin_new(connection, lease, conversation) if begin else None
             return step or advance(connection, lease, conversation)
 
@@ -133,7 +134,29 @@ def _turn(rows: Sequence[SqlRow], history: tuple[Message, ...]) -> Turn:
         ),
         history=history,
         rows=tuple((row.turn, row.version) for row in rows),
+        texts=tuple(row.text for row in rows),
         epoch=first.epoch,
+    )
+
+
+def _with_people(connection: Connection, turn: Turn, row: SqlRow) -> Turn:
+    """The turn with the agent whose concern it is, and with the question how it was."""
+    by_bot = turn.owner is Owner.BOT and turn.kind is not Kind.RATES
+    if by_bot and not turn.kind.by_agent:
+        return turn
+    case = connection.execute(_CASE, {"conversation": turn.conversation}).first()
+    account = row.account_id if turn.kind.by_agent else case.account_id if case else None
+    agent = connection.execute(_AGENT, {"account": account}).first() if account else None
+    survey = None
+    if case is not None and case.ending == "resolved":
+        survey = Survey(
+            case=case.id, rating=case.rating, comment=case.comment or "", age_s=case.age_s
+        )
+    return replace(
+        turn,
+        agent=Agent(id=agent.id, name=agent.name, language=agent.language) if agent else None,
+        target=TurnId(row.target_id) if row.target_id else None,
+        survey=survey,
     )
 
 
@@ -145,16 +168,6 @@ def _history(connection: Connection, lease: Lease) -> tuple[Message, ...]:
     return tuple(reversed(newest_first))
 
 
-def _note_outcome(connection: Connection, turn: Turn, said: Served) -> None:
-    """Keep what the reply changes about the conversation."""
-    chosen = said.chosen or turn.chosen
-    noted = {"conversation": turn.conversation, "language": said.language, "chosen": chosen}
-    if isinstance(said.outcome, Handoff) and turn.owner is not Owner.WAITING:
-        connection.execute(_HAND_OVER, {**noted, "reason": said.outcome.reason})
-    elif (said.language, chosen) != (turn.language, turn.chosen):
-        connection.execute(_NOTE, noted)
-
-
 def _close_rows(connection: Connection, turn: Turn, error: str) -> bool:
     """Mark the turn's rows as served; False if one of them was edited since it was read."""
     closed = {"state": "parked" if error else "done", "error": error or None}
@@ -164,65 +177,6 @@ def _close_rows(connection: Connection, turn: Turn, error: str) -> bool:
             connection.execute(_REOPEN, {"rows": [row for row, _ in turn.rows]})
             return False
     return True
-
-
-def _write_transcript(
-    connection: Connection, turn: Turn, said: Served | None, served: Served | None
-) -> None:
-    language = served.language if served is not None else turn.language or UNDETERMINED
-    if turn.kind is not Kind.CHOOSES_LANGUAGE:
-        for row, _ in turn.rows:
-            connection.execute(_COPY_TO_TRANSCRIPT, {"row": row, "spoken": language})
-    if said is not None:
-        line = {
-            "workspace": turn.address.workspace,
-            "conversation_id": turn.conversation,
-            "inbox_id": turn.id,
-            "author": Author.BOT,
-            "text": said.outcome.text,
-            "language": said.language,
-            "details": json.dumps(details(turn, said), ensure_ascii=False),
-        }
-        connection.execute(_ADD_TO_TRANSCRIPT, line)
-
-
-def _write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) -> None:
-    shared = {
-        "workspace": turn.address.workspace,
-        "conversation_id": turn.conversation,
-        "inbox_id": turn.id,
-        "epoch": turn.epoch,
-    }
-    for part, body in enumerate(bodies):
-        connection.execute(_ADD_PARCEL, {**shared, "part": part, "body": body})
-
-
-def details(turn: Turn, served: Served) -> dict[str, object]:
-    """How a reply came about, in the form that the transcript and `dragoman ask` show."""
-    outcome = served.outcome
-    citations = outcome.citations if isinstance(outcome, Answer) else ()
-    return {
-        "turn": turn.id,
-        "outcome": type(outcome).__name__.lower(),
-        "reason": outcome.reason if isinstance(outcome, Handoff) else None,
-        "citations": [
-            {
-                "document": passage.document,
-                "title": passage.title,
-                "passage": passage.text,
-                "source": passage.source,
-                "language": passage.language,
-            }
-            for passage in citations
-        ],
-        "choices": list(outcome.choices) if isinstance(outcome, Clarify) else [],
-        "offer_languages": list(served.offer_languages),
-        "verbatim": outcome.verbatim if isinstance(outcome, Answer) else False,
-        "probability": served.probability,
-        "model": served.model,
-        "index": served.index,
-        "timings_ms": served.timings_ms,
-    }
 
 
 # Statements are built once: putting one together costs far more than running it.
@@ -243,6 +197,8 @@ _UNSERVED = (
         inbox.c.text,
         inbox.c.language_hint,
         inbox.c.attachments,
+        inbox.c.account_id,
+        inbox.c.target_id,
     )
     .select_from(
         conversations.outerjoin(
@@ -255,9 +211,24 @@ _UNSERVED = (
     .limit(BURST_MESSAGES)
 )
 _NOTE_LAST_TRY = update(conversations).where(HELD).values(attempts=LAST_TRY)
+# As the customer knows them: what agents say among themselves must not reach the model.
 _LAST_MESSAGES = (
-    select(messages.c.author, messages.c.text, messages.c.language)
-    .where(messages.c.conversation_id == bindparam("conversation"))
+    select(
+        messages.c.author,
+        case(
+            (
+                messages.c.author == Author.AGENT,
+                func.coalesce(messages.c.translation, messages.c.text),
+            ),
+            else_=messages.c.text,
+        ).label("text"),
+        messages.c.language,
+    )
+    .where(
+        messages.c.conversation_id == bindparam("conversation"),
+        messages.c.internal.is_(False),
+        messages.c.deleted_at.is_(None),
+    )
     .order_by(messages.c.id.desc())
     .limit(HISTORY_MESSAGES)
 )
@@ -266,28 +237,23 @@ _PUT_BACK = (
     .where(HELD)
     .values(holder=None, held_until=None, due_at=Now() + bindparam("retry_in_s"))
 )
-_NOTE = update(conversations).where(conversations.c.id == bindparam("conversation"))
-_HAND_OVER = _NOTE.values(owner=Owner.WAITING, waiting_since=Now())
 _CLOSE = update(inbox).where(
     inbox.c.id == bindparam("row"), inbox.c.version == bindparam("read_version")
 )
 _REOPEN = update(inbox).where(inbox.c.id.in_(bindparam("rows"))).values(state="pending")
-_TO_COPY = {
-    "workspace": inbox.c.workspace,
-    "conversation_id": inbox.c.conversation_id,
-    "inbox_id": inbox.c.id,
-    "author": literal(Author.CUSTOMER.value),
-    "text": inbox.c.text,
-    "language": bindparam("spoken", type_=messages.c.language.type),
-    "details": literal('{"attachments": ') + inbox.c.attachments + literal("}"),
-    "created_at": inbox.c.received_at,
-}
-_COPY_TO_TRANSCRIPT = insert(messages).from_select(
-    list(_TO_COPY),
-    select(*_TO_COPY.values()).where(
-        inbox.c.id == bindparam("row"),
-        (inbox.c.text != "") | (inbox.c.attachments != "[]"),
-    ),
+_CASE = (
+    select(
+        handoffs.c.id,
+        handoffs.c.account_id,
+        handoffs.c.ending,
+        handoffs.c.rating,
+        handoffs.c.comment,
+        (Now() - handoffs.c.ended_at).label("age_s"),
+    )
+    .where(handoffs.c.conversation_id == bindparam("conversation"))
+    .order_by(handoffs.c.id.desc())
+    .limit(1)
 )
-_ADD_TO_TRANSCRIPT = insert(messages).values(created_at=Now())
-_ADD_PARCEL = insert(outbox).values(created_at=Now())
+_AGENT = select(accounts.c.id, accounts.c.name, accounts.c.language).where(
+    accounts.c.id == bindparam("account")
+)

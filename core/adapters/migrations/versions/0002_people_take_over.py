@@ -129,7 +129,7 @@ def upgrade() -> None:
             "ix_handoffs_conversation_id", ["conversation_id", "id"], unique=False
         )
         batch_op.create_index(
-            "ix_handoffs_open", ["workspace", "ended_at", "opened_at"], unique=False
+            "ix_handoffs_open", ["ended_at", "workspace", "opened_at"], unique=False
         )
 
     op.create_table(
@@ -289,13 +289,13 @@ def upgrade() -> None:
             )
         )
 
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         for name in ("account_id", "target_id"):
-            number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
             batch_op.add_column(sa.Column(name, number, nullable=True))
 
     with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("replaces", sa.String(length=255), nullable=True))
+        batch_op.add_column(sa.Column("replaces", number, nullable=True))
 
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("translation", sa.Text(), nullable=True))

@@ -1,0 +1,335 @@
+"""What was said goes into the transcript, to the customer and to the desks, as one transaction."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, literal, select, update
+
+from core.adapters.database import Now
+from core.adapters.handoffs import (
+    ANY_EPOCH,
+    UNDETERMINED,
+    agent_answered,
+    customer_spoke,
+    last_case,
+    open_case,
+    record,
+)
+from core.adapters.tables import conversations, handoffs, inbox, messages, outbox
+from core.cases import CaseId, EventKind
+from core.turn import (
+    Answer,
+    Author,
+    Clarify,
+    Handoff,
+    Heard,
+    Kind,
+    Owner,
+    Served,
+    Spoken,
+    Survey,
+    Turn,
+    Words,
+)
+
+# SQLAlchemy types a row by its columns, one type argument each.
+SqlRow = Any
+
+
+def write(
+    connection: Connection,
+    conversation: SqlRow,
+    turn: Turn,
+    served: Served | None,
+    heard: Heard | None,
+) -> None:
+    """Write a turn into the locked `conversation`: what was said, and what that changes."""
+    if turn.kind is Kind.AGENT_EDIT:
+        _write_edit(connection, turn, heard)
+        return
+    if turn.kind is Kind.AGENT_REPLY:
+        _write_agents_words(connection, turn, heard)
+        return
+    said = _customers_words(connection, turn, served, heard)
+    if served is not None:
+        replied = _bots_words(connection, turn, served)
+        # What says who has the conversation is an event of its own on every desk.
+        said += [replied] if turn.kind is not Kind.CHANGE else []
+    if conversation.owner in (Owner.WAITING, Owner.HUMAN) and conversation.handoff_id:
+        _tell_desks(connection, turn, said, CaseId(conversation.handoff_id))
+    if served is not None:
+        _note_outcome(connection, turn, served)
+    elif heard is not None:
+        _note_language(connection, turn, heard.language, chosen=heard.chosen)
+
+
+def write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) -> None:
+    """Put what the customer is to be sent into the outbox, in order."""
+    shared = {
+        "workspace": turn.address.workspace,
+        "conversation_id": turn.conversation,
+        "inbox_id": turn.id,
+        "epoch": ANY_EPOCH if turn.kind.by_agent else turn.epoch,
+    }
+    arrived = _parcels_of(connection, turn) if turn.target is not None else ()
+    bodies = (*bodies, *[""] * (len(arrived) - len(bodies)))
+    for part, body in enumerate(bodies):
+        replaces = arrived[part] if part < len(arrived) else None
+        connection.execute(
+            _ADD_PARCEL, {**shared, "part": part, "body": body, "replaces": replaces}
+        )
+
+
+def _customers_words(
+    connection: Connection, turn: Turn, served: Served | None, heard: Heard | None
+) -> list[int]:
+    """Copy the customer's messages into the transcript; their ids there."""
+    if turn.kind in (Kind.CHOOSES_LANGUAGE, Kind.CHANGE):
+        return []
+    spoken = served.language if served is not None else turn.language or UNDETERMINED
+    lines: Sequence[Spoken | None] = heard.lines if heard and heard.lines else [None] * 10
+    written: list[int] = []
+    for (row, _), line in zip(turn.rows, lines, strict=False):
+        copy = {
+            "row": row,
+            "spoken": line.language if line else spoken,
+            "translated": line.translation if line else None,
+            "into": line.translation_language if line else None,
+            "more": f', "fault": {json.dumps(line.fault)}' if line and line.fault else "",
+        }
+        written += connection.execute(_COPY_TO_TRANSCRIPT, copy).scalars().all()
+    return written
+
+
+def _bots_words(connection: Connection, turn: Turn, said: Served) -> int:
+    line = {
+        **_belongs_to(turn),
+        "author": Author.BOT,
+        "text": said.outcome.text,
+        "language": said.language,
+        "details": json.dumps(details(turn, said), ensure_ascii=False),
+    }
+    return int(connection.execute(_ADD_TO_TRANSCRIPT, line).scalar_one())
+
+
+def _write_agents_words(connection: Connection, turn: Turn, heard: Heard | None) -> None:
+    """Write an agent's reply; one that was taken back before it was read leaves nothing."""
+    if heard is None or not heard.lines or turn.agent is None:
+        return
+    [line] = heard.lines
+    files = [asdict(file) for file in turn.attachments]
+    row = {
+        **_belongs_to(turn),
+        **_as_read(line),
+        "author": Author.AGENT,
+        "account_id": turn.agent.id,
+        "details": json.dumps(
+            {"turn": turn.id, "attachments": files, "fault": line.fault}, ensure_ascii=False
+        ),
+    }
+    message = connection.execute(_ADD_TO_TRANSCRIPT, row).scalar_one()
+    case_id = last_case(connection, turn.conversation)
+    record(
+        connection,
+        turn.address.workspace,
+        turn.conversation,
+        case_id,
+        EventKind.MESSAGE,
+        message=message,
+        account=turn.agent.id,
+        details={"fault": line.fault} if line.fault else None,
+    )
+    if case_id is not None:
+        agent_answered(connection, turn.conversation, case_id)
+
+
+def _write_edit(connection: Connection, turn: Turn, heard: Heard | None) -> None:
+    """Change a line of an agent's, or strike it out."""
+    if heard is None or turn.agent is None:
+        return
+    [line] = heard.lines
+    gone = not line.text.strip()
+    changed = _STRIKE if gone else _REWRITE
+    message = connection.execute(changed, {"target": turn.target, **_as_read(line)}).scalar()
+    if message is not None:
+        record(
+            connection,
+            turn.address.workspace,
+            turn.conversation,
+            last_case(connection, turn.conversation),
+            EventKind.DELETED if gone else EventKind.EDITED,
+            message=message,
+            account=turn.agent.id,
+        )
+
+
+def _tell_desks(connection: Connection, turn: Turn, lines: Sequence[int], case_id: CaseId) -> None:
+    for message in lines:
+        record(
+            connection,
+            turn.address.workspace,
+            turn.conversation,
+            case_id,
+            EventKind.MESSAGE,
+            message=message,
+        )
+    if lines and not turn.kind.by_agent:
+        customer_spoke(connection, turn.conversation)
+
+
+def _note_outcome(connection: Connection, turn: Turn, said: Served) -> None:
+    """Keep what the reply changes about the conversation."""
+    if said.survey is not None:
+        _keep_survey(connection, turn, said.survey)
+        return
+    if turn.kind is Kind.CHANGE:
+        return
+    _note_language(connection, turn, said.language, chosen=said.chosen)
+    outcome = said.outcome
+    if not isinstance(outcome, Handoff):
+        if turn.owner is Owner.CLOSED:
+            # Whoever writes again starts anew with the bot.
+            connection.execute(_REOPEN, {"conversation": turn.conversation})
+    elif turn.owner is Owner.WAITING:
+        urgency = {"conversation": turn.conversation, "urgency": outcome.priority}
+        connection.execute(_HURRY, urgency)
+    else:
+        open_case(
+            connection,
+            turn.address.workspace,
+            turn.conversation,
+            reason=outcome.reason,
+            language=said.language,
+            priority=outcome.priority,
+            due_at=outcome.due_at,
+        )
+
+
+def _note_language(
+    connection: Connection, turn: Turn, language: str | None, *, chosen: bool
+) -> None:
+    chosen = chosen or turn.chosen
+    if language and (language, chosen) != (turn.language, turn.chosen):
+        noted = {"conversation": turn.conversation, "language": language, "chosen": chosen}
+        connection.execute(_NOTE, noted)
+
+
+def _keep_survey(connection: Connection, turn: Turn, survey: Survey) -> None:
+    kept = {"rating": survey.rating, "comment": survey.comment or None}
+    connection.execute(_RATE, {"rated": survey.case, **kept})
+    record(
+        connection,
+        turn.address.workspace,
+        turn.conversation,
+        CaseId(survey.case),
+        EventKind.RATED,
+        details=kept,
+    )
+
+
+def _parcels_of(connection: Connection, turn: Turn) -> Sequence[int]:
+    """The parcels of the reply that a turn changes, in order."""
+    return connection.execute(_PARCELS, {"target": turn.target}).scalars().all()
+
+
+def _belongs_to(turn: Turn) -> dict[str, object]:
+    return {
+        "workspace": turn.address.workspace,
+        "conversation_id": turn.conversation,
+        "inbox_id": turn.id,
+    }
+
+
+def _as_read(line: Spoken) -> dict[str, object]:
+    return {
+        "text": line.text,
+        "language": line.language,
+        "translation": line.translation,
+        "translation_language": line.translation_language,
+    }
+
+
+def details(turn: Turn, served: Served) -> dict[str, object]:
+    """How a reply came about, in the form that the transcript and `dragoman ask` show."""
+    outcome = served.outcome
+    citations = outcome.citations if isinstance(outcome, Answer) else ()
+    return {
+        "turn": turn.id,
+        "outcome": type(outcome).__name__.lower(),
+        **({"asks_rating": outcome.asks_rating} if isinstance(outcome, Words) else {}),
+        "reason": outcome.reason if isinstance(outcome, Handoff) else None,
+        "citations": [
+            {
+                "document": passage.document,
+                "title": passage.title,
+                "passage": passage.text,
+                "source": passage.source,
+                "language": passage.language,
+            }
+            for passage in citations
+        ],
+        "choices": list(outcome.choices) if isinstance(outcome, Clarify) else [],
+        "offer_languages": list(served.offer_languages),
+        "verbatim": outcome.verbatim if isinstance(outcome, Answer) else False,
+        "probability": served.probability,
+        "model": served.model,
+        "index": served.index,
+        "timings_ms": served.timings_ms,
+    }
+
+
+# Statements are built once: putting one together costs far more than running it.
+_TO_COPY = {
+    "workspace": inbox.c.workspace,
+    "conversation_id": inbox.c.conversation_id,
+    "inbox_id": inbox.c.id,
+    "author": literal(Author.CUSTOMER.value),
+    "text": inbox.c.text,
+    "language": bindparam("spoken", type_=messages.c.language.type),
+    "translation": bindparam("translated", type_=messages.c.translation.type),
+    "translation_language": bindparam("into", type_=messages.c.translation_language.type),
+    "details": literal('{"attachments": ')
+    + inbox.c.attachments
+    + bindparam("more", type_=messages.c.details.type)
+    + literal("}"),
+    "created_at": inbox.c.received_at,
+}
+_COPY_TO_TRANSCRIPT = (
+    insert(messages)
+    .from_select(
+        list(_TO_COPY),
+        select(*_TO_COPY.values()).where(
+            inbox.c.id == bindparam("row"),
+            (inbox.c.text != "") | (inbox.c.attachments != "[]"),
+        ),
+    )
+    .returning(messages.c.id)
+)
+_ADD_TO_TRANSCRIPT = insert(messages).values(created_at=Now()).returning(messages.c.id)
+_ADD_PARCEL = insert(outbox).values(created_at=Now())
+_THIS = conversations.c.id == bindparam("conversation")
+_NOTE = update(conversations).where(_THIS)
+_REOPEN = _NOTE.values(owner=Owner.BOT, handoff_id=None, reason=None, waiting_since=None)
+_HURRY = (
+    update(handoffs)
+    .where(
+        handoffs.c.id == select(conversations.c.handoff_id).where(_THIS).scalar_subquery(),
+        handoffs.c.priority < bindparam("urgency"),
+    )
+    .values(priority=bindparam("urgency"))
+)
+_RATE = update(handoffs).where(handoffs.c.id == bindparam("rated"))
+_LINE = update(messages).where(
+    messages.c.inbox_id == bindparam("target"),
+    messages.c.author == Author.AGENT,
+    messages.c.deleted_at.is_(None),
+)
+_REWRITE = _LINE.values(edited_at=Now()).returning(messages.c.id)
+_STRIKE = _LINE.values(deleted_at=Now()).returning(messages.c.id)
+_PARCELS = (
+    select(outbox.c.id)
+    .where(outbox.c.inbox_id == bindparam("target"), outbox.c.replaces.is_(None))
+    .order_by(outbox.c.part)
+)

@@ -1,0 +1,151 @@
+"""What customers and agents say to each other, each read in their own language."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from core.cases import Change
+from core.errors import Rejected, Unavailable
+from core.handoff import told
+from core.language import choose, normalise_tag, same_language
+from core.phrases import Phrase, say
+from core.ports import Detector, Translator
+from core.turn import Heard, Kind, Served, Spoken, Turn, Words, WorkspaceId
+
+DETECT_S = 1.0
+# A customer waits for an agent's words anyway; the original goes out after that.
+TRANSLATE_S = 20.0
+UNDETERMINED = "und"
+
+log = structlog.get_logger()
+
+DeskLanguage = Callable[[WorkspaceId], Awaitable[str]]
+
+
+async def _english(workspace: WorkspaceId) -> str:
+    return "en"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """Between customers and agents; without a translator both read the original.
+
+    `desk_language` is what is read where no agent has the conversation yet. Customers see
+    agents' names if `show_names`.
+    """
+
+    translator: Translator | None = None
+    detector: Detector | None = None
+    desk_language: DeskLanguage = _english
+    default_language: str = "en"
+    show_names: bool = True
+    translate_s: float = TRANSLATE_S
+
+    async def heard(self, turn: Turn) -> Heard:
+        """A customer's turn as the agent reads it."""
+        if turn.kind is Kind.CHOOSES_LANGUAGE:
+            tag = normalise_tag(turn.text) if turn.text.strip() else turn.language
+            return Heard(lines=(), language=tag, chosen=bool(turn.text.strip()) or turn.chosen)
+        target = (
+            turn.agent.language if turn.agent else await self.desk_language(turn.address.workspace)
+        )
+        guesses = await self._guess(turn.text)
+        choice = choose(
+            turn.text,
+            guesses,
+            previous=turn.language,
+            chosen=turn.chosen,
+            hint=turn.language_hint,
+            default=self.default_language,
+        )
+        lines = tuple([await self._line(text, turn, target) for text in turn.texts])
+        return Heard(lines=lines, language=choice.language, chosen=choice.requested)
+
+    async def relayed(self, turn: Turn) -> tuple[Served | None, Heard]:
+        """An agent's doing as the customer reads it; nothing where there is nothing to read."""
+        language = turn.language or self.default_language
+        if turn.kind is Kind.CHANGE:
+            return _served(_notice(Change(turn.text), language), language), Heard(lines=())
+        if not turn.text.strip() and not turn.attachments and turn.kind is Kind.AGENT_REPLY:
+            # Taken back before anybody read it.
+            return None, Heard(lines=())
+        spoken = await self._line_of_agent(turn, language)
+        text = spoken.translation or turn.text
+        if spoken.fault:
+            text = f"{say(Phrase.UNTRANSLATED, language)}\n\n{text}"
+        name = turn.agent.name if turn.agent and self.show_names else ""
+        words = Words(
+            text=text if turn.text.strip() else "",
+            sender=name,
+            attachments=turn.attachments,
+            replaces=turn.target,
+        )
+        return _served(words, language), Heard(lines=(spoken,))
+
+    async def _line(self, text: str, turn: Turn, target: str) -> Spoken:
+        source = await self._language(text, turn.language or self.default_language)
+        return await self.spoken(text, source=source, target=target)
+
+    async def _line_of_agent(self, turn: Turn, target: str) -> Spoken:
+        own = (
+            turn.agent.language if turn.agent else await self.desk_language(turn.address.workspace)
+        )
+        source = await self._language(turn.text, own)
+        return await self.spoken(turn.text, source=source, target=target)
+
+    async def spoken(self, text: str, *, source: str, target: str) -> Spoken:
+        """One message with its translation, if it needs one."""
+        if not text.strip() or UNDETERMINED in (source, target) or same_language(source, target):
+            return Spoken(text=text, language=source)
+        translation, fault = await self._translated(text, source, target)
+        if not translation:
+            return Spoken(text=text, language=source, fault=fault)
+        return Spoken(
+            text=text, language=source, translation=translation, translation_language=target
+        )
+
+    async def _translated(self, text: str, source: str, target: str) -> tuple[str, str]:
+        """The translation, or why there is none."""
+        if self.translator is None:
+            return "", "no_translator"
+        try:
+            async with asyncio.timeout(self.translate_s):
+                [translation] = await self.translator.translate(
+                    [text], source=source, target=target
+                )
+        except (Rejected, Unavailable, TimeoutError) as error:
+            fault = "pair" if isinstance(error, Rejected) else "unavailable"
+            log.warning("not_translated", source=source, target=target, why=fault)
+            return "", fault
+        return translation, "" if translation.strip() else "unavailable"
+
+    async def _language(self, text: str, prior: str) -> str:
+        """The language that a text is in; the likely one where it does not show."""
+        guesses = await self._guess(text)
+        choice = choose(text, guesses, previous=prior, chosen=False, hint=None, default=prior)
+        if not choice.requested:
+            return choice.language
+        # It names a language, and may be in another.
+        return guesses[0][0] if guesses else prior
+
+    async def _guess(self, text: str) -> Sequence[tuple[str, float]]:
+        if self.detector is None:
+            return ()
+        try:
+            async with asyncio.timeout(DETECT_S):
+                return await self.detector.detect(text)
+        except (Unavailable, TimeoutError):
+            return ()
+
+
+def _notice(change: Change, language: str) -> Words:
+    text = told(change, language)
+    if change is not Change.RESOLVED:
+        return Words(text=text)
+    return Words(text=f"{text}\n\n{say(Phrase.RATE_US, language)}", asks_rating=True)
+
+
+def _served(words: Words, language: str) -> Served:
+    return Served(outcome=words, language=language, probability=0.0)
