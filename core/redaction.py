@@ -229,11 +229,15 @@ def _addresses(text: str) -> Spans:
 
 def _ibans(text: str) -> Spans:
     """Runs whose checksum holds; a word may have run into it, so shorter ends are tried too."""
-    for found in _IBAN.finditer(text):
+    at = 0
+    while found := _IBAN.search(text, at):
         run = found[0]
+        # What is no IBAN may hold the beginning of one.
+        at = found.start() + 1
         for end in range(len(run), 14, -1):
             if (end == len(run) or run[end] in " -") and _is_iban(run[:end]):
-                yield found.start(), found.start() + end
+                at = found.start() + end
+                yield found.start(), at
                 break
 
 

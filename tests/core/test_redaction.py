@@ -50,6 +50,11 @@ PERSONAL = [
 ]
 
 
+def test_one_account_behind_another_is_found_too() -> None:
+    text = "DE89 3704 0044 0532 0130 00 and DE89 3704 0044 0532 0130 00"
+    assert [span.type for span in find(text)] == [Type.IBAN_CODE, Type.IBAN_CODE]
+
+
 @pytest.mark.parametrize(("kind", "frame", "value"), PERSONAL)
 def test_personal_data_is_found_where_it_stands(kind: Type, frame: str, value: str) -> None:
     text = frame.format(value)
