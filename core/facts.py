@@ -166,6 +166,38 @@ def _is_code(token: str) -> bool:
     return amount is None
 
 
+_SIGNS = "€$£¥￥₩₹₽₴₺₫฿"
+_AMOUNT = re.compile(
+    rf"(?:[{_SIGNS}]\s?)?(?<![A-Za-z])[-−]?{_NUMBER.pattern}[万萬億亿만억]?"
+    rf"(?:\s?[{_SIGNS}%‰°円圆元원])?"
+)
+_DATED = re.compile(r"\d+(?:\s?[-./:–]\s?\d+)+")
+# Of two parts at least: 30日 may be thirty days, which has to be translated.
+_ASIAN_DATE = re.compile(
+    r"\d+\s?[年년]\s?\d+\s?[月월](?:\s?\d+\s?[日号號일])?|\d+\s?[月월]\s?\d+\s?[日号號일]"
+)
+
+
+def literals(text: str, *, plain_numbers: bool = True) -> tuple[tuple[int, int], ...]:
+    """Where links, addresses, codes, dates and amounts stand, as (start, end), longest first.
+
+    Spans may overlap. Without `plain_numbers`, numbers of ASCII digits alone are left out.
+    """
+    found = [_trimmed(match) for match in _LINK.finditer(text)]
+    found += [match.span() for pattern in (_EMAIL, _HANDLE) for match in pattern.finditer(text)]
+    found += [match.span() for match in _TOKEN.finditer(text) if _is_code(match[0])]
+    for pattern in (_DATED, _ASIAN_DATE, _AMOUNT):
+        for match in pattern.finditer(text):
+            if plain_numbers or not (match[0].isascii() and match[0].isdigit()):
+                found.append(match.span())
+    return tuple(sorted(set(found), key=lambda span: (span[0] - span[1], span[0])))
+
+
+def _trimmed(link: re.Match[str]) -> tuple[int, int]:
+    """A link without the punctuation of the sentence around it."""
+    return link.start(), link.start() + len(link[0].rstrip(_LINK_END))
+
+
 def names(sentence: str, language: str) -> frozenset[str]:
     """What looks like a name: quoted, capitalised within the sentence, or Latin among others."""
     quoted = {match[1].strip() for match in _QUOTED.finditer(sentence)}

@@ -1,7 +1,6 @@
 """Words that a workspace keeps at hand: its glossary, and answers it gives again and again."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, update
@@ -10,15 +9,8 @@ from core.adapters.database import Database
 from core.adapters.tables import canned_answers, glossary
 from core.adapters.upsert import insert_into
 from core.errors import Rejected
+from core.translation import Term
 from core.turn import WorkspaceId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """A word with a fixed translation by language; without any it stays as it is."""
-
-    term: str
-    translations: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

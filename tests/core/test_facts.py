@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.facts import addresses, ascii_digits, codes, links, names, numbers
+from core.facts import addresses, ascii_digits, codes, links, literals, names, numbers
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,29 @@ def test_names_are_found_where_the_spelling_shows_them(
     language: str, sentence: str, found: set[str]
 ) -> None:
     assert names(sentence, language) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("costs $1,299.00 or 1.299,00 € (20 %)", {"$1,299.00", "1.299,00 €", "20 %"}),
+        ("3月5日に1万円を払い、30日以内に", {"3月5日", "1万円"}),
+        ("2026년 3월 5일 14:30, 30일", {"2026년 3월 5일", "14:30"}),
+        ("(see https://x.example/a?b=1).", {"https://x.example/a?b=1"}),
+        ("AB-1234 for @anna_b at a.b@c.example", {"AB-1234", "@anna_b", "a.b@c.example"}),
+        ("12 days", set()),
+        ("٣٠ يومًا", {"٣٠"}),
+    ],
+)
+def test_what_must_be_kept_to_the_letter_is_found_whole(text: str, found: set[str]) -> None:
+    spans = literals(text, plain_numbers=False)
+    assert found <= {text[start:end] for start, end in spans}
+    whole = {text[start:end] for start, end in spans if not _within_another(start, end, spans)}
+    assert whole == found
+
+
+def _within_another(start: int, end: int, spans: tuple[tuple[int, int], ...]) -> bool:
+    return any(
+        other <= start and end <= other_end and (start, end) != (other, other_end)
+        for other, other_end in spans
+    )
