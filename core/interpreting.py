@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import structlog
 
 from core.cases import Change
-from core.errors import Rejected, Unavailable
+from core.errors import Unavailable
+from core.faithful import FaithfulTranslator
 from core.handoff import told
 from core.language import choose, normalise_tag, same_language
 from core.phrases import Phrase, say
-from core.ports import Detector, Translator
+from core.ports import Detector
+from core.translation import Fault, Translation, Untranslated
 from core.turn import Heard, Kind, Served, Spoken, Turn, Words, WorkspaceId
 
 DETECT_S = 1.0
-# A customer waits for an agent's words anyway; the original goes out after that.
-TRANSLATE_S = 20.0
 UNDETERMINED = "und"
 
 log = structlog.get_logger()
@@ -36,12 +36,11 @@ class Interpreter:
     agents' names if `show_names`.
     """
 
-    translator: Translator | None = None
+    translator: FaithfulTranslator | None = None
     detector: Detector | None = None
     desk_language: DeskLanguage = _english
     default_language: str = "en"
     show_names: bool = True
-    translate_s: float = TRANSLATE_S
 
     async def heard(self, turn: Turn) -> Heard:
         """A customer's turn as the agent reads it."""
@@ -86,40 +85,35 @@ class Interpreter:
 
     async def _line(self, text: str, turn: Turn, target: str) -> Spoken:
         source = await self._language(text, turn.language or self.default_language)
-        return await self.spoken(text, source=source, target=target)
+        return await self.spoken(turn.address.workspace, text, source=source, target=target)
 
     async def _line_of_agent(self, turn: Turn, target: str) -> Spoken:
         own = (
             turn.agent.language if turn.agent else await self.desk_language(turn.address.workspace)
         )
         source = await self._language(turn.text, own)
-        return await self.spoken(turn.text, source=source, target=target)
+        return await self.spoken(turn.address.workspace, turn.text, source=source, target=target)
 
-    async def spoken(self, text: str, *, source: str, target: str) -> Spoken:
+    async def spoken(
+        self, workspace: WorkspaceId, text: str, *, source: str, target: str
+    ) -> Spoken:
         """One message with its translation, if it needs one."""
         if not text.strip() or UNDETERMINED in (source, target) or same_language(source, target):
             return Spoken(text=text, language=source)
-        translation, fault = await self._translated(text, source, target)
-        if not translation:
-            return Spoken(text=text, language=source, fault=fault)
+        made = await self._translated(workspace, text, source, target)
+        if isinstance(made, Untranslated):
+            log.warning("not_translated", source=source, target=target, why=made.fault)
+            return Spoken(text=text, language=source, fault=made.fault)
         return Spoken(
-            text=text, language=source, translation=translation, translation_language=target
+            text=text, language=source, translation=made.text, translation_language=target
         )
 
-    async def _translated(self, text: str, source: str, target: str) -> tuple[str, str]:
-        """The translation, or why there is none."""
+    async def _translated(
+        self, workspace: WorkspaceId, text: str, source: str, target: str
+    ) -> Translation:
         if self.translator is None:
-            return "", "no_translator"
-        try:
-            async with asyncio.timeout(self.translate_s):
-                [translation] = await self.translator.translate(
-                    [text], source=source, target=target
-                )
-        except (Rejected, Unavailable, TimeoutError) as error:
-            fault = "pair" if isinstance(error, Rejected) else "unavailable"
-            log.warning("not_translated", source=source, target=target, why=fault)
-            return "", fault
-        return translation, "" if translation.strip() else "unavailable"
+            return Untranslated(fault=Fault.NO_TRANSLATOR)
+        return await self.translator.translate(workspace, text, source=source, target=target)
 
     async def _language(self, text: str, prior: str) -> str:
         """The language that a text is in; the likely one where it does not show."""
