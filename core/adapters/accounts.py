@@ -142,6 +142,11 @@ class Accounts:
 
         await self._database.write(work)
 
+    async def rehash(self, account: Account, password: str) -> None:
+        """Keep another hash of the password that somebody has; nobody is signed out."""
+        kept = update(accounts).where(_is(account.workspace, account.id)).values(password=password)
+        await self._database.write(lambda connection: connection.execute(kept).rowcount)
+
 
 def add(connection: Connection, workspace: WorkspaceId, new: NewAccount) -> AccountId:
     """Insert an account inside a transaction of somebody else's.
