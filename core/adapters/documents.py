@@ -79,6 +79,16 @@ class Documents:
             for r in rows
         )
 
+    async def get(self, workspace: WorkspaceId, id: str) -> Document | None:
+        """One document with its text; None if there is none of that id."""
+        wanted = select(documents).where(documents.c.workspace == workspace, documents.c.id == id)
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        if row is None:
+            return None
+        return Document(
+            id=row.id, title=row.title, text=row.text, language=row.language, source=row.source
+        )
+
     async def list(self, workspace: WorkspaceId) -> tuple[Listed, ...]:
         """Every document without its text, by id."""
         length = func.length(documents.c.text).label("characters")
