@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import cast
 
 import structlog
@@ -48,11 +49,13 @@ def build_app(
     frame_ancestors: Sequence[str] = (),
     client_ip_header: str = "",
     max_body_bytes: int = MAX_BODY_BYTES,
+    larger_bodies: Mapping[str, int] = MappingProxyType({}),
 ) -> Starlette:
     """Assemble the application.
 
     `frame_ancestors` are sites that may show our pages in a frame. `client_ip_header` is set by a
     proxy in front of us; naming it also makes us believe that proxy's X-Forwarded-Proto.
+    `larger_bodies` are paths that take files, with what they take in bytes.
     """
     known_paths = frozenset(getattr(route, "path", "") for route in routes)
     return Starlette(
@@ -60,7 +63,7 @@ def build_app(
         middleware=[
             Middleware(_BehindProxy, client_ip_header=client_ip_header),
             Middleware(_Edge, headers=_headers(frame_ancestors), known_paths=known_paths),
-            Middleware(RequestBodyLimitMiddleware, max_body_size=max_body_bytes),
+            Middleware(_BodyLimit, most_bytes=max_body_bytes, larger=larger_bodies),
         ],
         exception_handlers={HTTPException: _answer_refusal},
     )
@@ -183,6 +186,20 @@ class _Edge:
         present = MutableHeaders(scope=message)
         for name, value in self._headers.items():
             present.setdefault(name, value)
+
+
+class _BodyLimit:
+    """Takes no more of a body than its path is for."""
+
+    def __init__(self, app: ASGIApp, *, most_bytes: int, larger: Mapping[str, int]) -> None:
+        self._limited = RequestBodyLimitMiddleware(app, max_body_size=most_bytes)
+        self._larger = {
+            path: RequestBodyLimitMiddleware(app, max_body_size=size)
+            for path, size in larger.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._larger.get(scope.get("path", ""), self._limited)(scope, receive, send)
 
 
 class _BehindProxy:
