@@ -1,0 +1,1 @@
+"""The staff console: where the company's people read, answer and set things."""

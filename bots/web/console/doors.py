@@ -1,0 +1,88 @@
+"""Every route of the console with the role it takes: the one table there is.
+
+No route exists without a row here, and a row without a role cannot be written.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from starlette.responses import Response
+
+from bots.web.console.pages import (
+    channels,
+    glossary,
+    knowledge,
+    people,
+    profile,
+    replies,
+    settings,
+    signing_in,
+    trial,
+)
+from bots.web.console.visit import Visit
+from core.staff import Role
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+class Anyone(Enum):
+    """Who is not signed in may come through, too."""
+
+    ANYONE = "anyone"
+
+
+ANYONE: Final = Anyone.ANYONE
+ADMIN, AGENT, VIEWER = Role.ADMIN, Role.AGENT, Role.VIEWER
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One method of one path; `takes` is the least role."""
+
+    method: str
+    path: str
+    takes: Role | Anyone
+    handler: Handler
+
+
+DOORS: tuple[Door, ...] = (
+    Door("GET", "/desk/sign-in", ANYONE, signing_in.page),
+    Door("POST", "/desk/sign-in", ANYONE, signing_in.sign_in),
+    Door("POST", "/desk/sign-out", VIEWER, signing_in.sign_out),
+    Door("GET", "/desk/join/{token}", ANYONE, signing_in.invited),
+    Door("POST", "/desk/join/{token}", ANYONE, signing_in.join),
+    Door("GET", "/desk/provider", ANYONE, signing_in.to_provider),
+    Door("GET", "/desk/provider/back", ANYONE, signing_in.from_provider),
+    Door("GET", "/desk/profile", VIEWER, profile.page),
+    Door("POST", "/desk/profile", VIEWER, profile.save),
+    Door("POST", "/desk/profile/password", VIEWER, profile.change_password),
+    Door("GET", "/desk/knowledge", VIEWER, knowledge.listing),
+    Door("GET", "/desk/knowledge/article", VIEWER, knowledge.article),
+    Door("GET", "/desk/knowledge/write", ADMIN, knowledge.editor),
+    Door("POST", "/desk/knowledge/write", ADMIN, knowledge.save),
+    Door("POST", "/desk/knowledge/preview", ADMIN, knowledge.preview),
+    Door("POST", "/desk/knowledge/file", ADMIN, knowledge.add_file),
+    Door("POST", "/desk/knowledge/page", ADMIN, knowledge.add_page),
+    Door("POST", "/desk/knowledge/remove", ADMIN, knowledge.remove),
+    Door("POST", "/desk/knowledge/reindex", ADMIN, knowledge.reindex),
+    Door("GET", "/desk/try", VIEWER, trial.page),
+    Door("GET", "/desk/glossary", VIEWER, glossary.page),
+    Door("POST", "/desk/glossary", ADMIN, glossary.save),
+    Door("POST", "/desk/glossary/remove", ADMIN, glossary.remove),
+    Door("GET", "/desk/replies", VIEWER, replies.page),
+    Door("POST", "/desk/replies", AGENT, replies.save),
+    Door("POST", "/desk/replies/remove", AGENT, replies.remove),
+    Door("GET", "/desk/settings", ADMIN, settings.page),
+    Door("POST", "/desk/settings", ADMIN, settings.save),
+    Door("GET", "/desk/channels", VIEWER, channels.page),
+    Door("GET", "/desk/people", ADMIN, people.page),
+    Door("POST", "/desk/people/invite", ADMIN, people.invite),
+    Door("POST", "/desk/people/{id:int}/role", ADMIN, people.change_role),
+    Door("POST", "/desk/people/{id:int}/access", ADMIN, people.change_access),
+    Door("POST", "/desk/people/{id:int}/link", ADMIN, people.link),
+)
+
+# Everything else fits into what the server takes anyhow; a file comes with a few fields around it.
+LARGER_BODIES = {"/desk/knowledge/file": knowledge.MAX_FILE_BYTES + 100_000}

@@ -1,0 +1,193 @@
+"""The articles that the bot answers from."""
+
+import asyncio
+import re
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from bots.web.console.needs import Change
+from bots.web.console.visit import Visit
+from bots.web.console.wording import _
+from bots.web.shown import as_html, is_web_address
+from bots.web.texts import is_language, page_language
+from core.adapters.documents import Document
+from core.language import normalise_tag
+
+MAX_TITLE_CHARS = 300
+MAX_TEXT_CHARS = 200_000
+MAX_FILE_BYTES = 20_000_000
+_PIECE_BYTES = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[^\w .()-]+")
+
+
+class _Article(BaseModel):
+    id: str = Field(default="", max_length=240)
+    title: str = Field(max_length=MAX_TITLE_CHARS)
+    text: str = Field(max_length=MAX_TEXT_CHARS)
+    language: str = Field(max_length=35)
+    source: str = Field(default="", max_length=2_000)
+
+
+class _Text(BaseModel):
+    text: str = Field(max_length=MAX_TEXT_CHARS)
+
+
+class _Page(BaseModel):
+    address: str = Field(max_length=2_000)
+
+
+class _Which(BaseModel):
+    id: str = Field(max_length=255)
+
+
+async def listing(visit: Visit) -> Response:
+    """Every article, those with a word in the title first asked for."""
+    return await _listing(visit)
+
+
+async def article(visit: Visit) -> Response:
+    """One article as a customer's source shows it."""
+    return visit.page("article.html", article=await _wanted(visit))
+
+
+async def editor(visit: Visit) -> Response:
+    """A new article, or an old one to change."""
+    if "id" in visit.request.query_params:
+        return visit.page("article_editor.html", article=await _wanted(visit), error="")
+    language = page_language([visit.me.language], visit.needs.default_language)
+    empty = Document(id="", title="", text="", language=language)
+    return visit.page("article_editor.html", article=empty, error="")
+
+
+async def save(visit: Visit) -> Response:
+    """Put the article into the index; the customer's next question finds it."""
+    given = await visit.form(_Article)
+    document = Document(
+        id=given.id or f"written/{secrets.token_hex(6)}",
+        title=given.title.strip(),
+        text=given.text.strip(),
+        language=normalise_tag(given.language),
+        source=given.source.strip(),
+    )
+    if error := _fault(document):
+        return visit.page("article_editor.html", status=422, article=document, error=error)
+    await visit.needs.knowledge.put(visit.workspace, [document])
+    return visit.go("/desk/knowledge/article", id=document.id, told="saved")
+
+
+async def preview(visit: Visit) -> Response:
+    """How a text will look."""
+    return HTMLResponse(as_html((await visit.form(_Text)).text))
+
+
+async def add_file(visit: Visit) -> Response:
+    """Add what a file holds: one article, or a row for each question of a table."""
+    file = await visit.file("file")
+    if file is None:
+        return await _listing(visit, error=_("Please choose a file."))
+    with tempfile.TemporaryDirectory(prefix="dragoman-upload-") as folder:
+        path = Path(folder) / _harmless(file.filename or "")
+        if not await _kept(file, path):
+            return await _listing(visit, error=_("The file is larger than 20 MB."))
+        change = await visit.needs.knowledge.add(visit.workspace, [str(path)])
+        return await _listing(visit, change=change, hidden=f"{folder}/")
+
+
+async def add_page(visit: Visit) -> Response:
+    """Add a web page of a host that the settings allow."""
+    given = await visit.form(_Page)
+    if not is_web_address(given.address.strip()):
+        return await _listing(visit, error=_("This is no web address."))
+    change = await visit.needs.knowledge.add(visit.workspace, [given.address.strip()])
+    return await _listing(visit, change=change)
+
+
+async def remove(visit: Visit) -> Response:
+    """Take an article away; from now on nobody cites it."""
+    given = await visit.form(_Which)
+    await visit.needs.knowledge.remove(visit.workspace, [given.id])
+    return visit.go("/desk/knowledge", told="removed")
+
+
+async def reindex(visit: Visit) -> Response:
+    """Build the index anew, as after another encoder was set."""
+    await visit.needs.knowledge.reindex(visit.workspace)
+    return visit.go("/desk/knowledge", told="reindexed")
+
+
+async def _listing(
+    visit: Visit, *, error: str = "", change: Change | None = None, hidden: str = ""
+) -> Response:
+    documents = await visit.needs.documents.list(visit.workspace)
+    standing = await visit.needs.documents.standing(visit.workspace, ())
+    asked = visit.request.query_params.get("q", "").strip()
+    language = visit.request.query_params.get("language", "")
+    shown = [
+        document
+        for document in documents
+        if asked.casefold() in f"{document.title} {document.id}".casefold()
+        and language in ("", document.language)
+    ]
+    refused = [each.reason.replace(hidden, "") for each in change.faults] if change else []
+    return visit.page(
+        "knowledge.html",
+        status=422 if error or refused else 200,
+        documents=shown,
+        total=len(documents),
+        spoken=sorted({document.language for document in documents}),
+        index=standing.pointer,
+        asked=asked,
+        language=language,
+        error=error,
+        change=change,
+        refused=refused,
+    )
+
+
+async def _wanted(visit: Visit) -> Document:
+    document = await visit.needs.documents.get(
+        visit.workspace, visit.request.query_params.get("id", "")
+    )
+    if document is None:
+        raise HTTPException(404, "no_article")
+    return document
+
+
+def _fault(document: Document) -> str:
+    if not document.title or not document.text:
+        return _("An article needs a title and a text.")
+    if not is_language(document.language):
+        return _("Please choose a language.")
+    if document.source and not is_web_address(document.source):
+        return _("This is no web address.")
+    return ""
+
+
+def _harmless(name: str) -> str:
+    """A file name of its own folder: it becomes the article's id."""
+    bare = PurePath(name.replace("\\", "/")).name
+    return _NOT_IN_NAMES.sub("-", bare).strip(" .-")[-200:] or "file"
+
+
+async def _kept(file: UploadFile, path: Path) -> bool:
+    """Write it down piece by piece; False if it is too large."""
+    size_bytes = 0
+    pieces: list[bytes] = []
+    while piece := await file.read(_PIECE_BYTES):
+        size_bytes += len(piece)
+        if size_bytes > MAX_FILE_BYTES:
+            return False
+        pieces.append(piece)
+    await asyncio.to_thread(_write, path, pieces)
+    return True
+
+
+def _write(path: Path, pieces: Sequence[bytes]) -> None:
+    path.write_bytes(b"".join(pieces))

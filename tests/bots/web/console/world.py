@@ -1,0 +1,180 @@
+"""A desk with its console for tests: real server, database, knowledge and accounts."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from argon2 import PasswordHasher
+
+from bots.server import build_app, serving
+from bots.web.console.console import console_routes
+from bots.web.console.needs import ConsoleNeeds, CurvePoint, PartHealth, Provider
+from bots.web.console.throttle import Throttle
+from core.adapters.accounts import Accounts, NewAccount
+from core.adapters.database import Database, open_database
+from core.adapters.documents import Document, Documents
+from core.adapters.figures import Figures
+from core.adapters.invitations import Invitations
+from core.adapters.passwords import Passwords
+from core.adapters.preferences import SqlPreferences
+from core.adapters.sessions import Sessions
+from core.adapters.vocabulary import CannedAnswers, Glossary
+from core.preferences import Preferences
+from core.staff import Account, Role
+from core.turn import Found, WorkspaceId
+from retrieval.opening import Retrieval, open_retriever
+from tests.fakes.encoder import FakeEncoder
+
+HERE, ELSEWHERE = WorkspaceId("default"), WorkspaceId("elsewhere")
+PASSWORD = "correct horse battery"
+QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+RETURNS = Document(
+    id="returns",
+    title="How to return an item",
+    text="You can return any item within **30 days**.\n\nPrint the label from *My orders*.",
+    language="en",
+    source="https://shop.example/returns",
+)
+CURVE = tuple(
+    CurvePoint(precision=precision, threshold=precision - 0.3, coverage=1.2 - precision)
+    for precision in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+)
+
+
+@dataclass(kw_only=True)
+class Console:
+    """What a test may touch."""
+
+    url: str
+    needs: ConsoleNeeds
+    database: Database
+    retrieval: Retrieval
+
+    async def person(self, role: Role, login: str = "", language: str = "en") -> Account:
+        """Somebody who may sign in with `PASSWORD`."""
+        login = login or f"{role}@shop.example"
+        accounts = self.needs.accounts
+        known, _ = await accounts.for_login(HERE, login)
+        if known is not None:
+            return known
+        made = await accounts.create(
+            HERE,
+            NewAccount(
+                name=login.partition("@")[0].title(),
+                role=role,
+                language=language,
+                login=login,
+                password=await self.needs.passwords.hash(PASSWORD),
+            ),
+        )
+        account = await accounts.get(HERE, made)
+        assert account is not None
+        return account
+
+
+@asynccontextmanager
+async def browser_of(console: Console, account: Account | None) -> AsyncIterator["Client"]:
+    """A browser without scripts: cookies, forms, and the token of the last page."""
+    async with httpx.AsyncClient(base_url=console.url, trust_env=False) as http:
+        client = Client(http)
+        if account is not None:
+            http.cookies.set("dragoman-desk", await console.needs.sessions.begin(account))
+            await client.get("/desk/profile")
+        yield client
+
+
+class Client:
+    """Reads pages and posts forms as a browser would."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+        self.csrf = ""
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        response = await self.http.get(path, headers=headers)
+        if 'data-csrf="' in response.text:
+            self.csrf = response.text.partition('data-csrf="')[2].partition('"')[0]
+        return response
+
+    async def post(self, path: str, **fields: str) -> httpx.Response:
+        return await self.http.post(path, data={"csrf": self.csrf, **fields})
+
+
+async def _threshold() -> float:
+    return 0.5
+
+
+@asynccontextmanager
+async def open_console(
+    folder: Path,
+    *,
+    port: int = 0,
+    provider: Provider | None = None,
+    database_url: str = "",
+    throttle: Throttle | None = None,
+    client_ip_header: str = "",
+) -> AsyncIterator[Console]:
+    """A console on a free port, or on `port`, with one article in its knowledge."""
+    async with AsyncExitStack() as stack:
+        url = database_url or f"sqlite:///{folder / 'desk.db'}"
+        database = await stack.enter_async_context(open_database(url))
+        retrieval = await stack.enter_async_context(
+            open_retriever(database, folder, encoder=FakeEncoder())
+        )
+        await retrieval.knowledge.put(HERE, [RETURNS])
+
+        async def search(question: str, language: str | None) -> Found:
+            return await retrieval.knowledge.search(HERE, question, language=language or "en")
+
+        async def ask(question: str, language: str | None) -> Mapping[str, object]:
+            found = await search(question, language)
+            cited = found.passages[:1]
+            return {
+                "outcome": "answer" if cited else "handoff",
+                "language": language or "en",
+                "text": cited[0].text if cited else "I am passing you to a person.",
+                "citations": [
+                    {"document": p.document, "title": p.title, "passage": p.text} for p in cited
+                ],
+                "probability": found.probability,
+            }
+
+        async def health() -> Sequence[PartHealth]:
+            return (
+                PartHealth(name="database", line=await database.check()),
+                PartHealth(name="slack", line="token_revoked", fault=True),
+                PartHealth(
+                    name="telegram", line="set TELEGRAM_BOT_TOKEN to switch it on", off=True
+                ),
+            )
+
+        needs = ConsoleNeeds(
+            workspace=HERE,
+            secret=b"a secret for tests",
+            accounts=Accounts(database),
+            passwords=Passwords(QUICK),
+            sessions=Sessions(database),
+            invitations=Invitations(database),
+            documents=Documents(database),
+            knowledge=retrieval.knowledge,
+            preferences=SqlPreferences(database, Preferences()),
+            glossary=Glossary(database),
+            canned=CannedAnswers(database),
+            figures=Figures(database),
+            search=search,
+            ask=ask,
+            health=health,
+            threshold=_threshold,
+            curves={"fluent": CURVE, "others": CURVE},
+            provider=provider,
+            throttle=throttle or Throttle(),
+        )
+
+        async def ready() -> Mapping[str, str | None]:
+            return {}
+
+        app = build_app(console_routes(needs), ready=ready, client_ip_header=client_ip_header)
+        served = await stack.enter_async_context(serving(app, host="127.0.0.1", port=port))
+        yield Console(url=served, needs=needs, database=database, retrieval=retrieval)
