@@ -12,10 +12,13 @@ from bots.server import build_app
 from bots.server import serving as serving_http
 from bots.web.ask import ask_route
 from bots.web.chat import Chat
+from bots.web.console.console import console_routes
+from bots.web.console.doors import LARGER_BODIES
 from bots.web.port import WebPort
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.outbox import SqlOutbox
+from core.adapters.preferences import SqlPreferences
 from core.adapters.transcript import Transcript
 from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
@@ -24,6 +27,7 @@ from core.turn import Channel
 from dragoman import running
 from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
+from dragoman.desk_console import console_needs
 from dragoman.health import Health
 from dragoman.settings import Settings, kept_secret
 from retrieval.knowledge import silent
@@ -31,7 +35,8 @@ from retrieval.writing import Progress
 
 log = structlog.get_logger()
 
-Announce = Callable[[str, list[str], int], None]
+Announce = Callable[[str, list[str], int, str | None], None]
+"""Told the URL, the channels, the count of documents, and a link while there is no admin."""
 
 
 @asynccontextmanager
@@ -54,23 +59,33 @@ async def serving(
         health = Health(core)
         await stack.enter_async_context(keep_running(channels, health.channel_stopped))
         token = secrets.token_urlsafe(32)
+        secret = kept_secret(settings.data_dir / "cookie-key")
+        console = console_needs(
+            core,
+            preferences=SqlPreferences(core.database, settings.preferences),
+            health=health,
+            channels=channels,
+            secret=secret,
+        )
         chat = Chat(
             delivery=delivery,
             transcript=Transcript(core.database),
             port=web,
             workspace=core.workspace,
-            secret=kept_secret(settings.data_dir / "cookie-key"),
+            secret=secret,
             default_language=settings.default_language,
         )
         app = build_app(
             [
                 *chat.routes,
+                *console_routes(console),
                 ask_route(lambda text, language: ask(core, text, language), token=token),
                 *(route for channel in channels for route in channel.routes),
             ],
             ready=health.problems,
             frame_ancestors=settings.frame_ancestors,
             client_ip_header=settings.client_ip_header,
+            larger_bodies=LARGER_BODIES,
         )
         url = await stack.enter_async_context(
             serving_http(app, host=settings.host, port=settings.port, on_stop=[web.stop])
@@ -80,7 +95,8 @@ async def serving(
         if announce is not None:
             names = ["web", *(str(channel.name) for channel in channels)]
             documents = await core.retrieval.knowledge.list(core.workspace)
-            announce(url, names, len(documents))
+            first_admin = await console.invitations.first(core.workspace)
+            announce(url, names, len(documents), first_admin)
         yield url
 
 

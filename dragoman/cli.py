@@ -24,6 +24,7 @@ from dragoman.console import (
 )
 from dragoman.evaluate_command import evaluate
 from dragoman.knowledge_commands import knowledge
+from dragoman.people_commands import people
 from dragoman.settings import Settings
 from dragoman.train_command import train
 
@@ -39,6 +40,7 @@ cli = typer.Typer(
 desk = typer.Typer(help="Conversations that wait for a person.", no_args_is_help=True)
 cli.add_typer(knowledge, name="knowledge")
 cli.add_typer(desk, name="desk")
+cli.add_typer(people, name="people")
 cli.command()(evaluate)
 cli.command()(train)
 
@@ -81,7 +83,7 @@ def run(
     run_async(work, quiet=False)
 
 
-def _announce(url: str, channels: list[str], documents: int) -> None:
+def _announce(url: str, channels: list[str], documents: int, first_admin: str | None) -> None:
     """Say what runs, and what to do next."""
     err.print()
     err.print("  [bold]Dragoman is ready.[/bold]")
@@ -89,6 +91,12 @@ def _announce(url: str, channels: list[str], documents: int) -> None:
     err.print(f"  Knowledge                {documents} documents   dragoman knowledge add PATH")
     err.print(f"  Channels                 {', '.join(channels)}")
     err.print("  Who waits for a person   dragoman desk list")
+    if first_admin:
+        err.print(
+            f"  Become administrator     [bold cyan]{url}/desk/join/{first_admin}[/bold cyan]"
+        )
+    else:
+        err.print(f"  Staff answer on          {url}/desk")
     err.print("  Is all well              dragoman doctor")
     err.print("  Stop with Ctrl+C.\n")
 

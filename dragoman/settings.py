@@ -208,6 +208,17 @@ class Settings(BaseSettings):
         description="The Bot API; the tests name a fake one",
     )
 
+    oidc_issuer: str = Field(
+        default="", description="https://… of the provider where staff may sign in (OpenID Connect)"
+    )
+    oidc_client_id: str = Field(default="", description="Our client id there")
+    oidc_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret")
+    oidc_role: str = Field(
+        default="",
+        pattern="^(admin|agent|viewer)?$",
+        description="Role of whoever the provider vouches for; empty to let in only who is invited",
+    )
+
     broker_url: str = Field(
         default="", description="amqp://… or redis://… of Celery, in the distributed form"
     )

@@ -1,0 +1,125 @@
+"""What the staff console needs, made from the parts of a running desk."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from bots.web.console.needs import ConsoleNeeds, CurvePoint, PartHealth, Provider
+from core.adapters.accounts import Accounts
+from core.adapters.documents import Documents
+from core.adapters.figures import Figures
+from core.adapters.invitations import Invitations
+from core.adapters.passwords import Passwords
+from core.adapters.preferences import SqlPreferences
+from core.adapters.sessions import Sessions
+from core.adapters.vocabulary import CannedAnswers, Glossary
+from core.errors import DragomanError, Misconfigured
+from core.staff import Role
+from core.turn import Found
+from dragoman.channels import ChatChannel
+from dragoman.composition import Core, ask
+from dragoman.health import CHECK_S, Health
+from dragoman.settings import Settings
+from retrieval.calibration import ANY_ENCODER, Calibration
+
+
+def console_needs(
+    core: Core,
+    *,
+    preferences: SqlPreferences,
+    health: Health,
+    channels: Sequence[ChatChannel],
+    secret: bytes,
+) -> ConsoleNeeds:
+    """Everything the pages use.
+
+    Raises: Misconfigured: a sign-in provider is set by half.
+    """
+    settings, database, calibration = core.settings, core.database, core.retrieval.calibration
+
+    async def search(question: str, language: str | None) -> Found:
+        return await core.retrieval.knowledge.search(core.workspace, question, language=language)
+
+    async def threshold() -> float:
+        return calibration.threshold((await preferences.of(core.workspace)).precision)
+
+    async def parts() -> Sequence[PartHealth]:
+        checks = health.checks() | {str(channel.name): channel.check for channel in channels}
+        looked = [_look(name, check) for name, check in checks.items()]
+        return [*await asyncio.gather(*looked), *_switched_off(channels)]
+
+    return ConsoleNeeds(
+        workspace=core.workspace,
+        secret=secret,
+        accounts=Accounts(database),
+        passwords=Passwords(),
+        sessions=Sessions(database),
+        invitations=Invitations(database),
+        documents=Documents(database),
+        knowledge=core.retrieval.knowledge,
+        preferences=preferences,
+        glossary=Glossary(database),
+        canned=CannedAnswers(database),
+        figures=Figures(database),
+        search=search,
+        ask=lambda text, language: ask(core, text, language),
+        health=parts,
+        threshold=threshold,
+        curves=_curves(calibration),
+        provider=_provider(settings),
+        base_url=settings.public_url,
+        default_language=settings.default_language,
+    )
+
+
+async def _look(name: str, check: Callable[[], Awaitable[str]]) -> PartHealth:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return PartHealth(name=name, line=await check())
+    except DragomanError as error:
+        return PartHealth(name=name, line=str(error), fault=True)
+    except TimeoutError:
+        return PartHealth(name=name, line=f"no answer within {CHECK_S:.0f} s", fault=True)
+
+
+def _switched_off(channels: Sequence[ChatChannel]) -> list[PartHealth]:
+    hints = {"slack": "SLACK_BOT_TOKEN and SLACK_APP_TOKEN", "telegram": "TELEGRAM_BOT_TOKEN"}
+    for channel in channels:
+        with suppress(KeyError):
+            del hints[str(channel.name)]
+    return [PartHealth(name=name, line=hint, off=True) for name, hint in hints.items()]
+
+
+def _curves(calibration: Calibration) -> dict[str, tuple[CurvePoint, ...]]:
+    """What was measured of this encoder; nothing of one that was not."""
+    if calibration.encoder == ANY_ENCODER:
+        return {}
+    return {
+        kind: tuple(
+            CurvePoint(
+                precision=float(precision),
+                threshold=threshold,
+                coverage=figures.coverage[precision],
+            )
+            for precision, threshold in figures.thresholds.items()
+        )
+        for kind, figures in calibration.figures.items()
+    }
+
+
+def _provider(settings: Settings) -> Provider | None:
+    secret = settings.oidc_client_secret.get_secret_value()
+    given = (settings.oidc_issuer, settings.oidc_client_id, secret)
+    if not any(given):
+        return None
+    if not all(given):
+        raise Misconfigured(
+            "a sign-in provider takes DRAGOMAN_OIDC_ISSUER, DRAGOMAN_OIDC_CLIENT_ID and"
+            " DRAGOMAN_OIDC_CLIENT_SECRET"
+        )
+    return Provider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=secret,
+        role=Role(settings.oidc_role) if settings.oidc_role else None,
+    )
