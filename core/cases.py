@@ -56,6 +56,17 @@ class EventKind(StrEnum):
     TRANSLATED = "translated"
 
 
+class Filter(StrEnum):
+    """Which cases an inbox shows; those that are snoozed are in no other but the ended."""
+
+    OPEN = "open"
+    WAITING = "waiting"
+    MINE = "mine"
+    OTHERS = "others"
+    SNOOZED = "snoozed"
+    ENDED = "ended"
+
+
 class Why(StrEnum):
     """Why an agent may not do something."""
 
@@ -155,14 +166,16 @@ class DeskLine:
 class DeskEvent:
     """Something that happened to a conversation which was handed over.
 
-    `case` is as it stands now, not as it stood then. `actor` is the agent's name, empty if it was
+    `case` is as it stands now, not as it stood then; None for a note on a conversation that the
+    bot has had alone. `actor` is the agent's name, empty if it was
     the customer, the bot or the clock. `details` is JSON.
     """
 
     id: EventId
     kind: EventKind
-    case: Case
+    conversation: ConversationId
     created_at: float
+    case: Case | None = None
     line: DeskLine | None = None
     actor: str = ""
     account: AccountId | None = None

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -27,6 +28,8 @@ MESSAGES_PER_MINUTE = 30.0
 
 log = structlog.get_logger()
 
+Chore = Callable[[], Awaitable[object]]
+
 
 class Delivery:
     """Takes in what customers do and sees that each thing is served, once and in order."""
@@ -39,8 +42,12 @@ class Delivery:
         station: Station,
         allowance: Allowance | None = None,
         max_active: int = MAX_ACTIVE,
+        chores: Sequence[Chore] = (),
     ) -> None:
-        """Serve at most `max_active` conversations at a time; more wait in the database."""
+        """Serve at most `max_active` conversations at a time; more wait in the database.
+
+        What `chores` do is done with each sweep, and may be done by several processes at once.
+        """
         self._inbox = inbox
         self._leases = leases
         self._station = station
@@ -48,6 +55,7 @@ class Delivery:
             burst=MESSAGES_AT_ONCE, per_minute=MESSAGES_PER_MINUTE, clock_s=time.monotonic
         )
         self._max_active = max_active
+        self._chores = chores
         # Unlike a process id it is never used again, on no machine.
         self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
         self._serving: dict[ConversationId, tuple[Serving, asyncio.Task[None]]] = {}
@@ -109,6 +117,22 @@ class Delivery:
         """Keep the customer's verdict on a reply; False if that turn is not of this place."""
         return await self._inbox.rate(address, turn, helpful=helpful)
 
+    async def wake(self, conversation: ConversationId) -> None:
+        """Serve a conversation at once in which an agent did something; else a sweep finds it."""
+        if not self._has_room():
+            return
+        try:
+            lease = await self._leases.claim(
+                conversation, holder=self._holder, held_s=self._station.pace.held_s
+            )
+        except Unavailable as error:
+            log.warning("wake_failed", error=str(error))
+            return
+        if lease is not None:
+            self._start(lease, fresh=False)
+        elif conversation in self._serving:
+            self._serving[conversation][0].nudge()
+
     async def sweep(self) -> int:
         """Serve what is due and held by nobody; the number of conversations claimed."""
         claimed = 0
@@ -164,6 +188,8 @@ class Delivery:
     async def _keep_sweeping(self) -> None:
         while True:
             try:
+                for chore in self._chores:
+                    await chore()
                 await self.sweep()
             except Unavailable as error:
                 log.warning("sweep_failed", error=str(error))

@@ -25,8 +25,12 @@ def open_case(
     language: str,
     priority: int = 0,
     due_at: float | None = None,
+    waits: bool = True,
 ) -> CaseId:
-    """Put a conversation into the queue, in a transaction that has locked its row."""
+    """Put a conversation into the queue, in a transaction that has locked its row.
+
+    Nobody `waits` where an agent takes over without being asked.
+    """
     opened = connection.execute(
         _OPEN,
         {
@@ -39,6 +43,8 @@ def open_case(
         },
     ).scalar_one()
     connection.execute(_QUEUE, {"conversation": conversation, "why": reason, "opened": opened})
+    if not waits:
+        connection.execute(_NOBODY_WAITS, {"conversation": conversation})
     record(connection, workspace, conversation, CaseId(opened), EventKind.OPENED)
     return CaseId(opened)
 
@@ -92,6 +98,30 @@ def tell_customer(
         "account_id": account,
     }
     connection.execute(_TELL, told)
+    serve_soon(connection, conversation)
+
+
+def change_hands(
+    connection: Connection,
+    workspace: WorkspaceId,
+    conversation: ConversationId,
+    case_id: CaseId | None,
+    owner: Owner,
+    change: Change,
+    *,
+    account: int | None = None,
+) -> None:
+    """Give a locked conversation to somebody else, and say so on every side.
+
+    What the bot has not sent by now it will not send.
+    """
+    connection.execute(_HAND, {"conversation": conversation, "new_owner": owner})
+    event = record(connection, workspace, conversation, case_id, EventKind(change), account=account)
+    tell_customer(connection, conversation, change, event=event, account=account)
+
+
+def serve_soon(connection: Connection, conversation: ConversationId) -> None:
+    """Make a conversation due, for the next sweep of any process if nobody is faster."""
     connection.execute(_SERVE, {"conversation": conversation})
 
 
@@ -126,6 +156,7 @@ _QUEUE = (
         waiting_since=Now(),
     )
 )
+_NOBODY_WAITS = update(conversations).where(_THIS).values(waiting_since=None)
 _IN_ORDER = text("select pg_advisory_xact_lock(hashtext('desk_events'), hashtext(:workspace))")
 _RECORD = insert(desk_events).values(created_at=Now()).returning(desk_events.c.id)
 # An earlier time stays; a later one, after a failure, is not brought forward: a platform that
@@ -159,6 +190,11 @@ _SERVE = (
         # An earlier due time (a postponed parcel) must not be pushed back.
         due_at=case((conversations.c.due_at < Now(), conversations.c.due_at), else_=Now())
     )
+)
+_HAND = (
+    update(conversations)
+    .where(_THIS)
+    .values(owner=bindparam("new_owner"), epoch=conversations.c.epoch + 1)
 )
 _WITH_PEOPLE = conversations.c.owner.in_((Owner.WAITING, Owner.HUMAN))
 _WAITS = (

@@ -1,0 +1,322 @@
+"""The cases of a workspace as agents see them: the inbox, one conversation, and what is new."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select
+
+from core.adapters.database import Database, Now
+from core.adapters.tables import accounts, conversations, desk_events, handoffs, inbox, messages
+from core.cases import (
+    Case,
+    CaseId,
+    DeskEvent,
+    DeskLine,
+    EventId,
+    EventKind,
+    Filter,
+    Waiting,
+)
+from core.staff import AccountId
+from core.turn import Attachment, Author, Channel, ConversationId, Owner, WorkspaceId
+
+# SQLAlchemy types a row by its columns, one type argument each.
+SqlRow = Any
+
+# What names an agent's reply in the inbox of a channel, so that no customer's event can.
+AGENTS = "agent:"
+
+
+class Cases:
+    """What the desks read; every method stays inside the workspace that it is given."""
+
+    def __init__(self, database: Database) -> None:
+        """Read from `database`."""
+        self._database = database
+
+    async def list(
+        self,
+        workspace: WorkspaceId,
+        which: Filter = Filter.OPEN,
+        *,
+        agent: AccountId | None = None,
+        limit: int = 200,
+    ) -> tuple[Waiting, ...]:
+        """Cases by urgency, then by how long the customer waits; ended ones newest first."""
+        wanted = _LISTED.where(handoffs.c.workspace == workspace, _which(which, agent)).limit(limit)
+        order = (
+            (handoffs.c.ended_at.desc(),)
+            if which is Filter.ENDED
+            else (
+                handoffs.c.priority.desc(),
+                func.coalesce(conversations.c.waiting_since, handoffs.c.opened_at),
+                handoffs.c.id,
+            )
+        )
+        rows = await self._database.read(
+            lambda connection: connection.execute(wanted.order_by(*order)).all()
+        )
+        return tuple(
+            Waiting(
+                case=case_in(row),
+                waited_s=row.waited_s or 0.0,
+                last_message=row.last_message or "",
+            )
+            for row in rows
+        )
+
+    async def counts(
+        self, workspace: WorkspaceId, *, agent: AccountId | None = None
+    ) -> Mapping[Filter, int]:
+        """How many cases each filter would show."""
+
+        def work(connection: Connection) -> dict[Filter, int]:
+            counted = {}
+            for which in Filter:
+                found = _COUNTED.where(handoffs.c.workspace == workspace, _which(which, agent))
+                counted[which] = connection.scalar(found) or 0
+            return counted
+
+        return await self._database.read(work)
+
+    async def get(self, workspace: WorkspaceId, conversation: ConversationId) -> Case | None:
+        """The newest case of a conversation; None if it never had one in this workspace."""
+
+        def work(connection: Connection) -> Case | None:
+            found = newest_case(connection, conversation)
+            return found if found is not None and found.workspace == workspace else None
+
+        return await self._database.read(work)
+
+    async def lines(
+        self, workspace: WorkspaceId, conversation: ConversationId, *, after: int = 0
+    ) -> tuple[DeskLine, ...]:
+        """The transcript of a conversation, notes and all, with an id above `after`."""
+        wanted = {"workspace": workspace, "conversation": conversation, "after": after}
+
+        def work(connection: Connection) -> tuple[DeskLine, ...]:
+            return tuple(line_in(row) for row in connection.execute(_LINES, wanted))
+
+        return await self._database.read(work)
+
+    async def events(
+        self, workspace: WorkspaceId, *, after: EventId, limit: int = 200
+    ) -> tuple[DeskEvent, ...]:
+        """What happened since an event, oldest first; nothing below it is still to come."""
+
+        def work(connection: Connection) -> tuple[DeskEvent, ...]:
+            newer = _EVENTS.where(desk_events.c.workspace == workspace, desk_events.c.id > after)
+            rows = connection.execute(newer.limit(limit)).all()
+            return tuple(event_in(connection, row) for row in rows)
+
+        return await self._database.read(work)
+
+    async def latest(self, workspace: WorkspaceId) -> EventId:
+        """The newest event; 0 if there is none."""
+        newest = select(func.max(desk_events.c.id)).where(desk_events.c.workspace == workspace)
+        found = await self._database.read(lambda connection: connection.scalar(newest))
+        return EventId(found or 0)
+
+
+def newest_case(connection: Connection, conversation: ConversationId) -> Case | None:
+    """The newest case of a conversation, inside a transaction."""
+    row = connection.execute(_NEWEST, {"conversation": conversation}).first()
+    return case_in(row) if row is not None else None
+
+
+def lines_until(
+    connection: Connection, conversation: ConversationId, message: int, limit: int
+) -> tuple[DeskLine, ...]:
+    """The last lines of a conversation up to one, oldest first, inside a transaction."""
+    wanted = _LINES_OF.where(messages.c.conversation_id == conversation, messages.c.id <= message)
+    newest_first = connection.execute(wanted.order_by(messages.c.id.desc()).limit(limit)).all()
+    return tuple(line_in(row) for row in reversed(newest_first))
+
+
+def event_after(
+    connection: Connection, conversation: ConversationId, after: EventId
+) -> DeskEvent | None:
+    """The first event of a conversation above one, inside a transaction."""
+    newer = _EVENTS.where(desk_events.c.conversation_id == conversation, desk_events.c.id > after)
+    row = connection.execute(newer.limit(1)).first()
+    return event_in(connection, row) if row is not None else None
+
+
+def event_in(connection: Connection, row: SqlRow) -> DeskEvent:
+    """The event in a row, with its line and its case as they stand now."""
+    line = None
+    if row.message_id is not None:
+        found = connection.execute(_LINE, {"message": row.message_id}).first()
+        line = line_in(found) if found is not None else None
+    which = {"case_id": row.handoff_id}
+    about = connection.execute(_ONE, which).first() if row.handoff_id is not None else None
+    return DeskEvent(
+        id=EventId(row.id),
+        kind=EventKind(row.kind),
+        conversation=ConversationId(row.conversation_id),
+        case=case_in(about) if about is not None else None,
+        created_at=row.created_at,
+        line=line,
+        actor=row.actor or "",
+        account=AccountId(row.account_id) if row.account_id is not None else None,
+        details=row.details,
+    )
+
+
+def case_in(row: SqlRow) -> Case:
+    """The case in a row of the statements below."""
+    return Case(
+        id=CaseId(row.id),
+        conversation=ConversationId(row.conversation_id),
+        workspace=WorkspaceId(row.workspace),
+        channel=Channel(row.channel),
+        customer=row.customer,
+        owner=Owner(row.owner),
+        reason=row.reason,
+        language=row.language or row.customer_language,
+        opened_at=row.opened_at,
+        priority=row.priority,
+        waiting_since=row.waiting_since if row.ended_at is None else None,
+        due_at=row.due_at,
+        snoozed_until=row.snoozed_until,
+        agent=AccountId(row.account_id) if row.account_id is not None else None,
+        agent_name=row.agent_name or "",
+        claimed_at=row.claimed_at,
+        first_answer_at=row.first_answer_at,
+        ended_at=row.ended_at,
+        ending=row.ending or "",
+        briefing=row.briefing or "",
+        rating=row.rating,
+        comment=row.comment or "",
+    )
+
+
+def line_in(row: SqlRow) -> DeskLine:
+    """The line in a row of the statements below."""
+    details = json.loads(row.details)
+    return DeskLine(
+        id=row.id,
+        author=Author(row.author),
+        text=row.text,
+        language=row.language,
+        created_at=row.created_at,
+        translation=row.translation,
+        translation_language=row.translation_language,
+        name=row.name or "",
+        account=AccountId(row.account_id) if row.account_id is not None else None,
+        internal=row.internal,
+        edited_at=row.edited_at,
+        deleted_at=row.deleted_at,
+        attachments=tuple(Attachment(**file) for file in details.get("attachments") or ()),
+        event_id=(row.event_id or "").removeprefix(AGENTS) if row.author == Author.AGENT else "",
+        fault=details.get("fault") or "",
+        details=row.details,
+    )
+
+
+def _which(which: Filter, agent: AccountId | None) -> Any:
+    hidden = and_(handoffs.c.snoozed_until.is_not(None), handoffs.c.snoozed_until > Now())
+    live = handoffs.c.ended_at.is_(None)
+    return {
+        Filter.OPEN: and_(live, ~hidden),
+        Filter.WAITING: and_(live, ~hidden, conversations.c.owner == Owner.WAITING),
+        Filter.MINE: and_(
+            live, ~hidden, conversations.c.owner == Owner.HUMAN, handoffs.c.account_id == agent
+        ),
+        Filter.OTHERS: and_(
+            live,
+            ~hidden,
+            conversations.c.owner == Owner.HUMAN,
+            or_(handoffs.c.account_id.is_(None), handoffs.c.account_id != (agent or 0)),
+        ),
+        Filter.SNOOZED: and_(live, hidden),
+        Filter.ENDED: handoffs.c.ended_at.is_not(None),
+    }[which]
+
+
+# Statements are built once: putting one together costs far more than running it.
+_COLUMNS = (
+    *(column for column in handoffs.c if column.name not in {"suggestion_fate", "active_at"}),
+    conversations.c.channel,
+    conversations.c.customer,
+    conversations.c.language,
+    # Of a case that has ended, the conversation may be in other hands again.
+    case(
+        (handoffs.c.ended_at.is_(None), conversations.c.owner),
+        (handoffs.c.ending == "resolved", Owner.CLOSED.value),
+        else_=Owner.BOT.value,
+    ).label("owner"),
+    conversations.c.waiting_since,
+    accounts.c.name.label("agent_name"),
+)
+_FROM = handoffs.join(conversations, conversations.c.id == handoffs.c.conversation_id).outerjoin(
+    accounts, accounts.c.id == handoffs.c.account_id
+)
+_CASES: Select[Any] = select(*_COLUMNS).select_from(_FROM)
+_NEWEST = (
+    _CASES.where(handoffs.c.conversation_id == bindparam("conversation"))
+    .order_by(handoffs.c.id.desc())
+    .limit(1)
+)
+_ONE = _CASES.where(handoffs.c.id == bindparam("case_id"))
+_LAST_MESSAGE = (
+    select(func.coalesce(messages.c.translation, messages.c.text))
+    .where(
+        messages.c.conversation_id == handoffs.c.conversation_id,
+        messages.c.author == Author.CUSTOMER,
+    )
+    .order_by(messages.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_LISTED = _CASES.add_columns(
+    case((handoffs.c.ended_at.is_(None), Now() - conversations.c.waiting_since), else_=None).label(
+        "waited_s"
+    ),
+    _LAST_MESSAGE.label("last_message"),
+)
+_COUNTED = select(func.count()).select_from(
+    handoffs.join(conversations, conversations.c.id == handoffs.c.conversation_id)
+)
+_LINES_OF: Select[Any] = select(
+    messages.c.id,
+    messages.c.author,
+    messages.c.text,
+    messages.c.language,
+    messages.c.translation,
+    messages.c.translation_language,
+    messages.c.account_id,
+    messages.c.internal,
+    messages.c.edited_at,
+    messages.c.deleted_at,
+    messages.c.details,
+    messages.c.created_at,
+    accounts.c.name,
+    inbox.c.event_id,
+).select_from(
+    messages.outerjoin(accounts, accounts.c.id == messages.c.account_id).outerjoin(
+        inbox, inbox.c.id == messages.c.inbox_id
+    )
+)
+_LINES = _LINES_OF.where(
+    messages.c.workspace == bindparam("workspace"),
+    messages.c.conversation_id == bindparam("conversation"),
+    messages.c.id > bindparam("after"),
+).order_by(messages.c.id)
+_LINE = _LINES_OF.where(messages.c.id == bindparam("message"))
+_EVENTS: Select[Any] = (
+    select(
+        desk_events.c.id,
+        desk_events.c.kind,
+        desk_events.c.conversation_id,
+        desk_events.c.handoff_id,
+        desk_events.c.message_id,
+        desk_events.c.account_id,
+        desk_events.c.details,
+        desk_events.c.created_at,
+        accounts.c.name.label("actor"),
+    )
+    .select_from(desk_events.outerjoin(accounts, accounts.c.id == desk_events.c.account_id))
+    .order_by(desk_events.c.id)
+)

@@ -1,0 +1,447 @@
+"""What agents do with conversations, the same from every desk."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from core.adapters.cases import AGENTS, newest_case
+from core.adapters.database import Database, Now
+from core.adapters.handoffs import UNDETERMINED, change_hands, open_case, record, serve_soon
+from core.adapters.tables import accounts, conversations, desk_lines, handoffs, inbox, messages
+from core.adapters.upsert import for_each_dialect
+from core.cases import Act, Case, CaseId, Change, EventKind, Refused, Why
+from core.errors import Rejected
+from core.handoff import MAX_SNOOZE_S, refusal, unfit
+from core.staff import Account
+from core.turn import Attachment, Author, ConversationId, Kind, Owner, Reason
+
+# SQLAlchemy types a row by its columns, one type argument each.
+SqlRow = Any
+
+MAX_EVENT_CHARS = 240
+
+Wake = Callable[[ConversationId], Awaitable[None]]
+
+
+async def _leave_to_sweep(conversation: ConversationId) -> None:
+    """Another process serves: its sweep finds what is due."""
+
+
+class Desk:
+    """The one way in for Slack's desk, Telegram's, the console and the shell.
+
+    Each method is one transaction, in which the first of two agents wins. It returns the case as
+    it stands then, or why nothing was done. An `event_id` names what the agent did on their
+    platform: done again, it changes nothing.
+    """
+
+    def __init__(self, database: Database, *, wake: Wake = _leave_to_sweep) -> None:
+        """Call `wake` once a conversation has something to be served."""
+        self._database = database
+        self._wake = wake
+
+    async def change(
+        self, agent: Account, conversation: ConversationId, act: Act, *, snooze_s: float = 0.0
+    ) -> Case | Refused:
+        """Claim, return, resolve, snooze or wake.
+
+        Raises: Unavailable: the database does not answer.
+        """
+
+        def work(connection: Connection) -> Case | Refused:
+            held = _locked(connection, agent, conversation)
+            if held is None:
+                return Refused(why=Why.UNKNOWN)
+            refused = held.refusal(act, agent)
+            if refused is not None:
+                return refused
+            if act is Act.SNOOZE:
+                _snooze(connection, agent, held, min(snooze_s, MAX_SNOOZE_S))
+            else:
+                _ACTS[act](connection, agent, held)
+            return _now(connection, conversation)
+
+        done = await self._database.write(work)
+        await self._woken(conversation, done)
+        return done
+
+    async def reply(
+        self,
+        agent: Account,
+        conversation: ConversationId,
+        text: str,
+        *,
+        event_id: str,
+        attachments: Sequence[Attachment] = (),
+    ) -> Case | Refused:
+        """Let the customer read this, in their language, behind what was said before.
+
+        Raises:
+            Rejected: the event id is too long.
+            Unavailable: the database does not answer; nothing was kept.
+        """
+        _check(event_id)
+        refused = unfit(text, files=len(attachments))
+        if refused is not None:
+            return refused
+        row = {
+            "event_id": AGENTS + event_id,
+            "kind": Kind.AGENT_REPLY,
+            "text": text,
+            "attachments": json.dumps([asdict(file) for file in attachments]),
+            "account_id": agent.id,
+            "target_id": None,
+        }
+
+        def work(connection: Connection) -> Case | Refused:
+            held = _locked(connection, agent, conversation)
+            if held is None:
+                return Refused(why=Why.UNKNOWN)
+            # A redelivery is none the worse for the conversation being in other hands by now.
+            if not _is_known(connection, held, row["event_id"]):
+                refused = held.refusal(Act.REPLY, agent)
+                if refused is not None:
+                    return refused
+                _put(connection, held, row)
+                connection.execute(_ALIVE, {"case_id": held.case_id})
+            return _now(connection, conversation)
+
+        done = await self._database.write(work)
+        await self._woken(conversation, done)
+        return done
+
+    async def edit(
+        self,
+        agent: Account,
+        conversation: ConversationId,
+        text: str,
+        *,
+        reply: str,
+        event_id: str,
+    ) -> Case | Refused:
+        """Change what was said under the event id `reply`; without a text, take it back.
+
+        What the customer has seen is changed where their channel can; if it cannot, every desk
+        shows that.
+        Raises: as `reply` does.
+        """
+        _check(event_id)
+        if text.strip() and (refused := unfit(text)) is not None:
+            return refused
+
+        def work(connection: Connection) -> Case | Refused:
+            held = _locked(connection, agent, conversation)
+            if held is None:
+                return Refused(why=Why.UNKNOWN)
+            return _edit(connection, agent, held, text, reply=reply, event_id=event_id)
+
+        done = await self._database.write(work)
+        await self._woken(conversation, done)
+        return done
+
+    async def note(
+        self,
+        agent: Account,
+        conversation: ConversationId,
+        text: str,
+        *,
+        desk: str,
+        event_id: str,
+    ) -> Case | Refused:
+        """Keep words among agents, written on a `desk` under that desk's id of them.
+
+        They become no turn and no parcel, so that nothing can send them to the customer.
+        Raises: as `reply` does.
+        """
+        _check(event_id)
+        refused = unfit(text)
+        if refused is not None:
+            return refused
+
+        def work(connection: Connection) -> Case | Refused:
+            held = _locked(connection, agent, conversation)
+            if held is None:
+                return Refused(why=Why.UNKNOWN)
+            refused = held.refusal(Act.NOTE, agent)
+            if refused is not None:
+                return refused
+            _note(connection, agent, held, text, desk=desk, ref=event_id)
+            return _now(connection, conversation)
+
+        return await self._database.write(work)
+
+    async def alive(self, agent: Account, conversation: ConversationId) -> None:
+        """Note a sign of life from who has the conversation: they read it, or are writing."""
+        sign = {"conversation": conversation, "agent": agent.id, "workspace": agent.workspace}
+        await self._database.write(lambda connection: connection.execute(_SIGN_OF_LIFE, sign))
+
+    async def _woken(self, conversation: ConversationId, done: Case | Refused) -> None:
+        if not isinstance(done, Refused):
+            await self._wake(conversation)
+
+
+class _Held:
+    """A conversation whose row is locked, and who has it."""
+
+    def __init__(self, row: SqlRow, case: SqlRow | None) -> None:
+        self.id = ConversationId(row.id)
+        self.workspace = row.workspace
+        self.channel: str = row.channel
+        self.language: str = row.language or UNDETERMINED
+        self.owner = Owner(row.owner)
+        self.case_id = CaseId(case.id) if case is not None else None
+        self._holder = case.account_id if case is not None else None
+        self._holder_name = (case.name or "") if case is not None else ""
+
+    def refusal(self, act: Act, agent: Account) -> Refused | None:
+        return refusal(
+            act,
+            agent,
+            owner=self.owner,
+            holder=self._holder,
+            holder_name=self._holder_name,
+        )
+
+    def is_held_by(self, agent: Account) -> bool:
+        return self.owner is Owner.HUMAN and self._holder == agent.id
+
+
+def _locked(connection: Connection, agent: Account, conversation: ConversationId) -> _Held | None:
+    """Lock the conversation, which every transaction does before it touches what belongs to it.
+
+    Who has it is read once it is locked: before, another agent may be claiming it.
+    """
+    wanted = {"conversation": conversation, "workspace": agent.workspace}
+    row = connection.execute(_LOCK, wanted).first()
+    if row is None:
+        return None
+    case = connection.execute(_CASE, {"case_id": row.handoff_id}).first()
+    return _Held(row, case)
+
+
+def _now(connection: Connection, conversation: ConversationId) -> Case | Refused:
+    return newest_case(connection, conversation) or Refused(why=Why.WITH_BOT)
+
+
+def _claim(connection: Connection, agent: Account, held: _Held) -> None:
+    if held.is_held_by(agent):
+        return
+    if held.owner is not Owner.WAITING or held.case_id is None:
+        held.case_id = open_case(
+            connection,
+            held.workspace,
+            held.id,
+            reason=Reason.TAKEN,
+            language=held.language,
+            waits=held.owner is Owner.WAITING,
+        )
+    connection.execute(_TAKE, {"case_id": held.case_id, "agent": agent.id})
+    _hand(connection, agent, held, Owner.HUMAN, Change.CLAIMED)
+
+
+def _return(connection: Connection, agent: Account, held: _Held) -> None:
+    connection.execute(_END, {"case_id": held.case_id, "how": "returned"})
+    _hand(connection, agent, held, Owner.BOT, Change.RETURNED)
+    connection.execute(_FORGET, {"conversation": held.id, "case_id": None})
+
+
+def _resolve(connection: Connection, agent: Account, held: _Held) -> None:
+    connection.execute(_END, {"case_id": held.case_id, "how": "resolved"})
+    _hand(connection, agent, held, Owner.CLOSED, Change.RESOLVED)
+    connection.execute(_FORGET, {"conversation": held.id, "case_id": held.case_id})
+
+
+def _snooze(connection: Connection, agent: Account, held: _Held, snooze_s: float) -> None:
+    hidden = {"case_id": held.case_id, "snooze_s": snooze_s}
+    until = connection.execute(_SNOOZE, hidden).scalar()
+    _event(connection, agent, held, EventKind.SNOOZED, {"until": until})
+
+
+def _wake(connection: Connection, agent: Account, held: _Held) -> None:
+    if connection.execute(_WAKE, {"case_id": held.case_id}).rowcount:
+        _event(connection, agent, held, EventKind.WOKEN)
+
+
+_ACTS: Mapping[Act, Callable[[Connection, Account, _Held], None]] = {
+    Act.CLAIM: _claim,
+    Act.RETURN: _return,
+    Act.RESOLVE: _resolve,
+    Act.WAKE: _wake,
+}
+
+
+def _hand(
+    connection: Connection, agent: Account, held: _Held, owner: Owner, change: Change
+) -> None:
+    change_hands(connection, held.workspace, held.id, held.case_id, owner, change, account=agent.id)
+
+
+def _event(
+    connection: Connection,
+    agent: Account,
+    held: _Held,
+    kind: EventKind,
+    details: Mapping[str, object] | None = None,
+    message: int | None = None,
+) -> None:
+    record(
+        connection,
+        held.workspace,
+        held.id,
+        held.case_id,
+        kind,
+        account=agent.id,
+        message=message,
+        details=details,
+    )
+
+
+def _edit(
+    connection: Connection, agent: Account, held: _Held, text: str, *, reply: str, event_id: str
+) -> Case | Refused:
+    if (refused := held.refusal(Act.NOTE, agent)) is not None:
+        return refused
+    known = {"channel": held.channel, "workspace": held.workspace, "event_id": AGENTS + reply}
+    original = connection.execute(_KNOWN, known).first()
+    if original is None or original.conversation_id != held.id:
+        return Refused(why=Why.UNKNOWN)
+    if original.account_id != agent.id:
+        return Refused(why=Why.NOT_YOURS)
+    known_already = _is_known(connection, held, AGENTS + event_id)
+    rewritten = connection.execute(_REWRITE, {"row": original.id, "new_text": text}).rowcount
+    if not known_already and not rewritten:
+        row = {
+            "event_id": AGENTS + event_id,
+            "kind": Kind.AGENT_EDIT,
+            "text": text,
+            "attachments": "[]",
+            "account_id": agent.id,
+            "target_id": original.id,
+        }
+        _put(connection, held, row)
+    return _now(connection, held.id)
+
+
+def _is_known(connection: Connection, held: _Held, event_id: object) -> bool:
+    known = {"channel": held.channel, "workspace": held.workspace, "event_id": event_id}
+    return connection.execute(_KNOWN, known).first() is not None
+
+
+def _put(connection: Connection, held: _Held, row: Mapping[str, object]) -> None:
+    place = {
+        "workspace": held.workspace,
+        "channel": held.channel,
+        "conversation_id": held.id,
+    }
+    connection.execute(_PUT, {**row, **place})
+    serve_soon(connection, held.id)
+
+
+def _note(
+    connection: Connection, agent: Account, held: _Held, text: str, *, desk: str, ref: str
+) -> None:
+    where = {"workspace": held.workspace, "channel": desk, "ref": ref}
+    taken = connection.execute(_TAKE_REF[connection.dialect.name], where)
+    if taken.first() is None:
+        return
+    line = {
+        "workspace": held.workspace,
+        "conversation_id": held.id,
+        "text": text,
+        "language": agent.language,
+        "account_id": agent.id,
+    }
+    message = connection.execute(_NOTE, line).scalar_one()
+    connection.execute(_LINK_REF, {**_named(where), "message": message})
+    connection.execute(_ALIVE_IF_MINE, {"case_id": held.case_id, "agent": agent.id})
+    _event(connection, agent, held, EventKind.NOTE, message=message)
+
+
+def _named(where: Mapping[str, str]) -> dict[str, str]:
+    return {f"its_{name}": value for name, value in where.items()}
+
+
+def _check(event_id: str) -> None:
+    if not 0 < len(event_id) <= MAX_EVENT_CHARS:
+        raise Rejected(f"an event id has 1 to {MAX_EVENT_CHARS} characters")
+
+
+# Statements are built once: putting one together costs far more than running it.
+_THIS = conversations.c.id == bindparam("conversation")
+_LOCK = (
+    select(
+        conversations.c.id,
+        conversations.c.workspace,
+        conversations.c.channel,
+        conversations.c.language,
+        conversations.c.owner,
+        conversations.c.handoff_id,
+    )
+    .where(_THIS, conversations.c.workspace == bindparam("workspace"))
+    .with_for_update()
+)
+_CASE = (
+    select(handoffs.c.id, handoffs.c.account_id, accounts.c.name)
+    .select_from(handoffs.outerjoin(accounts, accounts.c.id == handoffs.c.account_id))
+    .where(handoffs.c.id == bindparam("case_id"))
+)
+_OF_CASE = update(handoffs).where(handoffs.c.id == bindparam("case_id"))
+_TAKE = _OF_CASE.values(
+    account_id=bindparam("agent"),
+    claimed_at=func.coalesce(handoffs.c.claimed_at, Now()),
+    active_at=Now(),
+    snoozed_until=None,
+)
+_END = _OF_CASE.values(ended_at=Now(), ending=bindparam("how"), snoozed_until=None)
+_SNOOZE = _OF_CASE.values(snoozed_until=Now() + bindparam("snooze_s")).returning(
+    handoffs.c.snoozed_until
+)
+_WAKE = _OF_CASE.where(handoffs.c.snoozed_until.is_not(None)).values(snoozed_until=None)
+_ALIVE = _OF_CASE.values(active_at=Now())
+_ALIVE_IF_MINE = _ALIVE.where(handoffs.c.account_id == bindparam("agent"))
+_SIGN_OF_LIFE = (
+    update(handoffs)
+    .where(
+        handoffs.c.conversation_id == bindparam("conversation"),
+        handoffs.c.workspace == bindparam("workspace"),
+        handoffs.c.account_id == bindparam("agent"),
+        handoffs.c.ended_at.is_(None),
+    )
+    .values(active_at=Now())
+)
+_FORGET = (
+    update(conversations)
+    .where(_THIS)
+    .values(handoff_id=bindparam("case_id"), waiting_since=None, reason=None)
+)
+_KNOWN = select(inbox.c.id, inbox.c.conversation_id, inbox.c.account_id).where(
+    inbox.c.channel == bindparam("channel"),
+    inbox.c.workspace == bindparam("workspace"),
+    inbox.c.event_id == bindparam("event_id"),
+)
+_PUT = insert(inbox).values(sent_at=Now(), received_at=Now())
+_REWRITE = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("row"), inbox.c.state == "pending")
+    .values(text=bindparam("new_text"), version=inbox.c.version + 1)
+)
+_NOTE = (
+    insert(messages)
+    .values(author=Author.AGENT, internal=True, created_at=Now())
+    .returning(messages.c.id)
+)
+_TAKE_REF = for_each_dialect(
+    lambda insert_: insert_(desk_lines).on_conflict_do_nothing().returning(desk_lines.c.ref)
+)
+_LINK_REF = (
+    update(desk_lines)
+    .where(
+        desk_lines.c.workspace == bindparam("its_workspace"),
+        desk_lines.c.channel == bindparam("its_channel"),
+        desk_lines.c.ref == bindparam("its_ref"),
+    )
+    .values(message_id=bindparam("message"))
+)

@@ -1,0 +1,494 @@
+"""People take over: claimed once, answered in the customer's language, given back cleanly."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection, select, update
+
+from core.adapters.absences import Absences
+from core.adapters.database import Database, Now
+from core.adapters.tables import (
+    conversations,
+    desk_events,
+    handoffs,
+    inbox,
+    messages,
+    outbox,
+)
+from core.cases import Act, Case, EventId, Filter, Refused, Why
+from core.errors import Rejected, Unavailable
+from core.phrases import Phrase, say
+from core.ports import ShowPartial
+from core.turn import Author, Kind, Owner, Served, Turn, WorkspaceId
+from tests.core.takeover import ADDRESS, PERSON, WORKSPACE, bot, open_rig, rows_of
+from tests.fakes.port import FakePort
+from tests.fakes.translator import FakeTranslator, backwards
+
+
+async def test_two_agents_claim_at_once_and_the_first_wins(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, ben, *_ = rig.agents
+        where = await rig.says(PERSON)
+        both = await asyncio.gather(
+            rig.desk.change(anna, where, Act.CLAIM), rig.desk.change(ben, where, Act.CLAIM)
+        )
+        [won] = [done for done in both if isinstance(done, Case)]
+        [lost] = [done for done in both if isinstance(done, Refused)]
+        assert lost == Refused(why=Why.TAKEN, holder=won.agent_name)
+        # Who has it may claim it as often as they like; nothing is told twice.
+        holder = anna if won.agent == anna.id else ben
+        assert isinstance(await rig.desk.change(holder, where, Act.CLAIM), Case)
+        await rig.idle()
+    assert rig.port.texts == ["to a person", say(Phrase.PERSON_JOINED, "ja")]
+    kinds = [row.kind for row in await rows_of(database, desk_events)]
+    assert kinds == ["opened", "claimed"]
+
+
+async def test_each_side_reads_its_own_language_and_both_originals_are_kept(
+    database: Database,
+) -> None:
+    async with open_rig(database, translator=FakeTranslator()) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.says("日本 kara 42")
+        await rig.desk.reply(anna, where, "Guten Tag 17", event_id="1")
+        await rig.idle()
+        lines = await rig.cases.lines(WORKSPACE, where)
+    assert rig.port.texts[2:] == [backwards("Guten Tag 17")]
+    asked, answered = lines[-2:]
+    assert (asked.author, asked.text, asked.language) == (Author.CUSTOMER, "日本 kara 42", "ja")
+    assert (asked.translation, asked.translation_language) == (backwards("日本 kara 42"), "de")
+    assert (answered.author, answered.text, answered.language) == ("agent", "Guten Tag 17", "de")
+    assert answered.translation == backwards("Guten Tag 17")
+    assert (answered.translation_language, answered.name) == ("ja", "Anna")
+
+
+@pytest.mark.parametrize("fault", [None, Rejected("ja to de"), Unavailable("translator")])
+async def test_what_nobody_can_translate_goes_out_as_it_is_and_both_sides_are_told(
+    database: Database, fault: Exception | None
+) -> None:
+    translator = FakeTranslator() if fault else None
+    if translator is not None:
+        translator.fault = fault
+    async with open_rig(database, translator=translator) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.says("日本")
+        await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
+        await rig.idle()
+        lines = await rig.cases.lines(WORKSPACE, where)
+    assert rig.port.texts[-1] == f"{say(Phrase.UNTRANSLATED, 'ja')}\n\nGuten Tag"
+    assert [line.translation for line in lines[-2:]] == [None, None]
+    assert all(line.fault for line in lines[-2:])
+
+
+async def test_a_takeover_in_mid_generation_silences_the_bot(database: Database) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        await show("…")
+        begun.set()
+        await go_on.wait()
+        return await bot(turn, show)
+
+    async with open_rig(database, answer=slow, translator=FakeTranslator()) as rig:
+        anna, *_ = rig.agents
+        saying = asyncio.create_task(rig.says("日本 desu"))
+        await begun.wait()
+        [row] = await rows_of(database, conversations)
+        claimed = await rig.desk.change(anna, row.id, Act.CLAIM)
+        assert isinstance(claimed, Case)
+        assert claimed.reason == "taken"
+        go_on.set()
+        await saying
+        [line] = [
+            line for line in await rig.cases.lines(WORKSPACE, row.id) if line.author == "customer"
+        ]
+    # What the bot was about to answer is the agent's to read now, in their language.
+    assert line.translation == backwards("日本 desu")
+    assert rig.port.texts == [say(Phrase.PERSON_JOINED, "ja")]
+
+
+async def test_while_a_person_has_it_the_bot_is_silent_and_after_the_return_it_answers(
+    database: Database,
+) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.says("one")
+        await rig.desk.change(anna, where, Act.RETURN)
+        await rig.idle()
+        await rig.says("two")
+        [row] = await rows_of(database, conversations)
+    assert rig.port.texts == [
+        "to a person",
+        say(Phrase.PERSON_JOINED, "ja"),
+        say(Phrase.BOT_RETURNED, "ja"),
+        "bot: two",
+    ]
+    assert (row.owner, row.handoff_id, row.waiting_since) == ("bot", None, None)
+
+
+async def test_words_sent_just_before_a_resolution_still_arrive_and_before_its_notice(
+    database: Database,
+) -> None:
+    port = FakePort()
+    async with open_rig(database, port=port) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        port.faults = [(Unavailable("web", retry_after_s=0.05), False)] * 3
+        for number in range(3):
+            await rig.desk.reply(anna, where, f"日本 {number}", event_id=str(number))
+        await rig.desk.change(anna, where, Act.RESOLVE)
+        await rig.idle()
+    assert port.texts[2:5] == ["日本 0", "日本 1", "日本 2"]
+    assert port.texts[5].startswith(say(Phrase.RESOLVED, "ja"))
+    assert len(port.texts) == 6
+
+
+async def test_a_redelivered_reply_changes_nothing(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, ben, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        for _ in range(3):
+            assert isinstance(await rig.desk.reply(anna, where, "日本", event_id="1"), Case)
+        # The same number from another desk's customer is another event.
+        await rig.says("日本 2")
+        await rig.idle()
+        refused = await rig.desk.reply(ben, where, "me too", event_id="2")
+    assert rig.port.texts.count("日本") == 1
+    assert refused == Refused(why=Why.TAKEN, holder="Anna")
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [(Owner.WAITING, Why.NOT_CLAIMED), (Owner.BOT, Why.WITH_BOT), (Owner.CLOSED, Why.CLOSED)],
+)
+async def test_who_does_not_hold_the_conversation_is_told_why_they_cannot_write(
+    database: Database, state: Owner, why: Why
+) -> None:
+    async with open_rig(database) as rig:
+        anna, *_, vera = rig.agents
+        where = await rig.says(PERSON)
+        if state is not Owner.WAITING:
+            act = Act.RETURN if state is Owner.BOT else Act.RESOLVE
+            assert isinstance(await rig.desk.change(anna, where, act), Case)
+        await rig.idle()
+        sent = len(rig.port.texts)
+        assert await rig.desk.reply(anna, where, "hello", event_id="1") == Refused(why=why)
+        assert await rig.desk.change(vera, where, Act.CLAIM) == Refused(why=Why.ONLY_READS)
+        await rig.idle()
+        assert len(rig.port.texts) == sent
+        assert await rig.desk.reply(anna, where, "  ", event_id="2") == Refused(why=Why.EMPTY)
+
+
+async def test_no_desk_reaches_into_another_workspace(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        stranger = replace(anna, workspace=WorkspaceId("other"))
+        unknown = Refused(why=Why.UNKNOWN)
+        for act in (Act.CLAIM, Act.RETURN, Act.RESOLVE, Act.SNOOZE, Act.WAKE):
+            assert await rig.desk.change(stranger, where, act) == unknown
+        assert await rig.desk.reply(stranger, where, "hi", event_id="1") == unknown
+        assert await rig.desk.note(stranger, where, "hi", desk="web", event_id="1") == unknown
+        other = WorkspaceId("other")
+        assert await rig.cases.list(other) == ()
+        assert await rig.cases.lines(other, where) == ()
+        assert await rig.cases.get(other, where) is None
+        assert await rig.cases.latest(other) == 0
+
+
+async def test_a_note_is_kept_once_and_becomes_no_turn_and_no_parcel(database: Database) -> None:
+    seen: list[str] = []
+
+    async def remember(turn: Turn, show: ShowPartial) -> Served:
+        seen.extend(message.text for message in turn.history)
+        return await bot(turn, show)
+
+    async with open_rig(database, answer=remember) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        turns, parcels = await rows_of(database, inbox), await rows_of(database, outbox)
+        for _ in range(2):
+            await rig.desk.note(anna, where, "he is rude", desk="slack", event_id="C1/1.0")
+        [note] = [line for line in await rig.cases.lines(WORKSPACE, where) if line.internal]
+        assert (note.text, note.name) == ("he is rude", "Anna")
+        assert await rows_of(database, inbox) == turns
+        assert await rows_of(database, outbox) == parcels
+        # Nor does the bot's model get to know it.
+        await rig.says("next")
+    assert PERSON in seen
+    assert "he is rude" not in seen
+
+
+async def test_an_edit_changes_what_the_customer_sees_and_a_removal_takes_it_back(
+    database: Database,
+) -> None:
+    async with open_rig(database, translator=FakeTranslator()) as rig:
+        anna, ben, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "Guten Tga", event_id="1")
+        await rig.idle()
+        sent = rig.port.sent[-1]
+        mine = {"reply": "1", "event_id": "2"}
+        assert await rig.desk.edit(ben, where, "x", **mine) == Refused(why=Why.NOT_YOURS)
+        await rig.desk.edit(anna, where, "Guten Tag", **mine)
+        await rig.desk.edit(anna, where, "Guten Tag", **mine)
+        await rig.idle()
+        await rig.desk.edit(anna, where, "", reply="1", event_id="3")
+        await rig.idle()
+        [line] = [line for line in await rig.cases.lines(WORKSPACE, where) if line.name]
+    changes = [(parcel.body, parcel.replaces) for parcel in rig.port.sent if parcel.replaces]
+    ref = f"ref-{sent.id}"
+    assert changes == [(backwards("Guten Tag"), ref), ("", ref)]
+    assert line.deleted_at is not None
+    assert line.edited_at is not None
+    kinds = [row.kind for row in await rows_of(database, desk_events)]
+    assert kinds[-2:] == ["edited", "deleted"]
+
+
+async def test_an_edit_of_what_is_not_sent_yet_is_sent_instead(database: Database) -> None:
+    translator = FakeTranslator()
+    async with open_rig(database, translator=translator) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        translator.delay_s = 0.2
+        await rig.desk.reply(anna, where, "Guten Tga", event_id="1")
+        while not translator.asked or "Tga" not in translator.asked[-1]:
+            await asyncio.sleep(0.01)
+        await rig.desk.edit(anna, where, "Guten Tag", reply="1", event_id="2")
+        await rig.idle()
+    assert rig.port.texts[2:] == [backwards("Guten Tag")]
+
+
+async def test_an_edit_of_what_was_refused_is_dropped_and_the_desk_knows_why(
+    database: Database,
+) -> None:
+    port = FakePort()
+    async with open_rig(database, port=port) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        port.faults = [(Rejected("the customer has blocked the bot"), False)]
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        await rig.idle()
+        await rig.desk.edit(anna, where, "日本 2", reply="1", event_id="2")
+        await rig.idle()
+        events = await rig.cases.events(WORKSPACE, after=await rig.cases.latest(WORKSPACE))
+        assert events == ()
+        told = [
+            event
+            for event in await rig.cases.events(WORKSPACE, after=EventId(0))
+            if event.kind == "undelivered"
+        ]
+    assert len(port.texts) == 2
+    [event] = told
+    assert event.line is not None
+    assert event.line.text in ("日本", "日本 2")
+    assert "blocked" in event.details
+
+
+async def test_an_agent_who_is_gone_loses_the_conversation_to_the_queue(
+    database: Database,
+) -> None:
+    async def idle_s(workspace: WorkspaceId) -> float:
+        return 60.0
+
+    async with open_rig(database) as rig:
+        anna, ben, *_ = rig.agents
+        absences = Absences(database, idle_s, wake=rig.delivery.wake, look_every_s=0.0)
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        await rig.idle()
+        await _pass(database, 3600)
+        # The customer has the last word to say: nobody waits for the agent.
+        await absences.look()
+        assert (await rows_of(database, conversations))[0].owner == "human"
+        await rig.says("are you there?")
+        await absences.look()
+        assert (await rows_of(database, conversations))[0].owner == "human"
+        await _pass(database, 61)
+        await asyncio.gather(absences.look(), absences.look())
+        await rig.idle()
+        [row] = await rows_of(database, conversations)
+        assert row.owner == "waiting"
+        assert rig.port.texts[-1] == say(Phrase.PERSON_AWAY, "ja")
+        assert rig.port.texts.count(rig.port.texts[-1]) == 1
+        assert await rig.desk.reply(anna, where, "sorry", event_id="2") == Refused(
+            why=Why.NOT_CLAIMED
+        )
+        taken = await rig.desk.change(ben, where, Act.CLAIM)
+        assert isinstance(taken, Case)
+        assert taken.agent_name == "Ben"
+
+
+async def _pass(database: Database, seconds: float) -> None:
+    """Let time go by in the database."""
+
+    def work(connection: Connection) -> None:
+        for column, table in (
+            ("active_at", handoffs),
+            ("snoozed_until", handoffs),
+            ("waiting_since", conversations),
+        ):
+            connection.execute(update(table).values({column: table.c[column] - seconds}))
+
+    await database.write(work)
+
+
+async def test_a_snoozed_case_is_hidden_until_its_time_or_until_the_customer_writes(
+    database: Database,
+) -> None:
+    async def idle_s(workspace: WorkspaceId) -> float:
+        return 1e9
+
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        absences = Absences(database, idle_s, wake=rig.delivery.wake, look_every_s=0.0)
+        where = await rig.says(PERSON)
+        for wakes in ("time", "customer", "agent"):
+            await rig.desk.change(anna, where, Act.SNOOZE, snooze_s=600)
+            counts = await rig.cases.counts(WORKSPACE)
+            assert (counts[Filter.OPEN], counts[Filter.SNOOZED]) == (0, 1)
+            if wakes == "time":
+                await absences.look()
+                assert await rig.cases.list(WORKSPACE) == ()
+                await _pass(database, 601)
+                await absences.look()
+            elif wakes == "customer":
+                await rig.says("hello?")
+            else:
+                await rig.desk.change(anna, where, Act.WAKE)
+            assert len(await rig.cases.list(WORKSPACE)) == 1, wakes
+
+
+async def test_the_inbox_is_in_order_of_urgency_and_waiting(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, ben, *_ = rig.agents
+        where = [
+            await rig.says(f"{PERSON} {n}", address=replace(ADDRESS, place=f"visitor-{n}"))
+            for n in range(4)
+        ]
+        urgent = update(handoffs).where(handoffs.c.conversation_id == where[2]).values(priority=2)
+        await database.write(lambda connection: connection.execute(urgent))
+        await rig.desk.change(anna, where[0], Act.CLAIM)
+        await rig.desk.change(ben, where[1], Act.CLAIM)
+        await rig.desk.change(ben, where[3], Act.RESOLVE)
+
+        async def shown(which: Filter) -> list[int]:
+            listed = await rig.cases.list(WORKSPACE, which, agent=anna.id)
+            return [item.case.conversation for item in listed]
+
+        assert await shown(Filter.OPEN) == [where[2], where[0], where[1]]
+        assert await shown(Filter.WAITING) == [where[2]]
+        assert await shown(Filter.MINE) == [where[0]]
+        assert await shown(Filter.OTHERS) == [where[1]]
+        assert await shown(Filter.ENDED) == [where[3]]
+        counts = await rig.cases.counts(WORKSPACE, agent=anna.id)
+        assert counts == {"open": 3, "waiting": 1, "mine": 1, "others": 1, "snoozed": 0, "ended": 1}
+        [first, *_] = await rig.cases.list(WORKSPACE)
+        assert first.last_message == f"{PERSON} 2"
+
+
+@pytest.mark.parametrize("how", ["pressed", "typed", "other digits", "keycap"])
+async def test_a_customer_rates_after_the_resolution_and_may_say_why(
+    database: Database, how: str
+) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.change(anna, where, Act.RESOLVE)
+        await rig.idle()
+        assert rig.port.texts[-1].endswith(say(Phrase.RATE_US, "ja"))
+        text = {"pressed": "4", "typed": "4!", "other digits": "٤", "keycap": "4\ufe0f\u20e3"}[how]
+        await rig.says(text, kind=Kind.RATES if how == "pressed" else Kind.MESSAGE)
+        assert rig.port.texts[-1] == say(Phrase.RATING_THANKS, "ja")
+        [case] = await rows_of(database, handoffs)
+        assert (case.rating, case.comment) == (4, None)
+        [row] = await rows_of(database, conversations)
+        assert row.owner == "closed"
+
+
+async def test_whoever_writes_again_after_a_resolution_starts_anew_with_the_bot(
+    database: Database,
+) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.change(anna, where, Act.RESOLVE)
+        await rig.idle()
+        await rig.says("where is my parcel")
+        assert rig.port.texts[-1] == "bot: where is my parcel"
+        [row] = await rows_of(database, conversations)
+        assert (row.owner, row.handoff_id) == ("bot", None)
+        await rig.says(PERSON)
+        assert len(await rows_of(database, handoffs)) == 2
+
+
+async def test_events_come_in_the_order_in_which_they_are_committed(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = [
+            await rig.says(PERSON, address=replace(ADDRESS, place=f"visitor-{n}")) for n in range(6)
+        ]
+        seen: list[int] = []
+        done = asyncio.Event()
+
+        async def watch() -> None:
+            after = EventId(0)
+            while True:
+                last = done.is_set()
+                for event in await rig.cases.events(WORKSPACE, after=after):
+                    seen.append(event.id)
+                    after = event.id
+                if last:
+                    return
+                await asyncio.sleep(0)
+
+        watching = asyncio.create_task(watch())
+        await asyncio.gather(*(rig.desk.change(anna, each, Act.CLAIM) for each in where))
+        await asyncio.gather(
+            *(
+                rig.desk.note(anna, each, "n", desk="web", event_id=f"{each}-{n}")
+                for each in where
+                for n in range(5)
+            )
+        )
+        await rig.idle()
+        done.set()
+        await watching
+        ids = [row.id for row in await rows_of(database, desk_events)]
+    assert seen == ids
+    assert len(ids) == 6 + 6 + 30
+
+
+async def test_the_transcript_says_when_and_by_whom(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        await rig.idle()
+        case = await rig.cases.get(WORKSPACE, where)
+        now = await database.read(lambda connection: connection.scalar(select(Now())))
+    assert case is not None
+    assert case.first_answer_at is not None
+    assert now is not None
+    assert case.opened_at <= (case.claimed_at or 0) <= case.first_answer_at <= now
+    assert case.waiting_since is None
+    assert len(await rows_of(database, messages)) == 4
