@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.errors import Rejected, Unavailable
-from core.language import same_language
+from core.language import normalise_tag, same_language
 from core.ports import Detector, Translator
 from core.translation import (
     BRACKETS,
@@ -71,8 +71,11 @@ class FaithfulTranslator:
     async def translate_all(
         self, workspace: WorkspaceId, texts: Sequence[str], *, source: str, target: str
     ) -> list[Translation]:
-        """Several texts of one language, asked for together, each with an outcome of its own."""
-        if same_language(source, target):
+        """Several texts of one language, asked for together, each with an outcome of its own.
+
+        Codes may be ISO 639-3 as well, or whatever else the translator knows.
+        """
+        if same_language(normalise_tag(source), normalise_tag(target)):
             return [Translated(text=text) for text in texts]
         hide = partial(
             protect,
@@ -127,7 +130,8 @@ class FaithfulTranslator:
         self, written: str, protected: Protected, original: str, target: str
     ) -> Translation:
         guesses = await self._guess(unmarked(written, protected))
-        fault = fault_of(written, protected, original, guesses, target=target)
+        tag = normalise_tag(target)
+        fault = fault_of(written, protected, original, guesses, target=tag)
         restored = restore(written, protected)
         if fault is not None or restored is None:
             return Untranslated(fault=fault or Fault.CHANGED)

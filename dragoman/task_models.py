@@ -1,14 +1,20 @@
 """The model that does a task, found by its setting."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from core.adapters.detector import CombinedDetector
 from core.adapters.generator import HttpGenerator, Limits
+from core.adapters.translator import LIMITS, DialogueTranslator
 from core.errors import Misconfigured
+from core.faithful import FaithfulTranslator, Manner, Terms
+from core.ports import Detector
+from core.translation import PLAIN_BRACKETS, Guard
 from dragoman.settings import Settings, variables
 from workers.model_server import serve_model
 
@@ -69,21 +75,61 @@ def entity_tagger(settings: Settings) -> "EntityTagger":
 
 
 @asynccontextmanager
-async def open_translator(settings: Settings) -> AsyncIterator["Translator"]:
-    """A translator of its own if one is set, else the dialogue model.
+async def open_desk_translator(
+    settings: Settings,
+    generator: HttpGenerator | None,
+    detector: Detector,
+    terms: Terms | None = None,
+    *,
+    limits: Limits = LIMITS,
+    warm: bool = True,
+) -> AsyncIterator[FaithfulTranslator]:
+    """What translates on the desk: a translator of its own if one is set, else the dialogue model.
 
-    Raises:
-        Misconfigured: neither is set, or it cannot be used.
-        Unavailable: the dialogue model does not answer.
+    Without both, everybody reads what was written.
+    Raises: Misconfigured: the translator that is set cannot be used.
     """
-    if settings.translator or not (settings.model or settings.model_url):
+    manner = Manner(translate_s=limits.total_s)
+    if settings.translator:
         from workers.translation import SequenceTranslator
 
-        yield _made(SequenceTranslator, settings, "translator", or_else=_OR_DIALOGUE)
-        return
-    async with _open_writer(settings) as writer:
-        assert writer is not None
-        yield writer
+        sequence: SequenceTranslator = _made(SequenceTranslator, settings, "translator")
+        if warm:
+            await sequence.warm()
+        guards = (Guard.MOST, Guard.LEAST)
+        manner = replace(manner, brackets=PLAIN_BRACKETS, guards=guards)
+        yield FaithfulTranslator(sequence, detector, terms=terms, manner=manner)
+    elif generator is not None:
+        async with generator.with_limits(limits) as patient:
+            dialogue = DialogueTranslator(patient)
+            yield FaithfulTranslator(dialogue, detector, terms=terms, manner=manner)
+    else:
+        yield FaithfulTranslator(None, detector)
+
+
+@asynccontextmanager
+async def open_translator(settings: Settings) -> AsyncIterator["Translator"]:
+    """The translator of the desk, with more patience, for files of texts.
+
+    Raises:
+        Misconfigured: there is none, or it cannot be used.
+        Unavailable: the dialogue model does not answer.
+    """
+    from workers.evaluation.translation import AsOnTheDesk
+
+    if not (settings.translator or settings.model or settings.model_url):
+        raise Misconfigured(_none_set("translator") + _OR_DIALOGUE)
+    async with AsyncExitStack() as stack:
+        generator, name = None, Path(settings.translator).name
+        if not settings.translator:
+            generator = await stack.enter_async_context(open_generator(settings, _PATIENT))
+            assert generator is not None
+            await generator.check()
+            name = generator.model
+        desk = open_desk_translator(
+            settings, generator, CombinedDetector(), limits=_PATIENT, warm=False
+        )
+        yield AsOnTheDesk(await stack.enter_async_context(desk), name)
 
 
 @asynccontextmanager
@@ -116,16 +162,18 @@ _OR_DIALOGUE = "; DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will 
 M = TypeVar("M")
 
 
-def _made(make: Callable[[str], M], settings: Settings, field: str, *, or_else: str = "") -> M:
+def _none_set(field: str) -> str:
+    return f"there is no model for this: set {variables()[field]} to a folder or hub id"
+
+
+def _made(make: Callable[[str], M], settings: Settings, field: str) -> M:
     """The model whose folder or hub id a setting names.
 
     One that we ship would be taken here where the setting is empty.
     """
     variable, named = variables()[field], getattr(settings, field)
     if not named:
-        raise Misconfigured(
-            f"there is no model for this: set {variable} to a folder or hub id{or_else}"
-        )
+        raise Misconfigured(_none_set(field))
     try:
         return make(named)
     except Misconfigured as error:

@@ -1,4 +1,4 @@
-"""Translations and summaries by the dialogue model."""
+"""Summaries by the dialogue model."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from core.adapters.generator import HttpGenerator, language_name
 from core.errors import Unavailable
 from core.language import normalise_tag
-from core.prompt import Said, summarise, translate
+from core.prompt import Said, summarise
 
 # So many texts are asked for at a time; a model server of our own batches them.
 _AT_ONCE = 4
@@ -24,22 +24,12 @@ class ChatWriter:
         """The model's name."""
         return self._generator.model
 
-    async def translate(
-        self, texts: Sequence[str], *, source: str, target: str
-    ) -> list[str | None]:
-        """The texts in another language; None where the model failed.
-
-        Raises: Unavailable: it failed several times in a row.
-        """
-        names = {"source": _name(source), "target": _name(target)}
-        return await self._each([translate(text, **names) for text in texts])
-
     async def summarise(self, dialogues: Sequence[str], *, language: str) -> list[str | None]:
         """What each conversation comes to, in a language; None where the model failed.
 
         Raises: Unavailable: it failed several times in a row.
         """
-        name = _name(language)
+        name = language_name(normalise_tag(language))
         return await self._each([summarise(dialogue, language=name) for dialogue in dialogues])
 
     async def _each(self, asked: Sequence[Sequence[Said]]) -> list[str | None]:
@@ -62,7 +52,3 @@ class ChatWriter:
         if down:
             raise down[0]
         return [task.result() for task in tasks]
-
-
-def _name(language: str) -> str:
-    return language_name(normalise_tag(language))

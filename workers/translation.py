@@ -9,7 +9,7 @@ from typing import Any
 
 from babel import Locale
 
-from core.errors import Misconfigured, Rejected
+from core.errors import Misconfigured, Rejected, Unavailable
 from core.language import normalise_tag, same_language
 from core.sentences import split
 from workers.loading import LazyModel, max_tokens
@@ -41,17 +41,28 @@ class SequenceTranslator:
         """The model's name."""
         return self._model.name
 
+    async def warm(self) -> None:
+        """Load the model before anybody waits for it.
+
+        Raises: Misconfigured: it cannot be loaded.
+        """
+        await self._model.run(lambda model, tokenizer, batch: batch, [""], len)
+
     async def translate(self, texts: Sequence[str], *, source: str, target: str) -> list[str]:
         """The texts in another language; what stands between their sentences is kept.
 
         Raises:
             Misconfigured: the model cannot be loaded, or knows no languages.
             Rejected: it does not know one of these two.
+            Unavailable: there is no memory left for it.
         """
         pieces = [split(text) for text in texts]
         sentences = [piece.strip() for text in pieces for piece in text]
         work = partial(translate_sentences, source=source, target=target)
-        written = iter(await self._model.run(work, sentences, len))
+        try:
+            written = iter(await self._model.run(work, sentences, len))
+        except RuntimeError as error:
+            raise Unavailable("translator", str(error).partition("\n")[0][:200]) from error
         return [
             "".join(next(written) + _gap(piece, target) for piece in text).strip()
             for text in pieces

@@ -103,6 +103,8 @@ class HttpGenerator:
     ) -> None:
         """Speak to `url`, with or without `/v1`; without a `model` the server's first is used."""
         self._name = model
+        self._url = url
+        self._api_key = api_key
         self._limits = limits or Limits()
         self._breaker = breaker or Breaker()
         base = url.rstrip("/")
@@ -129,6 +131,10 @@ class HttpGenerator:
     ) -> None:
         """Close the connections."""
         await self._client.close()
+
+    def with_limits(self, limits: Limits) -> "HttpGenerator":
+        """The same model for another kind of work, which may fail without stopping this one."""
+        return HttpGenerator(self._url, model=self._name, api_key=self._api_key, limits=limits)
 
     @property
     def model(self) -> str:
@@ -168,12 +174,13 @@ class HttpGenerator:
             async for piece in pieces:
                 yield piece
 
-    async def complete(self, asked: Sequence[Said]) -> str:
+    async def complete(self, asked: Sequence[Said], *, whole: bool = False) -> str:
         """Everything that the model writes; at the limit of tokens it ends, sentence or not.
 
-        Raises: Unavailable: the model is down, too slow or cut off.
+        Raises: Unavailable: the model is down, too slow or cut off, or, where the `whole` is
+            wanted, did not come to an end.
         """
-        async with aclosing(self._guarded(asked, whole=False)) as pieces:
+        async with aclosing(self._guarded(asked, whole=whole)) as pieces:
             return "".join([piece async for piece in pieces]).strip()
 
     async def _guarded(self, asked: Sequence[Said], *, whole: bool) -> AsyncGenerator[str, None]:

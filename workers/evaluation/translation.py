@@ -7,7 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from core.errors import Rejected, Unavailable
+from core.faithful import FaithfulTranslator
 from core.language import normalise_tag
+from core.translation import Fault, Translated, Untranslated
+from core.turn import WorkspaceId
 from retrieval.writing import Progress
 from workers.evaluation.files import Filled, Row, read
 from workers.evaluation.metrics import Numbers
@@ -31,7 +35,35 @@ class Translator(Protocol):
         ...
 
 
-class Translated(Row):
+class AsOnTheDesk:
+    """Translations as they would reach an agent or a customer: what does not hold, does not."""
+
+    def __init__(self, translator: FaithfulTranslator, name: str) -> None:
+        """Let `translator` through, under the name of its model."""
+        self._translator = translator
+        self.name = name
+
+    async def translate(
+        self, texts: Sequence[str], *, source: str, target: str
+    ) -> Sequence[str | None]:
+        """The translations; None where the original would go out instead.
+
+        Raises:
+            Rejected: it does not know one of the two languages.
+            Unavailable: it answered none of them.
+        """
+        found = await self._translator.translate_all(
+            WorkspaceId("evaluated"), texts, source=source, target=target
+        )
+        faults = [one.fault for one in found if isinstance(one, Untranslated)]
+        if Fault.PAIR in faults:
+            raise Rejected(f"{self.name} does not translate from {source} into {target}")
+        if faults.count(Fault.UNAVAILABLE) == len(texts):
+            raise Unavailable("translator", "it answers nothing")
+        return [one.text if isinstance(one, Translated) else None for one in found]
+
+
+class Example(Row):
     """A text and what a person made of it."""
 
     src_lang: Filled
@@ -45,7 +77,7 @@ async def judge(files: Sequence[Path], translator: Translator, progress: Progres
 
     Scores are sacrebleu's, 0 to 100. A text at which the translator failed counts as empty.
     """
-    rows = read(files, Translated)
+    rows = read(files, Example)
 
     async def write(pair: tuple[str, str], places: Sequence[int]) -> Sequence[str | None]:
         texts = [rows[at].src for at in places]
@@ -63,7 +95,7 @@ async def judge(files: Sequence[Path], translator: Translator, progress: Progres
     )
 
 
-def _compare(rows: Sequence[Translated], written: Sequence[str]) -> tuple[Columns, list[str]]:
+def _compare(rows: Sequence[Example], written: Sequence[str]) -> tuple[Columns, list[str]]:
     """What each row adds to the scores, and how these were computed.
 
     BLEU and TER cut some languages into signs.

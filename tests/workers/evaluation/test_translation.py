@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from core.adapters.generator import HttpGenerator
+from core.adapters.translator import DialogueTranslator
 from core.errors import Rejected, Unavailable
+from core.faithful import FaithfulTranslator
 from retrieval.knowledge import silent
 from tests.fakes.model import Mood, fake_model
+from tests.fakes.ports import FakeDetector
+from tests.fakes.translator import FakeTranslator
 from tests.workers.evaluation.rows import write_rows
-from workers.chat_writing import ChatWriter
 from workers.evaluation.scores import by_language, overall
 from workers.evaluation.text_metrics import bleu, chrf, ter
-from workers.evaluation.translation import judge
+from workers.evaluation.translation import AsOnTheDesk, judge
 
 ROWS = [
     {"src_lang": "en", "tgt_lang": "deu", "src": "one two three four", "ref": "a b c d e"},
@@ -64,11 +67,12 @@ async def test_a_missing_key_is_named_with_its_line(key: str, tmp_path: Path) ->
         await judge([path], Parrot(), silent)
 
 
-async def test_the_dialogue_model_is_asked_with_the_names_of_languages(tmp_path: Path) -> None:
+async def test_the_dialogue_model_is_asked_as_on_the_desk(tmp_path: Path) -> None:
     async with fake_model() as fake, HttpGenerator(fake.url) as generator:
         fake.mood, fake.text = Mood.SAYS, "a b c d e"
         files = [write_rows(tmp_path / "rows.jsonl", ROWS[:2])]
-        judged = await judge(files, ChatWriter(generator), silent)
+        desk = FaithfulTranslator(DialogueTranslator(generator), FakeDetector(otherwise="de"))
+        judged = await judge(files, AsOnTheDesk(desk, "fake-1"), silent)
         assert overall(judged)["bleu"] == pytest.approx(
             bleu().corpus_score(SAID["de"], [["a b c d e", "a b c d f"]]).score, abs=1e-4
         )
@@ -77,6 +81,23 @@ async def test_the_dialogue_model_is_asked_with_the_names_of_languages(tmp_path:
         assert "from English (en) into German (de)" in system
         fake.mood = Mood.ERROR
         many = [write_rows(tmp_path / "many.jsonl", ROWS[:1] * 20)]
-        with pytest.raises(Unavailable, match="resting after failures"):
-            await judge(many, ChatWriter(generator), silent)
+        with pytest.raises(Unavailable, match="answers nothing"):
+            await judge(many, AsOnTheDesk(desk, "fake-1"), silent)
         assert len(fake.asked) < 10, "a dead model is not asked for every row"
+
+
+async def test_what_would_not_reach_a_customer_counts_as_empty(tmp_path: Path) -> None:
+    rows = [{"src_lang": "en", "tgt_lang": "de", "src": "14 days left", "ref": "noch 14 Tage"}]
+    async with fake_model() as fake, HttpGenerator(fake.url) as generator:
+        fake.mood, fake.text = Mood.SAYS, "noch 41 Tage"
+        desk = FaithfulTranslator(DialogueTranslator(generator), FakeDetector(otherwise="de"))
+        files = [write_rows(tmp_path / "rows.jsonl", rows)]
+        judged = await judge(files, AsOnTheDesk(desk, "fake-1"), silent)
+    assert judged.notes[0] == "texts that the model failed at, counted as empty: 1"
+
+
+async def test_a_pair_that_the_model_does_not_know_is_told(tmp_path: Path) -> None:
+    desk = FaithfulTranslator(FakeTranslator("en", "fr"), FakeDetector())
+    files = [write_rows(tmp_path / "rows.jsonl", ROWS[:1])]
+    with pytest.raises(Rejected, match="from en into deu"):
+        await judge(files, AsOnTheDesk(desk, "parrot"), silent)
