@@ -175,8 +175,10 @@ class Desk:
 
     async def alive(self, agent: Account, conversation: ConversationId) -> None:
         """Note a sign of life from who has the conversation: they read it, or are writing."""
-        sign = {"conversation": conversation, "agent": agent.id, "workspace": agent.workspace}
-        await self._database.write(lambda connection: connection.execute(_SIGN_OF_LIFE, sign))
+        sign = {"conversation": conversation, "agent": agent.id, "its_workspace": agent.workspace}
+        await self._database.write(
+            lambda connection: connection.execute(_SIGN_OF_LIFE, sign).rowcount
+        )
 
     async def _woken(self, conversation: ConversationId, done: Case | Refused) -> None:
         if not isinstance(done, Refused):
@@ -406,7 +408,7 @@ _SIGN_OF_LIFE = (
     update(handoffs)
     .where(
         handoffs.c.conversation_id == bindparam("conversation"),
-        handoffs.c.workspace == bindparam("workspace"),
+        handoffs.c.workspace == bindparam("its_workspace"),
         handoffs.c.account_id == bindparam("agent"),
         handoffs.c.ended_at.is_(None),
     )

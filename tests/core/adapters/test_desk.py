@@ -335,6 +335,25 @@ async def test_an_agent_who_is_gone_loses_the_conversation_to_the_queue(
         assert taken.agent_name == "Ben"
 
 
+async def test_an_agent_who_reads_or_writes_is_not_taken_for_gone(database: Database) -> None:
+    async def idle_s(workspace: WorkspaceId) -> float:
+        return 60.0
+
+    async with open_rig(database) as rig:
+        anna, ben, *_ = rig.agents
+        absences = Absences(database, idle_s, wake=rig.delivery.wake, look_every_s=0.0)
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await _pass(database, 3600)
+        await rig.desk.alive(anna, where)
+        await absences.look()
+        assert (await rows_of(database, conversations))[0].owner == "human"
+        await _pass(database, 3600)
+        await rig.desk.alive(ben, where)
+        await absences.look()
+        assert (await rows_of(database, conversations))[0].owner == "waiting"
+
+
 async def _pass(database: Database, seconds: float) -> None:
     """Let time go by in the database."""
 
