@@ -52,6 +52,10 @@ class _Language(_Deed):
     language: str = Field(max_length=35)
 
 
+class _Stars(_Deed):
+    rating: int = Field(ge=1, le=5)
+
+
 class _Verdict(BaseModel):
     turn: int = Field(ge=0, lt=2**63)
     helpful: bool
@@ -103,6 +107,7 @@ class Chat:
             Route("/chat/messages", self._message, methods=["POST"]),
             Route("/chat/person", self._person, methods=["POST"]),
             Route("/chat/language", self._choose_language, methods=["POST"]),
+            Route("/chat/rating", self._rating, methods=["POST"]),
             Route("/chat/feedback", self._feedback, methods=["POST"]),
             Route("/chat/new", self._new, methods=["POST"]),
             Route("/chat/events", self._events),
@@ -152,6 +157,11 @@ class Chat:
         self._cookies.write(request, response, visitor)
         return response
 
+    async def _rating(self, request: Request) -> Response:
+        visitor = self._admit(request)
+        stars = await self._body(request, _Stars)
+        return await self._accept(request, visitor, Kind.RATES, stars.key, str(stars.rating))
+
     async def _feedback(self, request: Request) -> Response:
         visitor = self._admit(request)
         verdict = await self._body(request, _Verdict)
@@ -178,8 +188,8 @@ class Chat:
         after = _seen(request)
         lines = await self._transcript.lines(address, after)
 
-        async def read(above: int) -> tuple[Line, ...]:
-            return await self._transcript.lines(address, above)
+        async def read(above: int, changed_after: float) -> tuple[Line, ...]:
+            return await self._transcript.lines(address, above, changed_after=changed_after)
 
         async def events() -> AsyncIterator[str]:
             with self._seats.taken(client), self._port.watching(address.place) as watcher:

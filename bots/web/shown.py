@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.adapters.transcript import Line
 from core.language import autonym
+from core.survey import STARS
 from core.turn import Author
 
 
@@ -25,7 +26,7 @@ class _Citation(BaseModel):
 
 
 class _Details(BaseModel):
-    """What the delivery wrote about a reply; an agent's line has none of it."""
+    """What the delivery wrote about a reply; an agent's line has some of it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -33,6 +34,8 @@ class _Details(BaseModel):
     outcome: str = ""
     citations: tuple[_Citation, ...] = ()
     choices: tuple[str, ...] = ()
+    asks_rating: bool = False
+    sender: str = ""
     offer_languages: tuple[str, ...] = ()
 
 
@@ -49,6 +52,8 @@ def shown(line: Line) -> dict[str, object]:
         "outcome": details.outcome,
         "citations": _sources(details.citations),
         "choices": list(details.choices),
+        "ratings": list(STARS) if details.asks_rating else [],
+        "sender": details.sender,
         "languages": [{"tag": tag, "name": autonym(tag)} for tag in details.offer_languages],
     }
 

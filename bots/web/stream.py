@@ -20,7 +20,7 @@ HEARTBEAT_S = 15.0
 CALM_AFTER_S = 60.0
 CALM = 5
 
-ReadAfter = Callable[[int], Awaitable[Sequence[Line]]]
+ReadAfter = Callable[[int, float], Awaitable[Sequence[Line]]]
 
 log = structlog.get_logger()
 
@@ -30,12 +30,13 @@ async def stream(
 ) -> AsyncIterator[str]:
     """Yield events: the `lines` so far, `caught_up`, then whatever comes.
 
-    `read` gives the lines above an id; it is asked when the watcher is told, and every `poll_s`.
+    `read` gives the lines above an id, and those changed since a time; it is asked when the
+    watcher is told, and every `poll_s`. A browser that comes back is shown every change again.
     """
     yield "retry: 1000\n\n"
-    for line in lines:
-        yield _line_event(line)
-        after = line.id
+    shown = _Shown(after)
+    for event in shown.events(lines):
+        yield event
     yield _event("caught_up", {})
     silence = _Silence()
     while not watcher.stopped:
@@ -43,19 +44,37 @@ async def stream(
         for each in passing or ():
             yield _passing_event(each)
         try:
-            lines = await read(after)
+            lines = await read(shown.after, shown.changed_after)
         except Unavailable as error:
             # The browser connects again, and is answered with 503 as long as this lasts.
             log.warning("stream_interrupted", dependency=error.dependency)
             return
-        for line in lines:
-            yield _line_event(line)
-            after = line.id
+        for event in shown.events(lines):
+            yield event
         if any(line.author is Author.BOT for line in lines):
             # The beginning of a reply must not show after the whole of it.
             watcher.forget()
         if comment := silence.comment(news=bool(lines) or passing is not None):
             yield comment
+
+
+class _Shown:
+    """How far a browser has been shown a conversation, and its changes."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.changed_after = 0.0
+
+    def events(self, lines: Sequence[Line]) -> Iterator[str]:
+        """What is news among the lines; a change of what is not shown yet is none."""
+        for line in lines:
+            self.changed_after = max(self.changed_after, line.changed_at)
+            if line.id <= self.after:
+                yield _event("changed", shown(line))
+                continue
+            self.after = line.id
+            if line.text or not line.changed_at:
+                yield f"id: {line.id}\n{_event('line', shown(line))}"
 
 
 class _Silence:
@@ -106,10 +125,6 @@ class Seats:
 def _passing_event(passing: Passing) -> str:
     shown: dict[str, object] = {"text": passing.text, "html": as_html(passing.text)}
     return _event(passing.name, shown if passing.text else {})
-
-
-def _line_event(line: Line) -> str:
-    return f"id: {line.id}\n{_event('line', shown(line))}"
 
 
 def _event(name: str, data: dict[str, object]) -> str:

@@ -47,10 +47,10 @@ def write(
 ) -> None:
     """Write a turn into the locked `conversation`: what was said, and what that changes."""
     if turn.kind is Kind.AGENT_EDIT:
-        _write_edit(connection, turn, heard)
+        _write_edit(connection, turn, served, heard)
         return
     if turn.kind is Kind.AGENT_REPLY:
-        _write_agents_words(connection, turn, heard)
+        _write_agents_words(connection, turn, served, heard)
         return
     said = _customers_words(connection, turn, served, heard)
     if served is not None:
@@ -114,20 +114,19 @@ def _bots_words(connection: Connection, turn: Turn, said: Served) -> int:
     return int(connection.execute(_ADD_TO_TRANSCRIPT, line).scalar_one())
 
 
-def _write_agents_words(connection: Connection, turn: Turn, heard: Heard | None) -> None:
+def _write_agents_words(
+    connection: Connection, turn: Turn, served: Served | None, heard: Heard | None
+) -> None:
     """Write an agent's reply; one that was taken back before it was read leaves nothing."""
     if heard is None or not heard.lines or turn.agent is None:
         return
     [line] = heard.lines
-    files = [asdict(file) for file in turn.attachments]
     row = {
         **_belongs_to(turn),
         **_as_read(line),
         "author": Author.AGENT,
         "account_id": turn.agent.id,
-        "details": json.dumps(
-            {"turn": turn.id, "attachments": files, "fault": line.fault}, ensure_ascii=False
-        ),
+        "details": _agents_details(turn, served, line),
     }
     message = connection.execute(_ADD_TO_TRANSCRIPT, row).scalar_one()
     case_id = last_case(connection, turn.conversation)
@@ -145,14 +144,36 @@ def _write_agents_words(connection: Connection, turn: Turn, heard: Heard | None)
         agent_answered(connection, turn.conversation, case_id)
 
 
-def _write_edit(connection: Connection, turn: Turn, heard: Heard | None) -> None:
+def _agents_details(turn: Turn, served: Served | None, line: Spoken) -> str:
+    """What the customer reads of an agent's words, as they were sent, and under which name."""
+    said = {
+        "turn": turn.target or turn.id,
+        "outcome": "words",
+        "shown": served.outcome.text if served is not None else line.text,
+        "sender": served.outcome.sender if served and isinstance(served.outcome, Words) else "",
+        "attachments": [asdict(file) for file in turn.attachments],
+        "fault": line.fault,
+    }
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _write_edit(
+    connection: Connection, turn: Turn, served: Served | None, heard: Heard | None
+) -> None:
     """Change a line of an agent's, or strike it out."""
     if heard is None or turn.agent is None:
         return
     [line] = heard.lines
     gone = not line.text.strip()
-    changed = _STRIKE if gone else _REWRITE
-    message = connection.execute(changed, {"target": turn.target, **_as_read(line)}).scalar()
+    change = {
+        "target": turn.target,
+        **_as_read(line),
+        "details": _agents_details(turn, served, line),
+    }
+    if gone:
+        message = connection.execute(_STRIKE, {"target": turn.target}).scalar()
+    else:
+        message = connection.execute(_REWRITE, change).scalar()
     if message is not None:
         record(
             connection,

@@ -138,6 +138,7 @@ function listen() {
   live = false;
   source = new EventSource(`/chat/events?after=${lastId}`);
   source.addEventListener("line", (event) => arrived(JSON.parse(event.data)));
+  source.addEventListener("changed", (event) => view.changeLine(JSON.parse(event.data)));
   source.addEventListener("working", () => view.showPassing());
   source.addEventListener("partial", (event) => view.showPassing(JSON.parse(event.data).html));
   source.addEventListener("caught_up", () => {
@@ -201,6 +202,7 @@ $("main").addEventListener("click", (event) => {
   if (!button) return;
   if (button.closest(".verdict")) rate(button);
   else if (button.dataset.language) chooseLanguage(button.dataset.language);
+  else if (button.dataset.rating) act("/chat/rating", { key: newKey(), rating: Number(button.dataset.rating) });
   else if (button.classList.contains("choice")) write(button.textContent);
 });
 addEventListener("online", () => {

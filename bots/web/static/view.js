@@ -65,10 +65,9 @@ export class View {
   addLine(line, { live }) {
     const follows = this.#isAtEnd();
     const shown = this.#line(line.author);
-    const said = shown.querySelector(".said");
-    said.lang = line.language;
-    if (line.author === "customer") said.textContent = line.text;
-    else said.innerHTML = line.html;
+    shown.dataset.line = line.id;
+    if (line.sender) this.#name(shown, line.sender);
+    this.#say(shown, line);
     for (const citation of line.citations) shown.querySelector(".sources").append(this.#source(citation));
     this.#offer(shown, line);
     this.#ask(shown, line);
@@ -77,6 +76,13 @@ export class View {
     if (line.author !== "customer") this.hidePassing();
     if (live && line.author !== "customer" && document.hidden) this.#count(this.unread + 1);
     if (follows || !live) this.toEnd();
+  }
+
+  /** An agent has changed a line, or taken it back. */
+  changeLine(line) {
+    const shown = $("lines").querySelector(`[data-line="${line.id}"]`);
+    if (shown && line.text) this.#say(shown, line);
+    else shown?.remove();
   }
 
   /** Dots, or the beginning of the reply, until the reply is there or nothing more is heard. */
@@ -145,6 +151,21 @@ export class View {
     return shown;
   }
 
+  #say(shown, line) {
+    const said = shown.querySelector(".said");
+    said.lang = line.language;
+    if (line.author === "customer") said.textContent = line.text;
+    else said.innerHTML = line.html;
+  }
+
+  /** A person writes under their name, whatever language the page is in. */
+  #name(shown, name) {
+    const who = shown.querySelector(".who");
+    delete who.dataset.text;
+    who.textContent = name;
+    who.dir = "auto";
+  }
+
   #source({ title, html, language, href }) {
     const source = $("source").content.cloneNode(true).firstElementChild;
     this.fill(source);
@@ -173,6 +194,7 @@ export class View {
       return choice;
     };
     for (const text of line.choices) button(text, {});
+    for (const rating of line.ratings) button(String(rating), { rating });
     for (const { tag, name } of line.languages) button(name, { language: tag }).lang = tag;
   }
 

@@ -1,6 +1,7 @@
 """The event stream, step by step."""
 
 import json
+from dataclasses import replace
 
 from bots.web.port import Passing, Watcher, WebPort
 from bots.web.stream import Seats, stream
@@ -20,7 +21,7 @@ async def test_the_beginning_of_a_reply_never_shows_after_the_whole() -> None:
     watcher = Watcher()
     reads = 0
 
-    async def read(after: int) -> tuple[Line, ...]:
+    async def read(after: int, changed_after: float) -> tuple[Line, ...]:
         nonlocal reads
         reads += 1
         if reads == 1:
@@ -37,7 +38,7 @@ async def test_an_event_is_one_line_of_json_under_its_number() -> None:
     watcher = Watcher()
     watcher.stop()
 
-    async def read(after: int) -> tuple[Line, ...]:
+    async def read(after: int, changed_after: float) -> tuple[Line, ...]:
         return ()
 
     lines = [line(7, Author.AGENT)]
@@ -47,10 +48,30 @@ async def test_an_event_is_one_line_of_json_under_its_number() -> None:
     assert json.loads(data.removeprefix("data: "))["text"] == "two\nlines"
 
 
+async def test_a_line_that_is_changed_or_taken_back_is_told_once_and_moves_no_number() -> None:
+    watcher = Watcher()
+    asked: list[tuple[int, float]] = []
+    changed = replace(line(1, Author.AGENT), text="better", changed_at=5.0)
+    gone = replace(line(2, Author.AGENT), text="", changed_at=6.0)
+
+    async def read(after: int, changed_after: float) -> tuple[Line, ...]:
+        asked.append((after, changed_after))
+        if len(asked) == 2:
+            watcher.stop()
+        return (changed, gone) if len(asked) == 1 else ()
+
+    told = [event async for event in stream(watcher, read, [line(1)], after=0, poll_s=0.01)]
+    [change] = told[3:]
+    assert change.startswith("event: changed\ndata: ")
+    assert json.loads(change.splitlines()[1].removeprefix("data: "))["text"] == "better"
+    # What was taken back before it was shown is never shown.
+    assert asked == [(1, 0.0), (2, 6.0)]
+
+
 async def test_a_stream_ends_with_the_database_so_that_the_browser_comes_back() -> None:
     watcher = Watcher()
 
-    async def read(after: int) -> tuple[Line, ...]:
+    async def read(after: int, changed_after: float) -> tuple[Line, ...]:
         raise Unavailable("database", "gone")
 
     told = [event async for event in stream(watcher, read, [], after=0, poll_s=0.01)]
