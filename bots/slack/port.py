@@ -51,6 +51,9 @@ class SlackPort:
         """Post one message; its metadata names the parcel, so that it can be found again."""
         place = Place.parse(parcel.address.place)
         team = await self._teams.serving(parcel.address.workspace)
+        if parcel.replaces:
+            await _replace(team, place, parcel)
+            return parcel.replaces
         answer = await asked(
             team.client.chat_postMessage(
                 channel=place.channel,
@@ -121,6 +124,23 @@ class SlackPort:
         place = Place.parse(address.place)
         if thread and place.thread is None:
             self._spawn(_clear(team, place.channel, thread))
+
+
+async def _replace(team: Team, place: Place, parcel: Parcel) -> None:
+    """Change a message of ours, or take it back."""
+    if not parcel.body:
+        try:
+            await asked(team.client.chat_delete(channel=place.channel, ts=parcel.replaces))
+        except Rejected as error:
+            # Gone already, as after a crash.
+            if not str(error).endswith("message_not_found"):
+                raise
+        return
+    await asked(
+        team.client.chat_update(
+            channel=place.channel, ts=parcel.replaces, **json.loads(parcel.body)
+        )
+    )
 
 
 async def _clear(team: Team, channel: str, thread: str) -> None:

@@ -19,6 +19,7 @@ class Button(StrEnum):
     PERSON = "dragoman_person"
     CHOICE = "dragoman_choice"
     LANGUAGE = "dragoman_language"
+    RATING = "dragoman_rating"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +96,15 @@ def _wish(press: _Press, action: _Action, kind: str, address: Address) -> Inboun
         Button.PERSON: Kind.WANTS_PERSON,
         Button.CHOICE: Kind.MESSAGE,
         Button.LANGUAGE: Kind.CHOOSES_LANGUAGE,
+        Button.RATING: Kind.RATES,
     }
     if kind not in kinds:
         return None
     once = f"press:{press.container.channel_id}:{press.container.message_ts}:{action.action_id}"
-    # A language may be picked, changed and picked again; the others are meant once, however
-    # often they are pressed.
-    again = f":{action.action_ts}" if kind == Button.LANGUAGE else ""
+    # A language or a rating may be picked, changed and picked again; the others are meant once,
+    # however often they are pressed.
+    changeable = kind in (Button.LANGUAGE, Button.RATING)
+    again = f":{action.action_ts}" if changeable else ""
     return Inbound(
         address=address,
         event_id=once + again,

@@ -10,7 +10,19 @@ from bots.slack import markup
 from bots.slack.cutting import cut
 from bots.slack.press import Button
 from core.phrases import Phrase, say
-from core.turn import Answer, Clarify, Handoff, Outcome, Owner, Passage, Served, Turn, Words
+from core.survey import STARS
+from core.turn import (
+    Answer,
+    Attachment,
+    Clarify,
+    Handoff,
+    Outcome,
+    Owner,
+    Passage,
+    Served,
+    Turn,
+    Words,
+)
 
 # A markdown block takes 12,000 characters and all blocks of a message about 13,200 together
 # (slackapi/bolt-js#2509); the rest is left to the buttons.
@@ -25,7 +37,14 @@ Block = dict[str, Any]
 
 
 def render(served: Served, turn: Turn) -> tuple[str, ...]:
-    """The bodies of the messages, as JSON: `text` and `blocks` of chat.postMessage."""
+    """The bodies of the messages, as JSON: `text` and `blocks` of chat.postMessage.
+
+    There is none where an agent takes back what they said.
+    """
+    if isinstance(served.outcome, Words) and not (
+        served.outcome.text or served.outcome.attachments
+    ):
+        return ()
     pieces = cut(_markdown(served), TEXT_CHARS)
     last = len(pieces) - 1
     return tuple(
@@ -37,6 +56,10 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
 def _markdown(served: Served) -> str:
     outcome = served.outcome
     text = markup.harmless(outcome.text, links=_links(outcome))
+    if isinstance(outcome, Words):
+        sender = markup.harmless(markup.link(outcome.sender, ""), links=frozenset())
+        name = f"**{sender}**\n" if sender else ""
+        return "\n".join((f"{name}{text}", *(f"📎 {_file(file)}" for file in outcome.attachments)))
     if isinstance(outcome, Answer):
         sources = _sources(outcome.citations, served.language)
         return f"{text}\n\n{sources}" if sources else text
@@ -91,6 +114,8 @@ def _buttons(served: Served, turn: Turn) -> tuple[Block, ...]:
         blocks += _rows([_language(tag) for tag in served.offer_languages])
     if isinstance(outcome, Answer):
         blocks.append(_feedback(turn, language))
+    if isinstance(outcome, Words):
+        return tuple(_rows([_stars(rating) for rating in STARS])) if outcome.asks_rating else ()
     if not isinstance(outcome, Handoff) and turn.owner is Owner.BOT:
         blocks += _rows([_button(Button.PERSON, say(Phrase.TALK_TO_PERSON, language), "person")])
     return tuple(blocks)
@@ -114,6 +139,14 @@ def _button(action_id: str, label: str, value: str) -> Block:
 
 def _choice(number: int, text: str) -> Block:
     return _button(f"{Button.CHOICE}:{number}", text, text[:VALUE_CHARS])
+
+
+def _stars(rating: int) -> Block:
+    return _button(f"{Button.RATING}:{rating}", str(rating), str(rating))
+
+
+def _file(file: Attachment) -> str:
+    return markup.harmless(file.name or file.kind, links=frozenset())
 
 
 def _language(tag: str) -> Block:

@@ -7,14 +7,15 @@ from enum import StrEnum
 
 from core.language import autonym
 from core.phrases import Phrase, say
-from core.turn import Answer, Clarify, Handoff, Served, TurnId
+from core.survey import STARS
+from core.turn import Answer, Clarify, Handoff, Served, TurnId, Words
 
 # core.telegram.org/bots/api#inlinekeyboardbutton: callback_data holds 1 to 64 bytes.
 MAX_DATA_BYTES = 64
 LANGUAGES_PER_ROW = 3
 
 # At its longest this is exactly 64 bytes.
-_DATA = re.compile(r"([fplc]):([0-9]{1,19}):([A-Za-z0-9-]{0,25}):([A-Za-z0-9-]{2,16})")
+_DATA = re.compile(r"([fplcr]):([0-9]{1,19}):([A-Za-z0-9-]{0,25}):([A-Za-z0-9-]{2,16})")
 MAX_LANGUAGE_CHARS = 16
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
@@ -26,13 +27,15 @@ class Act(StrEnum):
     PERSON = "p"
     LANGUAGE = "l"
     CHOICE = "c"
+    RATING = "r"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
     """A button's meaning: an act on a turn's reply, whose `language` the customer read.
 
-    `value` is "1" (helpful) or "0" for feedback, a language tag, or the number of a choice.
+    `value` is "1" (helpful) or "0" for feedback, a language tag, the number of a choice, or a
+    rating from 1 to 5.
     """
 
     act: Act
@@ -74,6 +77,9 @@ def keyboard(served: Served, turn: TurnId) -> Keyboard:
     rows: list[tuple[Button, ...]] = []
     outcome = served.outcome
     language = served.language
+    if isinstance(outcome, Words):
+        stars = [_button(str(n), Act.RATING, turn, language, str(n)) for n in STARS]
+        return (tuple(stars),) if outcome.asks_rating else ()
     if isinstance(outcome, Clarify):
         rows.extend(
             (_button(choice, Act.CHOICE, turn, language, str(number)),)

@@ -60,6 +60,8 @@ def read_press(query: CallbackQuery, event_id: str, workspace: WorkspaceId) -> P
 def _meant(press: Press, inbound: Inbound, label: str, message_id: int) -> Inbound:
     if press.act is Act.PERSON:
         return replace(inbound, kind=Kind.WANTS_PERSON)
+    if press.act is Act.RATING:
+        return replace(inbound, kind=Kind.RATES, text=press.value)
     if press.act is Act.LANGUAGE:
         return replace(inbound, kind=Kind.CHOOSES_LANGUAGE, text=press.value)
     if press.act is Act.CHOICE:

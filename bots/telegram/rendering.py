@@ -10,7 +10,7 @@ from bots.telegram.buttons import Button, Keyboard, keyboard
 from bots.telegram.splitting import MAX_UNITS, split, units
 from bots.telegram.texts import readable
 from core.phrases import Phrase, say
-from core.turn import Answer, Passage, Served, Turn
+from core.turn import Answer, Passage, Served, Turn, Words
 
 MAX_TITLE_CHARS = 120
 MAX_SOURCES = 3
@@ -73,6 +73,8 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
     """Cut a reply into bodies; the sources and the buttons stand under the last."""
     outcome = served.outcome
     citations = outcome.citations if isinstance(outcome, Answer) else ()
+    if isinstance(outcome, Words):
+        return _words(outcome, keyboard(served, turn.id))
     cited = frozenset(chain.from_iterable(_live(p.text) | _live(p.source) for p in citations))
     lines = _last_lines(served, citations)
     texts = [part for part in split(readable(outcome.text)) if part.strip()]
@@ -94,6 +96,26 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
         for index, (rich, plain) in enumerate(zip(htmls, plains, strict=True))
         if rich.strip()
     )
+
+
+def _words(words: Words, buttons: Keyboard) -> tuple[str, ...]:
+    """What a person wrote, under their name; nothing where they take it back."""
+    files = "\n".join(f"📎 {readable(file.name) or file.kind}" for file in words.attachments)
+    text = "\n".join(filter(None, (readable(words.text), files)))
+    if not text.strip():
+        return ()
+    name = " ".join(readable(words.sender).split())[:MAX_TITLE_CHARS]
+    parts = [part.strip("\n") for part in split(f"{name}\n{text}" if name else text)]
+    parts = [part for part in parts if part.strip()]
+    bodies = []
+    for index, part in enumerate(parts):
+        # What an agent links to may be followed; their name is no link.
+        rich = html.escape(part)
+        if name and index == 0:
+            rich = f"<b>{html.escape(name)}</b>{html.escape(part[len(name) :])}"
+        shown = buttons if index == len(parts) - 1 else ()
+        bodies.append(Body(html=rich, plain=part, buttons=shown).to_json())
+    return tuple(bodies)
 
 
 def _last_lines(served: Served, citations: tuple[Passage, ...]) -> list[_Line]:

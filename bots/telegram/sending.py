@@ -42,6 +42,9 @@ class TelegramPort:
     async def send(self, parcel: Parcel) -> str:
         """Send one message, for which a place was booked; its id counts within the chat."""
         chat_id, thread_id = chat_of(parcel.address.place)
+        if parcel.replaces:
+            await self._replace(chat_id, parcel)
+            return parcel.replaces
         body = Body.from_json(parcel.body)
         with plain_errors():
             try:
@@ -54,6 +57,33 @@ class TelegramPort:
     async def find(self, parcel: Parcel) -> NoReturn:
         """Say that a bot cannot read a chat back."""
         raise LookupError("a Telegram bot cannot read its own messages back")
+
+    async def _replace(self, chat_id: int, parcel: Parcel) -> None:
+        """Change a message of ours, or take it back; Telegram allows the latter for 48 hours."""
+        number = int(parcel.replaces)
+        with plain_errors():
+            try:
+                if parcel.body:
+                    await self._edit(chat_id, number, Body.from_json(parcel.body))
+                else:
+                    await self._api.bot.delete_message(chat_id, number)
+            except BadRequest as error:
+                # Done already, as after a crash.
+                done = ("message is not modified", "message to delete not found")
+                if not any(text in error.message.lower() for text in done):
+                    raise
+            except ChatMigrated as moved:
+                raise Rejected("telegram: the message is in a group that has moved") from moved
+
+    async def _edit(self, chat_id: int, number: int, body: Body) -> None:
+        await self._api.bot.edit_message_text(
+            body.html,
+            chat_id,
+            number,
+            parse_mode=ParseMode.HTML,
+            link_preview_options=_NO_PREVIEW,
+            reply_markup=_markup(body.buttons),
+        )
 
     async def _send(self, chat_id: int, thread_id: int | None, body: Body) -> str:
         try:

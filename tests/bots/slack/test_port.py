@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -169,3 +170,20 @@ async def test_proxies_of_the_environment_do_not_reach_loopback(
     async with rig.channel() as channel:
         await channel.port.send(parcel(random.randrange(1_000)))
     assert len(rig.slack.messages(DM)) == 1
+
+
+async def test_an_agents_words_are_changed_and_taken_back_as_often_as_it_takes(
+    rig: Rig, port: SlackPort
+) -> None:
+    ts = await port.send(parcel(1))
+    better = replace(parcel(2, text="There you are."), replaces=ts)
+    gone = replace(better, body="")
+    for _ in range(2):
+        assert await port.send(better) == ts
+    [shown] = [m for m in rig.slack.team.channels[DM].messages.values() if m.ts == ts]
+    assert (shown.text, shown.deleted) == ("There you are.", False)
+    for _ in range(2):
+        assert await port.send(gone) == ts
+    assert shown.deleted
+    with pytest.raises(Rejected, match="message_not_found"):
+        await port.send(better)

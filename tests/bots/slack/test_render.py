@@ -24,6 +24,7 @@ from core.turn import (
     Served,
     Turn,
     TurnId,
+    Words,
     WorkspaceId,
 )
 from tests.fakes.slack.limits import pings, refusal
@@ -41,7 +42,7 @@ PASSAGE = Passage(
 )
 
 
-def bodies(outcome: Outcome, owner: Owner = Owner.BOT) -> list[dict[str, Any]]:
+def bodies(outcome: Outcome | Words, owner: Owner = Owner.BOT) -> list[dict[str, Any]]:
     turn = Turn(
         id=TurnId(7), conversation=ConversationId(1), address=ADDRESS, text="?", owner=owner
     )
@@ -174,3 +175,20 @@ def test_what_customers_write_is_read_as_they_saw_it() -> None:
         "ask @ann in #general & see https://a.example/x, the page (https://b.example),"
         " a@b.example @here 1 < 2 &lt;"
     )
+
+
+def test_an_agents_words_stand_under_their_name_and_may_link() -> None:
+    said = Words(text=f"Look at {SHOP} <!channel>", sender="Anna *<@U1>*")
+    [body] = bodies(said, Owner.HUMAN)
+    assert kinds(body) == ["markdown"]
+    text = body["blocks"][0]["text"]
+    assert SHOP in text
+    assert f"`{SHOP}`" not in text
+    assert pings(body) == []
+    assert bodies(Words(text="", sender="Anna")) == []
+
+
+def test_the_question_how_it_was_has_five_buttons() -> None:
+    [body] = bodies(Words(text="How was it?", asks_rating=True), Owner.CLOSED)
+    [row] = [block for block in body["blocks"] if block["type"] == "actions"]
+    assert [button["value"] for button in row["elements"]] == ["1", "2", "3", "4", "5"]

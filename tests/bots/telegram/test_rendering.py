@@ -17,6 +17,7 @@ from core.turn import (
     Served,
     Turn,
     TurnId,
+    Words,
 )
 from tests.bots.telegram.conftest import WORKSPACE
 from tests.fakes.telegram.markup import parse_html, units
@@ -34,7 +35,9 @@ RETURNS = Passage(
 )
 
 
-def bodies(outcome: Outcome, language: str = "en", offer: tuple[str, ...] = ()) -> list[Body]:
+def bodies(
+    outcome: Outcome | Words, language: str = "en", offer: tuple[str, ...] = ()
+) -> list[Body]:
     served = Served(outcome=outcome, language=language, probability=0.9, offer_languages=offer)
     return [Body.from_json(text) for text in render(served, TURN)]
 
@@ -185,3 +188,21 @@ def test_an_id_fits_and_comes_back_as_it_was(press: Press) -> None:
 def test_a_foreign_id_is_never_an_error(data: str) -> None:
     press = decode(data)
     assert press is None or encode(press) == data
+
+
+def test_an_agents_words_stand_under_their_name_without_the_bots_buttons() -> None:
+    [body] = bodies(Words(text="See https://shop.example <now>", sender="Anna <b>"))
+    text, entities = seen(body)
+    assert text == body.plain == "Anna <b>\nSee https://shop.example <now>"
+    assert [entity["type"] for entity in entities] == ["bold"]
+    assert body.buttons == ()
+    assert bodies(Words(text="", sender="Anna")) == []
+
+
+def test_the_question_how_it_was_has_five_buttons() -> None:
+    [body] = bodies(Words(text="How was it?", asks_rating=True))
+    [row] = body.buttons
+    pressed = [decode(button.data) for button in row]
+    assert [(press.act, press.value) for press in pressed if press] == [
+        (Act.RATING, str(number)) for number in range(1, 6)
+    ]

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -211,3 +212,18 @@ async def test_the_library_logs_neither_token_nor_text(
     said = caplog.text + str(logs)
     assert telegram.token not in said
     assert "my private words" not in said
+
+
+async def test_an_agents_words_are_changed_and_taken_back_as_often_as_it_takes(
+    telegram: FakeTelegram, port: TelegramPort
+) -> None:
+    telegram.user_says(42, "hi")
+    ref = await port.send(parcel("42", "Hello"))
+    for _ in range(2):
+        assert await port.send(replace(parcel("42", "Good day"), replaces=ref)) == ref
+    assert [shown.text for shown in telegram.messages(42)] == ["Good day"]
+    for _ in range(2):
+        assert await port.send(replace(parcel("42"), replaces=ref, body="")) == ref
+    assert telegram.messages(42) == ()
+    with pytest.raises(Rejected, match="not found"):
+        await port.send(replace(parcel("42", "Too late"), replaces=ref))

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tests.fakes.slack import limits
 from tests.fakes.slack.push import Faults
-from tests.fakes.slack.team import FakeChannel, FakeTeam
+from tests.fakes.slack.team import FakeChannel, FakeMessage, FakeTeam
 
 SCOPES = (
     "app_mentions:read,assistant:write,channels:history,channels:read,chat:write,files:read,"
@@ -139,6 +139,21 @@ class WebApi:
         self.tell(team, channel, message.shown())
         return {"channel": channel, "ts": message.ts, "message": message.shown()}
 
+    def _chat_update(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
+        message = _own_message(team, args, "cant_update_message")
+        error = limits.refusal(team, args)
+        if error:
+            raise Refused(error)
+        self.pings += limits.pings(args)
+        message.text, message.blocks = str(args.get("text") or ""), args.get("blocks") or []
+        message.edited = team.next_ts()
+        return {"channel": args["channel"], "ts": message.ts, "text": message.text}
+
+    def _chat_delete(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
+        message = _own_message(team, args, "cant_delete_message")
+        message.deleted = True
+        return {"channel": args["channel"], "ts": message.ts}
+
     def _chat_postEphemeral(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
         self.ephemeral.append(args)
         return {"message_ts": team.next_ts()}
@@ -191,6 +206,19 @@ class WebApi:
             raise Refused("invalid_arguments")
         self.prompts.append(args)
         return {}
+
+
+def _own_message(team: FakeTeam, args: dict[str, Any], refusal: str) -> FakeMessage:
+    """A message of the bot's, which alone it may change."""
+    channel = team.channels.get(str(args.get("channel")))
+    if channel is None:
+        raise Refused("channel_not_found")
+    message = channel.messages.get(str(args.get("ts")))
+    if message is None or message.deleted:
+        raise Refused("message_not_found")
+    if message.bot_id != team.bot_id:
+        raise Refused(refusal)
+    return message
 
 
 async def _arguments(request: web.Request) -> tuple[dict[str, Any], str]:

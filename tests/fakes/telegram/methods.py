@@ -31,6 +31,7 @@ class Methods:
             "sendmessage": self._send_message,
             "editmessagetext": self._edit_text,
             "editmessagereplymarkup": self._edit_markup,
+            "deletemessage": self._delete,
             "sendmessagedraft": self._send_draft,
             "sendchataction": self._send_action,
             "answercallbackquery": self._answer_query,
@@ -78,6 +79,17 @@ class Methods:
         message.pop("reply_markup", None)
         message.update(markup)
         return message
+
+    def _delete(self, fields: Json) -> bool:
+        chat_id, _ = _place(fields)
+        self.world.writable(chat_id, None)
+        number = _number(fields, "message_id")
+        if (chat_id, number) not in self.world.messages:
+            raise Refusal(400, "Bad Request: message to delete not found")
+        self.world.own_message(chat_id, number)
+        self.gate.pass_through(chat_id)
+        del self.world.messages[chat_id, number]
+        return True
 
     def _editable(self, fields: Json) -> Json:
         chat_id, _ = _place(fields)
