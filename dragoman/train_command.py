@@ -32,7 +32,7 @@ def train(
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Train, search or compress. Started again after a stop, it goes on where it was."""
+    """Train, search, compress or widen. Started again after a stop, it goes on where it was."""
     from workers.training.recipe_file import task_of
 
     folder = folder or Path("runs") / recipe.stem
@@ -49,6 +49,12 @@ def train(
             with progress_bar() as progress:
                 result = compress(recipe, folder, progress)
             show = _show_smaller
+        case "widening":
+            from workers.training.widening.widen import widen
+
+            with progress_bar() as progress:
+                result = widen(recipe, folder, progress)
+            show = _show_wider
         case _:
             trained = _train(recipe, folder, processes, as_json=as_json)
             if trained is None:
@@ -118,6 +124,20 @@ def _show_smaller(result: Result, folder: Path) -> None:
     for name in ("before", "after"):
         table.add_row(name, *(f"{size:.1f}" for size in result[name].values()))
     out.print(table)
+    err.print(f"The model is in {folder / 'model'}.")
+
+
+def _show_wider(result: Result, folder: Path) -> None:
+    table = Table("Language", "rows", "recall@1", box=None, pad_edge=False)
+    for tag, scores in result["languages"].items():
+        table.add_row(tag, str(scores["rows"]), _number(scores["recall@1"]))
+    out.print(table)
+    tokens = result["tokens"]
+    err.print(
+        f"{tokens['after']:,} pieces, {tokens['known']:,} of them known before, from"
+        f" {result['rows']:,} translations in {result['took_s']:.0f} s.",
+        style="dim",
+    )
     err.print(f"The model is in {folder / 'model'}.")
 
 

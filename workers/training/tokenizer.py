@@ -100,7 +100,7 @@ def train_tokenizer(
     special = [*_SPECIAL[purpose].values(), *(_ROLES if purpose == "decoder" else ())]
     tokenizer = _bpe(texts, new, special)
     if purpose == "encoder":
-        tokenizer.post_processor = _bert_like(tokenizer)
+        tokenizer.post_processor = bert_like(tokenizer)
     wrapped = _wrapped(tokenizer, purpose, config)
     _check_it_loads(wrapped, config)
     return wrapped
@@ -124,7 +124,7 @@ def _bpe(texts: Mapping[str, Sequence[str]], new: New, special: list[str]) -> To
         max_token_length=_MAX_BYTES,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_balanced(texts, new.temperature), trainer)
+    tokenizer.train_from_iterator(balanced(texts, new.temperature), trainer)
     if tokenizer.get_vocab_size() < new.vocabulary:
         raise Rejected(
             f"new.vocabulary: the texts yield {tokenizer.get_vocab_size()} tokens, not"
@@ -133,7 +133,7 @@ def _bpe(texts: Mapping[str, Sequence[str]], new: New, special: list[str]) -> To
     return tokenizer
 
 
-def _balanced(texts: Mapping[str, Sequence[str]], temperature: float) -> Iterator[str]:
+def balanced(texts: Mapping[str, Sequence[str]], temperature: float) -> Iterator[str]:
     """The texts of each language over and over until it has its share of all characters."""
     sizes = {tag: sum(map(len, texts[tag])) for tag in sorted(texts)}
     size = min(sum(sizes.values()), _MAX_CHARACTERS)
@@ -146,7 +146,8 @@ def _balanced(texts: Mapping[str, Sequence[str]], temperature: float) -> Iterato
                 break
 
 
-def _bert_like(tokenizer: Tokenizer) -> Any:
+def bert_like(tokenizer: Tokenizer) -> Any:
+    """What puts BERT's marks around one text, or two."""
     marks = [(mark, tokenizer.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
     return processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks

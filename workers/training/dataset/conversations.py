@@ -76,20 +76,34 @@ def _lines(workspace: str, after: float, last: int, connection: Connection) -> l
     )
     query = (
         select(messages)
-        .where(messages.c.conversation_id.in_(recent))
+        .where(
+            messages.c.conversation_id.in_(recent),
+            # What agents say among themselves, or take back, must never be learnt.
+            messages.c.internal.is_(False),
+            messages.c.deleted_at.is_(None),
+        )
         .order_by(messages.c.conversation_id, messages.c.id)
     )
+    lines = [_line(row) for row in connection.execute(query)]
+    # Who has the conversation now is no reply to anything.
     return [
-        _Line(
-            conversation=row.conversation_id,
-            author=Author(row.author),
-            text=row.text,
-            language=row.language,
-            rating=row.rating,
-            details=json.loads(row.details),
-        )
-        for row in connection.execute(query)
+        line
+        for line in lines
+        if line.author is not Author.BOT or line.details.get("outcome") != "words"
     ]
+
+
+def _line(row: Any) -> _Line:
+    """One message in the customer's language, in which the bot is to answer."""
+    agents = row.author == Author.AGENT and row.translation is not None
+    return _Line(
+        conversation=row.conversation_id,
+        author=Author(row.author),
+        text=row.translation if agents else row.text,
+        language=row.translation_language if agents else row.language,
+        rating=row.rating,
+        details=json.loads(row.details),
+    )
 
 
 def _rows(said: Sequence[_Line]) -> Iterator[Example]:

@@ -156,7 +156,11 @@ def _prompts(model: SentenceTransformer, tables: Mapping[Table, Columns]) -> dic
     return {column: prompt for column, prompt in told.items() if prompt}
 
 
-def _folder(name: str) -> Path:
+def encoder_folder(name: str) -> Path:
+    """Where the files of an encoder lie; `INSTALLED` or nothing is the one that comes with us.
+
+    Raises: Misconfigured: it is not to be had, or not safe to load.
+    """
     return check_model_folder(model_folder(None if name in ("", INSTALLED) else name))
 
 
@@ -164,7 +168,7 @@ def _load(recipe: Encoder, dataset: Dataset, folder: Path) -> SentenceTransforme
     """The model to train; one that is made anew is kept in `folder` meanwhile."""
     if recipe.new is not None:
         return _new(recipe, dataset, folder)
-    base = _folder(recipe.base)
+    base = encoder_folder(recipe.base)
     return open_folder(
         base, recipe.max_tokens, dropped_out(recipe.model_copy(update={"base": str(base)}))
     )
@@ -239,7 +243,7 @@ def _loss(recipe: Encoder, model: SentenceTransformer) -> Any:
 def _teacher(recipe: Encoder, model: SentenceTransformer) -> Teacher | None:
     if not recipe.teacher:
         return None
-    teacher = open_folder(_folder(recipe.teacher), recipe.max_tokens)
+    teacher = open_folder(encoder_folder(recipe.teacher), recipe.max_tokens)
     wanted, given = _dimensions(teacher), _dimensions(model)
     if wanted != given:
         raise Rejected(f"teacher: its vectors have {wanted} numbers, those of the model {given}")
@@ -255,7 +259,7 @@ def _save(model: SentenceTransformer, recipe: Encoder, folder: Path) -> None:
     if recipe.adapter is not None:
         beside = folder.with_suffix(".adapter")
         cast("Any", model.transformers_model).save_pretrained(beside)
-        model = open_folder(_folder(recipe.base), recipe.max_tokens)
+        model = open_folder(encoder_folder(recipe.base), recipe.max_tokens)
         with warnings.catch_warnings():
             # peft 0.21 asks transformers for a property by its old name.
             warnings.simplefilter("ignore", FutureWarning)

@@ -1,0 +1,1 @@
+"""Gives a sentence encoder words of other languages."""
