@@ -117,6 +117,8 @@ messages = Table(
     Column("internal", Boolean, nullable=False, server_default="0"),
     Column("edited_at", Seconds),
     Column("deleted_at", Seconds),
+    # Somebody has seen to a question that this reply of the bot left unanswered.
+    Column("settled_at", Seconds),
     # How the turn ended, as JSON: outcome, citations, choices, probability, model, index, timings.
     Column("details", Text, nullable=False, server_default="{}"),
     # The customer's verdict: 1 helpful, -1 not.

@@ -308,6 +308,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("internal", sa.Boolean(), server_default="0", nullable=False))
         batch_op.add_column(sa.Column("edited_at", sa.Float(precision=53), nullable=True))
         batch_op.add_column(sa.Column("deleted_at", sa.Float(precision=53), nullable=True))
+        batch_op.add_column(sa.Column("settled_at", sa.Float(precision=53), nullable=True))
         batch_op.create_foreign_key(
             batch_op.f("fk_messages_account_id_accounts"),
             "accounts",
