@@ -321,6 +321,12 @@ async def test_an_agent_who_is_gone_loses_the_conversation_to_the_queue(
         await absences.look()
         assert (await rows_of(database, conversations))[0].owner == "human"
         await _pass(database, 61)
+        # Who reads, or is writing, is there; another's reading is no sign of life.
+        await rig.desk.alive(anna, where)
+        await absences.look()
+        assert (await rows_of(database, conversations))[0].owner == "human"
+        await _pass(database, 61)
+        await rig.desk.alive(ben, where)
         await asyncio.gather(absences.look(), absences.look())
         await rig.idle()
         [row] = await rows_of(database, conversations)

@@ -58,12 +58,12 @@ class Chat:
         if helpful is not None:
             assert await inbox.rate(self._address, turn.id, helpful=helpful)
 
-    async def agent(self, *texts: str) -> None:
+    async def agent(self, *texts: str, **columns: object) -> None:
         def work(connection: Connection) -> None:
             place = select(conversations.c.id).where(conversations.c.place == self._address.place)
             shared = {
                 "workspace": WORKSPACE, "conversation_id": connection.scalar(place),
-                "author": "agent", "language": "en", "created_at": Now(),
+                "author": "agent", "language": "en", "created_at": Now(), **columns,
             }  # fmt: skip
             for text in texts:
                 connection.execute(insert(messages).values(**shared, text=text))
@@ -101,6 +101,23 @@ async def test_an_agents_reply_is_preferred_to_the_one_it_mends(database: Databa
     assert agent.reply == "Bicycles have 30 days.\nShall I book the collection?"
     assert (agent.rejected, agent.rating) == (ANSWER.text, None)
     assert [message.text for message in agent.messages] == ["How long can I return a bicycle?"]
+
+
+async def test_what_agents_say_among_themselves_or_take_back_is_never_learnt(
+    database: Database,
+) -> None:
+    chat = Chat(database, "one")
+    await chat.ask("How long can I return a bicycle?", ANSWER)
+    await chat.agent("He is rude, mind you.", internal=True)
+    await chat.agent("Thirty years.", deleted_at=1.0)
+    await chat.agent("A person is with you now.", author="bot", details='{"outcome": "words"}')
+    assert await read(database, WORKSPACE) == []
+    await chat.agent("Dreißig Tage.", language="de", translation="Thirty days.",
+                     translation_language="en")  # fmt: skip
+    (agent,) = await read(database, WORKSPACE)
+    assert isinstance(agent, Reply)
+    assert (agent.reply, agent.lang) == ("Thirty days.", "en")
+    assert [message.author for message in agent.messages] == ["customer"]
 
 
 async def test_only_a_reply_that_was_rated_down_is_rejected(database: Database) -> None:
