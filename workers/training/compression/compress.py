@@ -9,9 +9,8 @@
 Every part may be left out. It writes model/ and result.json, like a training run.
 """
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -28,12 +27,10 @@ from workers.training.compression.vectors import truncate
 from workers.training.compression.vocabulary import prune
 from workers.training.compression.weights import save_int8
 from workers.training.dataset.folder import Part, open_dataset
+from workers.training.finished import Result, finish, finished, unfinished
 from workers.training.loading import count_parameters, load_model
 from workers.training.recipe import Block
 from workers.training.recipe_file import read_settings
-from workers.training.run import RECIPE, RESULT
-
-Result = Mapping[str, Any]
 
 
 class Compression(Block):
@@ -61,27 +58,13 @@ def compress(path: Path, folder: Path, progress: Progress) -> Result:
     recipe = _read(path)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
     base = check_model_folder(model_folder(recipe.base))
-    if (folder / RESULT).exists():
-        return _finished(folder, recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / "model.part"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(base, unfinished, ignore=shutil.ignore_patterns(".*", "*.onnx", "*.md"))
-    figures = _shrink(recipe, unfinished, progress)
-    result = {"task": recipe.task, "before": _size(base), "after": _size(unfinished), **figures}
-    shutil.rmtree(folder / "model", ignore_errors=True)
-    unfinished.rename(folder / "model")
-    (folder / RECIPE).write_text(recipe.model_dump_json(indent=1) + "\n")
-    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n")
-    return result
-
-
-def _finished(folder: Path, recipe: Compression) -> Result:
-    if Compression.model_validate_json((folder / RECIPE).read_bytes()) != recipe:
-        raise Rejected(
-            f"{folder} holds the model of another recipe; name another folder, or remove this one"
-        )
-    result: Result = json.loads((folder / RESULT).read_bytes())
+    if (result := finished(folder, recipe)) is not None:
+        return result
+    place = unfinished(folder)
+    shutil.copytree(base, place, ignore=shutil.ignore_patterns(".*", "*.onnx", "*.md"))
+    figures = _shrink(recipe, place, progress)
+    result = {"task": recipe.task, "before": _size(base), "after": _size(place), **figures}
+    finish(folder, recipe, result)
     return result
 
 

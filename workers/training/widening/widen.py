@@ -14,11 +14,8 @@ Sources: only the vocabulary is learnt anew, as in Artetxe et al., ACL 2020; emb
 of known tokens, as in Minixhofer et al. (WECHSEL), NAACL 2022, here from translations.
 """
 
-import json
-import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,15 +31,13 @@ from transformers.utils import logging as transformers_logging
 from core.errors import Rejected
 from retrieval.writing import Progress
 from workers.training.dataset.folder import Dataset, Part, open_dataset
+from workers.training.finished import Result, finish, finished, unfinished
 from workers.training.pairs import pairs
 from workers.training.recipe import Block, Count, Positive
 from workers.training.recipe_file import read_settings
-from workers.training.run import RECIPE, RESULT
 from workers.training.tasks.encoder import INSTALLED, encoder_folder, open_folder
 from workers.training.widening.alignment import Bags, Translations, align
 from workers.training.widening.pieces import Pieces, encoded, widened
-
-Result = Mapping[str, Any]
 
 # Dev rows of a language that its translations are looked for among.
 _AMONG = 100
@@ -76,8 +71,8 @@ def widen(path: Path, folder: Path, progress: Progress) -> Result:
     """
     recipe = _read(path)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
-    if (folder / RESULT).exists():
-        return _finished(folder, recipe)
+    if (result := finished(folder, recipe)) is not None:
+        return result
     began_s = time.monotonic()
     dataset = open_dataset(recipe.dataset)
     encoder = open_folder(encoder_folder(recipe.base), recipe.max_tokens)
@@ -99,7 +94,8 @@ def widen(path: Path, folder: Path, progress: Progress) -> Result:
         "languages": _found(encoder, dataset, progress),
         "took_s": round(time.monotonic() - began_s, 1),
     }
-    _save(encoder, folder, recipe, result)
+    encoder.save_pretrained(str(unfinished(folder)), create_model_card=False)
+    finish(folder, recipe, result)
     return result
 
 
@@ -109,15 +105,6 @@ def _read(path: Path) -> Widening:
     if (path.parent / recipe.base).is_dir():
         moved["base"] = str(path.parent / recipe.base)
     return recipe.model_copy(update=moved)
-
-
-def _finished(folder: Path, recipe: Widening) -> Result:
-    if Widening.model_validate_json((folder / RECIPE).read_bytes()) != recipe:
-        raise Rejected(
-            f"{folder} holds the model of another recipe; name another folder, or remove this one"
-        )
-    result: Result = json.loads((folder / RESULT).read_bytes())
-    return result
 
 
 def _texts(
@@ -205,14 +192,3 @@ def _found(
 
 def _vectors(encoder: SentenceTransformer, texts: list[str]) -> Any:
     return encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-
-
-def _save(encoder: SentenceTransformer, folder: Path, recipe: Widening, result: Result) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / "model.part"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    encoder.save_pretrained(str(unfinished), create_model_card=False)
-    shutil.rmtree(folder / "model", ignore_errors=True)
-    unfinished.rename(folder / "model")
-    (folder / RECIPE).write_text(recipe.model_dump_json(indent=1) + "\n")
-    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n")
