@@ -60,9 +60,11 @@ def curve(points: Sequence[CurvePoint], precision: float) -> Curve:
     )
 
 
-def bars(values: Sequence[int], *, height: float = 56.0, width: float = 320.0) -> tuple[Bar, ...]:
-    """Columns side by side; the highest reaches the top."""
-    most = max(values, default=0) or 1
+def bars(
+    values: Sequence[int], *, most: int, height: float = 56.0, width: float = 320.0
+) -> tuple[Bar, ...]:
+    """Columns side by side; one of `most` reaches the top."""
+    most = most or 1
     step = width / max(1, len(values))
     return tuple(
         Bar(

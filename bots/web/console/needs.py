@@ -4,14 +4,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bots.web.console.news import News
 from bots.web.console.throttle import Throttle
+from bots.web.stream import Seats
 from core.adapters.accounts import Accounts
+from core.adapters.case_search import CaseSearch
+from core.adapters.cases import Cases
+from core.adapters.desk import Desk
 from core.adapters.documents import Document, Documents
 from core.adapters.figures import Figures
 from core.adapters.invitations import Invitations
 from core.adapters.passwords import Passwords
 from core.adapters.preferences import SqlPreferences
+from core.adapters.proposals import Proposals
 from core.adapters.sessions import Sessions
+from core.adapters.suggestions import Suggestions
+from core.adapters.unanswered import UnansweredQuestions
 from core.adapters.vocabulary import CannedAnswers, Glossary
 from core.staff import Role
 from core.turn import Found, WorkspaceId
@@ -123,6 +131,13 @@ class ConsoleNeeds:
     glossary: Glossary
     canned: CannedAnswers
     figures: Figures
+    desk: Desk
+    cases: Cases
+    search_cases: CaseSearch
+    suggestions: Suggestions
+    proposals: Proposals
+    unanswered: UnansweredQuestions
+    news: News
     search: Callable[[str, str | None], Awaitable[Found]]
     ask: Callable[[str, str | None], Awaitable[Mapping[str, object]]]
     health: Callable[[], Awaitable[Sequence[PartHealth]]]
@@ -133,3 +148,5 @@ class ConsoleNeeds:
     default_language: str = "en"
     name: str = "Dragoman"
     throttle: Throttle = field(default_factory=Throttle)
+    # By account: nobody has more pages open than that.
+    seats: Seats = field(default_factory=lambda: Seats(total=1_000, per_address=20))

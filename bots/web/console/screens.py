@@ -72,6 +72,9 @@ def _environment(language: str) -> Environment:
         "html": lambda text: Markup(as_html(text)),
         "when": partial(when, locale=locale),
         "ago": partial(ago, locale=locale),
+        "days": lambda seconds: format_timedelta(
+            seconds, granularity="day", threshold=1_000, locale=locale
+        ),
         "percent": partial(percent, locale=locale),
         "number": lambda value: format_decimal(value, locale=locale),
     }
@@ -98,7 +101,7 @@ def icon(name: str) -> Markup:
 def when(at: float, zone: str, *, locale: Locale) -> str:
     """A moment in the workspace's time zone."""
     moment = datetime.fromtimestamp(at, UTC)
-    return str(format_datetime(moment, "medium", tzinfo=ZoneInfo(zone), locale=locale))
+    return str(format_datetime(moment, "short", tzinfo=ZoneInfo(zone), locale=locale))
 
 
 def ago(seconds: float, *, locale: Locale) -> str:

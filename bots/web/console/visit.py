@@ -1,6 +1,8 @@
 """One request of somebody at the console."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -88,9 +90,16 @@ class Visit:
         posted = (await self.request.form()).get(name)
         return posted if isinstance(posted, UploadFile) and posted.filename else None
 
-    def page(self, template: str, *, status: int = 200, **values: object) -> Response:
-        """A page of the console."""
-        html = self.screens.render(self, template, values)
+    def page(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        shared: Mapping[str, object] = MappingProxyType({}),
+        **values: object,
+    ) -> Response:
+        """A page of the console; `shared` are values that several pages have in common."""
+        html = self.screens.render(self, template, {**shared, **values})
         return HTMLResponse(html, status_code=status, headers=_PRIVATE)
 
     def go(self, path: str, **query: str) -> Response:

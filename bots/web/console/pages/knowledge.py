@@ -5,6 +5,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from pydantic import BaseModel, Field
@@ -33,6 +34,8 @@ class _Article(BaseModel):
     text: str = Field(max_length=MAX_TEXT_CHARS)
     language: str = Field(max_length=35)
     source: str = Field(default="", max_length=2_000)
+    # The unanswered question that it answers: ids of the bot's lines, or nothing.
+    answers: str = Field(default="", pattern=r"^([0-9]{1,18}(,[0-9]{1,18}){0,999})?$")
 
 
 class _Text(BaseModel):
@@ -59,11 +62,15 @@ async def article(visit: Visit) -> Response:
 
 async def editor(visit: Visit) -> Response:
     """A new article, or an old one to change."""
-    if "id" in visit.request.query_params:
-        return visit.page("article_editor.html", article=await _wanted(visit), error="")
-    language = page_language([visit.me.language], visit.needs.default_language)
-    empty = Document(id="", title="", text="", language=language)
-    return visit.page("article_editor.html", article=empty, error="")
+    query = visit.request.query_params
+    if "id" in query:
+        return _editor(visit, await _wanted(visit))
+    language = page_language(
+        [query.get("language"), visit.me.language], visit.needs.default_language
+    )
+    title = query.get("title", "")[:MAX_TITLE_CHARS]
+    empty = Document(id="", title=title, text="", language=language)
+    return _editor(visit, empty, answers=query.get("answers", ""))
 
 
 async def save(visit: Visit) -> Response:
@@ -77,8 +84,11 @@ async def save(visit: Visit) -> Response:
         source=given.source.strip(),
     )
     if error := _fault(document):
-        return visit.page("article_editor.html", status=422, article=document, error=error)
+        return _editor(visit, replace(document, id=given.id), error=error, answers=given.answers)
     await visit.needs.knowledge.put(visit.workspace, [document])
+    if given.answers:
+        replies = [int(each) for each in given.answers.split(",")]
+        await visit.needs.unanswered.settle(visit.workspace, replies)
     return visit.go("/desk/knowledge/article", id=document.id, told="saved")
 
 
@@ -158,6 +168,13 @@ async def _wanted(visit: Visit) -> Document:
     if document is None:
         raise HTTPException(404, "no_article")
     return document
+
+
+def _editor(visit: Visit, article: Document, *, error: str = "", answers: str = "") -> Response:
+    status = 422 if error else 200
+    return visit.page(
+        "article_editor.html", status=status, article=article, error=error, answers=answers
+    )
 
 
 def _fault(document: Document) -> str:

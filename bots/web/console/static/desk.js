@@ -1,7 +1,7 @@
 // The console works with plain forms; this adds what a page cannot do: news, keys, and ease.
 
 const $ = (id) => document.getElementById(id);
-const { csrf, lost, failed } = document.body.dataset;
+const { csrf, lost, failed, seen } = document.body.dataset;
 const PART = { "X-Part": "1" };
 // A short gap, as when the server restarts, is nobody's business.
 const QUIET_GAP_MS = 2_500;
@@ -52,8 +52,8 @@ function takeOver(html) {
 }
 
 function listen() {
-  if (!document.querySelector("[data-live]") || !$("side")) return;
-  const source = new EventSource("/desk/news");
+  if (seen === undefined) return;
+  const source = new EventSource(`/desk/news?after=${seen}`);
   let gap = 0;
   source.addEventListener("news", refresh);
   source.addEventListener("open", () => {
@@ -81,13 +81,13 @@ async function postQuietly(form, button) {
   const buttons = form.querySelectorAll("button");
   for (const each of buttons) each.disabled = true;
   try {
-    const response = await fetch(button?.formAction || form.action, { method: "POST", body, headers: PART });
+    const response = await fetch(button?.getAttribute("formaction") ?? form.getAttribute("action"), { method: "POST", body, headers: PART });
     if (response.status === 401) return location.reload();
     const answer = response.ok ? {} : await response.json().catch(() => ({}));
     say(response.ok ? "" : answer.error || failed);
     if (!response.ok) return;
     form.reset();
-    for (const key of form.querySelectorAll("[name=key]")) key.value = crypto.randomUUID();
+    if (form.elements.key) form.elements.key.value = newKey();
     forget(form);
     await refresh();
   } catch {
@@ -95,6 +95,11 @@ async function postQuietly(form, button) {
   } finally {
     for (const each of buttons) each.disabled = false;
   }
+}
+
+/** The same words sent again are not said twice; a page without TLS has no `randomUUID`. */
+function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** What is being written survives a reload, and is gone once it was sent. */
@@ -124,8 +129,7 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   const box = $("text");
   box.value = button.dataset.take;
-  const fate = box.form.elements.suggestion;
-  if (fate) fate.value = "accepted";
+  box.form.elements.taken.value = "true";
   pick("reply");
   box.focus();
 });
@@ -235,6 +239,20 @@ function step(by) {
   const at = focused >= 0 ? focused : open;
   items[Math.min(items.length - 1, Math.max(0, at + by))].focus();
 }
+
+// --- a sign of life ------------------------------------------------------------------------------
+
+let lived = 0;
+
+/** Tell the desk that who has this conversation is at it, once a minute at most. */
+function live() {
+  const path = document.querySelector("[data-alive]")?.dataset.alive;
+  if (!path || document.hidden || Date.now() - lived < 60_000) return;
+  lived = Date.now();
+  fetch(path, { method: "POST", headers: { ...PART, "X-CSRF": csrf } }).catch(() => {});
+}
+for (const name of ["pointerdown", "keydown", "scroll"]) addEventListener(name, live, { passive: true, capture: true });
+live();
 
 for (const part of document.querySelectorAll('[data-live="end"]')) part.scrollTop = part.scrollHeight;
 listen();

@@ -47,7 +47,7 @@ def ids_of(doors: list[Door]) -> list[str]:
     return [f"{door.method} {door.path}" for door in doors]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def people(console: Console) -> AsyncIterator[People]:
     accounts = {role: await console.person(role) for role in Role}
     mallory = await _of_elsewhere(console)

@@ -9,23 +9,58 @@ import httpx
 from argon2 import PasswordHasher
 
 from bots.server import build_app, serving
+from bots.web.chat import Chat
 from bots.web.console.console import console_routes
+from bots.web.console.doors import LARGER_BODIES
 from bots.web.console.needs import ConsoleNeeds, CurvePoint, PartHealth, Provider
+from bots.web.console.news import News
 from bots.web.console.throttle import Throttle
+from bots.web.port import WebPort
 from core.adapters.accounts import Accounts, NewAccount
+from core.adapters.case_search import CaseSearch
+from core.adapters.cases import Cases
 from core.adapters.database import Database, open_database
+from core.adapters.desk import Desk
+from core.adapters.detector import CombinedDetector
 from core.adapters.documents import Document, Documents
 from core.adapters.figures import Figures
+from core.adapters.inbox import SqlInbox
 from core.adapters.invitations import Invitations
+from core.adapters.leases import SqlLeases
+from core.adapters.outbox import SqlOutbox
 from core.adapters.passwords import Passwords
 from core.adapters.preferences import SqlPreferences
+from core.adapters.proposals import Proposals
 from core.adapters.sessions import Sessions
+from core.adapters.suggestions import Suggestions
+from core.adapters.transcript import Transcript
+from core.adapters.turns import SqlTurns
+from core.adapters.unanswered import UnansweredQuestions
 from core.adapters.vocabulary import CannedAnswers, Glossary
+from core.delivery import Delivery
+from core.faithful import FaithfulTranslator
+from core.interpreting import Interpreter
+from core.phrases import Phrase, say
+from core.ports import ShowPartial
 from core.preferences import Preferences
+from core.serving import Pace, Station
 from core.staff import Account, Role
-from core.turn import Found, WorkspaceId
+from core.turn import (
+    Answer,
+    Channel,
+    Clarify,
+    Found,
+    Handoff,
+    Kind,
+    Passage,
+    Reason,
+    Served,
+    Turn,
+    WorkspaceId,
+)
 from retrieval.opening import Retrieval, open_retriever
 from tests.fakes.encoder import FakeEncoder
+from tests.fakes.phrasebook import Phrasebook
 
 HERE, ELSEWHERE = WorkspaceId("default"), WorkspaceId("elsewhere")
 PASSWORD = "correct horse battery"
@@ -51,6 +86,7 @@ class Console:
     needs: ConsoleNeeds
     database: Database
     retrieval: Retrieval
+    delivery: Delivery
 
     async def person(self, role: Role, login: str = "", language: str = "en") -> Account:
         """Somebody who may sign in with `PASSWORD`."""
@@ -106,6 +142,45 @@ async def _threshold() -> float:
     return 0.5
 
 
+async def bot(turn: Turn, show: ShowPartial) -> Served:
+    """Hand over to who asks for a person or for something unknown; thank everybody else."""
+    language = turn.language or ("ja" if turn.text[:1] > "\u3000" else turn.language_hint or "en")
+    outcome: Answer | Clarify | Handoff
+    if turn.kind is Kind.WANTS_PERSON or any(each in turn.text for each in ("person", "担当者")):
+        outcome = Handoff(reason=Reason.ASKED, text=say(Phrase.HANDOFF_ASKED, language))
+    elif "unknown" in turn.text:
+        outcome = Handoff(reason=Reason.NO_KNOWLEDGE, text=say(Phrase.HANDOFF_UNSURE, language))
+    elif "return" in turn.text:
+        passage = Passage(
+            id="p", document=RETURNS.id, title=RETURNS.title, text=RETURNS.text, language="en"
+        )
+        outcome = Answer(text=RETURNS.text, citations=(passage,))
+    else:
+        outcome = Clarify(text=say(Phrase.GREETING, language))
+    return Served(outcome=outcome, language=language, probability=0.4)
+
+
+def _station(database: Database, web: WebPort, preferences: SqlPreferences) -> Station:
+    async def desk_language(workspace: WorkspaceId) -> str:
+        return (await preferences.of(workspace)).desk_language
+
+    detector = CombinedDetector()
+    return Station(
+        turns=SqlTurns(database),
+        outbox=SqlOutbox(database),
+        answer=bot,
+        ports={Channel.WEB: web},
+        presences={Channel.WEB: web},
+        pace=Pace(gather_s=0.02),
+        default_language="en",
+        interpreter=Interpreter(
+            translator=FaithfulTranslator(Phrasebook(), detector),
+            detector=detector,
+            desk_language=desk_language,
+        ),
+    )
+
+
 @asynccontextmanager
 async def open_console(
     folder: Path,
@@ -124,6 +199,16 @@ async def open_console(
             open_retriever(database, folder, encoder=FakeEncoder())
         )
         await retrieval.knowledge.put(HERE, [RETURNS])
+
+        web, preferences = WebPort(), SqlPreferences(database, Preferences())
+        delivery = Delivery(
+            inbox=SqlInbox(database),
+            leases=SqlLeases(database),
+            station=_station(database, web, preferences),
+        )
+        await stack.enter_async_context(delivery)
+        cases = Cases(database)
+        news = News(lambda: cases.latest(HERE))
 
         async def search(question: str, language: str | None) -> Found:
             return await retrieval.knowledge.search(HERE, question, language=language or "en")
@@ -159,10 +244,17 @@ async def open_console(
             invitations=Invitations(database),
             documents=Documents(database),
             knowledge=retrieval.knowledge,
-            preferences=SqlPreferences(database, Preferences()),
+            preferences=preferences,
             glossary=Glossary(database),
             canned=CannedAnswers(database),
             figures=Figures(database),
+            desk=Desk(database, wake=delivery.wake),
+            cases=cases,
+            search_cases=CaseSearch(database),
+            suggestions=Suggestions(database),
+            proposals=Proposals(database),
+            unanswered=UnansweredQuestions(database),
+            news=news,
             search=search,
             ask=ask,
             health=health,
@@ -175,6 +267,27 @@ async def open_console(
         async def ready() -> Mapping[str, str | None]:
             return {}
 
-        app = build_app(console_routes(needs), ready=ready, client_ip_header=client_ip_header)
-        served = await stack.enter_async_context(serving(app, host="127.0.0.1", port=port))
-        yield Console(url=served, needs=needs, database=database, retrieval=retrieval)
+        chat = Chat(
+            delivery=delivery,
+            transcript=Transcript(database),
+            port=web,
+            workspace=HERE,
+            secret="a secret for tests",
+            poll_s=0.1,
+        )
+        app = build_app(
+            [*chat.routes, *console_routes(needs)],
+            ready=ready,
+            client_ip_header=client_ip_header,
+            larger_bodies=LARGER_BODIES,
+        )
+        served = await stack.enter_async_context(
+            serving(app, host="127.0.0.1", port=port, on_stop=[web.stop, news.stop])
+        )
+        yield Console(
+            url=served,
+            needs=needs,
+            database=database,
+            retrieval=retrieval,
+            delivery=delivery,
+        )

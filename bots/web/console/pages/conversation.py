@@ -1,0 +1,150 @@
+"""One conversation: what was said, what happened, and what an agent does with it."""
+
+import secrets
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from bots.web.console.brief import read_brief
+from bots.web.console.pages.inbox import listed
+from bots.web.console.visit import Visit
+from core.cases import Act, Case, DeskEvent, DeskLine, Refused
+from core.handoff import MAX_REPLY_CHARS, explain
+from core.suggestions import Fate, fate_of
+from core.turn import ConversationId, Owner
+
+DESK = "console"
+PART = "x-part"
+# What a button may do by itself; a reply and a note come with words.
+DEEDS = (Act.CLAIM, Act.RETURN, Act.RESOLVE, Act.SNOOZE, Act.WAKE)
+SNOOZES_S = (3600, 4 * 3600, 24 * 3600, 3 * 24 * 3600, 7 * 24 * 3600)
+
+
+class _Words(BaseModel):
+    mode: str = Field(pattern="^(reply|note)$")
+    text: str = Field(max_length=MAX_REPLY_CHARS + 1)
+    # Made up by the page: the same words sent again are not said twice.
+    key: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")
+    taken: bool = False
+
+
+class _Snooze(BaseModel):
+    seconds: float = Field(default=SNOOZES_S[0], gt=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A line that was said, or something that happened, in the order of time."""
+
+    at: float
+    line: DeskLine | None = None
+    event: DeskEvent | None = None
+
+
+async def page(visit: Visit) -> Response:
+    """The conversation beside the list."""
+    return await _page(visit)
+
+
+async def say(visit: Visit) -> Response:
+    """A reply to the customer, or a note that never leaves the desk."""
+    given, conversation = await visit.form(_Words), _wanted(visit)
+    desk, event_id = visit.needs.desk, f"{DESK}:{visit.me.id}:{given.key}"
+    if given.mode == "note":
+        noting = desk.note(visit.me, conversation, given.text, desk=DESK, event_id=event_id)
+        return await _done(visit, noting, given.text)
+    case = await _case(visit)
+    replying = desk.reply(visit.me, conversation, given.text, event_id=event_id)
+    done = await _done(visit, replying, given.text)
+    brief = read_brief(case.briefing)
+    if done.status_code < 400 and brief is not None and brief.reply:
+        fate = fate_of(given.text, brief.reply, taken=given.taken)
+        if fate is not None:
+            await visit.needs.suggestions.judge(visit.workspace, case.id, fate)
+    return done
+
+
+async def act(visit: Visit) -> Response:
+    """Take over, return, resolve, snooze or wake."""
+    wanted = visit.request.path_params["act"]
+    if wanted not in DEEDS:
+        raise HTTPException(404, "no_act")
+    snooze_s = (await visit.form(_Snooze)).seconds if wanted == Act.SNOOZE else 0.0
+    doing = visit.needs.desk.change(visit.me, _wanted(visit), Act(wanted), snooze_s=snooze_s)
+    return await _done(visit, doing)
+
+
+async def discard(visit: Visit) -> Response:
+    """The suggested reply was no good."""
+    case = await _case(visit)
+    await visit.needs.suggestions.judge(visit.workspace, case.id, Fate.DISCARDED)
+    visit.needs.news.hurry()
+    return _back(visit)
+
+
+async def alive(visit: Visit) -> Response:
+    """The agent is reading or writing."""
+    await visit.needs.desk.alive(visit.me, _wanted(visit))
+    return Response(status_code=204)
+
+
+async def _done(visit: Visit, doing: Awaitable[Case | Refused], text: str = "") -> Response:
+    done = await doing
+    visit.needs.news.hurry()
+    if not isinstance(done, Refused):
+        return _back(visit)
+    why = explain(done, visit.language)
+    if PART in visit.request.headers:
+        return JSONResponse({"error": why}, 409)
+    return await _page(visit, status=409, error=why, text=text)
+
+
+def _back(visit: Visit) -> Response:
+    if PART in visit.request.headers:
+        return Response(status_code=204)
+    return visit.go(f"/desk/conversations/{_wanted(visit)}")
+
+
+async def _page(visit: Visit, *, status: int = 200, error: str = "", text: str = "") -> Response:
+    case = await _case(visit)
+    listing = await listed(visit)
+    lines = await visit.needs.cases.lines(visit.workspace, case.conversation)
+    events = await visit.needs.search_cases.happened(visit.workspace, case.conversation)
+    preferences = await visit.needs.preferences.of(visit.workspace)
+    return visit.page(
+        "conversation.html",
+        status=status,
+        case=case,
+        moments=_in_order(lines, events),
+        brief=read_brief(case.briefing),
+        zone=preferences.time_zone,
+        mine=case.owner is Owner.HUMAN and case.agent == visit.me.id,
+        canned=await visit.needs.canned.of(visit.workspace),
+        snoozes=SNOOZES_S,
+        key=secrets.token_urlsafe(12),
+        error=error,
+        text=text,
+        shared=listing,
+    )
+
+
+def _in_order(lines: Sequence[DeskLine], events: Sequence[DeskEvent]) -> list[Moment]:
+    moments = [
+        *(Moment(at=line.created_at, line=line) for line in lines),
+        *(Moment(at=event.created_at, event=event) for event in events),
+    ]
+    return sorted(moments, key=lambda moment: moment.at)
+
+
+def _wanted(visit: Visit) -> ConversationId:
+    return ConversationId(visit.request.path_params["id"])
+
+
+async def _case(visit: Visit) -> Case:
+    case = await visit.needs.cases.get(visit.workspace, _wanted(visit))
+    if case is None:
+        raise HTTPException(404, "no_conversation")
+    return case

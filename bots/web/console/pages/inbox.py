@@ -1,0 +1,72 @@
+"""Who waits for a person, who has whom, and the news of it."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+from bots.web.console.visit import Visit
+from core.cases import Filter, Waiting
+
+MAX_WORDS_CHARS = 200
+TABS = (Filter.WAITING, Filter.MINE, Filter.OPEN, Filter.SNOOZED, Filter.ENDED)
+
+
+async def page(visit: Visit) -> Response:
+    """The list, with nothing open beside it."""
+    return visit.page("inbox.html", shared=await listed(visit))
+
+
+async def news(visit: Visit) -> Response:
+    """An event whenever something happened at the desk."""
+    needs, seats, who = visit.needs, visit.needs.seats, str(visit.me.id)
+    if not seats.is_free(who):
+        raise HTTPException(429, "too_many", headers={"Retry-After": "10"})
+
+    async def is_welcome() -> bool:
+        return await needs.sessions.find(visit.workspace, visit.token, touch=False) is not None
+
+    async def events() -> AsyncIterator[str]:
+        with seats.taken(who):
+            async for event in needs.news.stream(_after(visit), is_welcome):
+                yield event
+
+    # Without the second header nginx would keep events back until it has a page of them.
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events(), headers=headers, media_type="text/event-stream")
+
+
+async def listed(visit: Visit) -> dict[str, object]:
+    """What the list beside every conversation shows."""
+    # Read first: what happens while the rest is read is told once more, and not lost.
+    seen = await visit.needs.cases.latest(visit.workspace)
+    words = visit.request.query_params.get("q", "").strip()[:MAX_WORDS_CHARS]
+    show = _shown(visit)
+    return {
+        "seen": seen,
+        "show": show,
+        "words": words,
+        "tabs": TABS,
+        "counts": await visit.needs.cases.counts(visit.workspace, agent=visit.me.id),
+        "found": await _found(visit, show, words),
+        "now": await visit.needs.figures.now(),
+    }
+
+
+async def _found(visit: Visit, show: Filter, words: str) -> Sequence[Waiting]:
+    if words:
+        return await visit.needs.search_cases.find(visit.workspace, words)
+    return await visit.needs.cases.list(visit.workspace, show, agent=visit.me.id)
+
+
+def _shown(visit: Visit) -> Filter:
+    try:
+        return Filter(visit.request.query_params.get("show", Filter.WAITING))
+    except ValueError:
+        return Filter.WAITING
+
+
+def _after(visit: Visit) -> int:
+    """The last event that this page knows."""
+    told = visit.request.headers.get("last-event-id") or visit.request.query_params.get("after", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
