@@ -15,6 +15,7 @@ from bots.web.chat import Chat
 from bots.web.console.console import console_routes
 from bots.web.console.doors import LARGER_BODIES
 from bots.web.port import WebPort
+from core.adapters.desk import Desk
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.outbox import SqlOutbox
@@ -65,6 +66,7 @@ async def serving(
             preferences=SqlPreferences(core.database, settings.preferences),
             health=health,
             channels=channels,
+            desk=Desk(core.database, wake=delivery.wake),
             secret=secret,
         )
         chat = Chat(
@@ -88,7 +90,9 @@ async def serving(
             larger_bodies=LARGER_BODIES,
         )
         url = await stack.enter_async_context(
-            serving_http(app, host=settings.host, port=settings.port, on_stop=[web.stop])
+            serving_http(
+                app, host=settings.host, port=settings.port, on_stop=[web.stop, console.news.stop]
+            )
         )
         running.announce(settings.data_dir, running.Running(url=url, token=token))
         stack.callback(running.withdraw, settings.data_dir)

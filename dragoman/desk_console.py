@@ -5,13 +5,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from bots.web.console.needs import ConsoleNeeds, CurvePoint, PartHealth, Provider
+from bots.web.console.news import News
 from core.adapters.accounts import Accounts
+from core.adapters.case_search import CaseSearch
+from core.adapters.cases import Cases
+from core.adapters.desk import Desk
 from core.adapters.documents import Documents
 from core.adapters.figures import Figures
 from core.adapters.invitations import Invitations
 from core.adapters.passwords import Passwords
 from core.adapters.preferences import SqlPreferences
+from core.adapters.proposals import Proposals
 from core.adapters.sessions import Sessions
+from core.adapters.suggestions import Suggestions
+from core.adapters.unanswered import UnansweredQuestions
 from core.adapters.vocabulary import CannedAnswers, Glossary
 from core.errors import DragomanError, Misconfigured
 from core.staff import Role
@@ -29,6 +36,7 @@ def console_needs(
     preferences: SqlPreferences,
     health: Health,
     channels: Sequence[ChatChannel],
+    desk: Desk,
     secret: bytes,
 ) -> ConsoleNeeds:
     """Everything the pages use.
@@ -36,6 +44,7 @@ def console_needs(
     Raises: Misconfigured: a sign-in provider is set by half.
     """
     settings, database, calibration = core.settings, core.database, core.retrieval.calibration
+    cases = Cases(database)
 
     async def search(question: str, language: str | None) -> Found:
         return await core.retrieval.knowledge.search(core.workspace, question, language=language)
@@ -61,6 +70,13 @@ def console_needs(
         glossary=Glossary(database),
         canned=CannedAnswers(database),
         figures=Figures(database),
+        desk=desk,
+        cases=cases,
+        search_cases=CaseSearch(database),
+        suggestions=Suggestions(database),
+        proposals=Proposals(database),
+        unanswered=UnansweredQuestions(database),
+        news=News(lambda: cases.latest(core.workspace)),
         search=search,
         ask=lambda text, language: ask(core, text, language),
         health=parts,
