@@ -8,7 +8,9 @@ from enum import StrEnum
 from core.language import requested_language, same_language
 from core.phrases import Phrase, say
 from core.sentences import split
+from core.tones import Tone, tone
 from core.turn import (
+    Answer,
     Attachment,
     Author,
     Clarify,
@@ -23,7 +25,7 @@ from core.turn import (
     Turn,
 )
 from core.wishes import Wish, wish
-from core.words import content, share_found
+from core.words import content, normal, share_found
 
 MAX_CHOICES = 3
 # Of the best passage's score: what has less is about something else.
@@ -41,6 +43,7 @@ _FOLLOW_UP = re.compile(
     r"|maar|и|а|но|і|але|i|oraz|ale|ve|peki|ya|dan|lalu|terus|kalau|và|còn|thế|و|ماذا عن|और|तो)"
     r"(?=[\s,])|(?:那|还有|還有|那么|那麼|じゃあ|では|あと|それと|그럼|그리고|그러면|و)"
 )
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _VOICE = frozenset({"voice", "audio", "video_note"})
 
 
@@ -52,6 +55,8 @@ class Policy:
     five. From `clarify_threshold` on it asks which of several documents is meant. `languages` are
     those that it answers in, None for all. Replies in another language than their sources are
     generated only with `across_languages`; `likeness_threshold` applies where a port measures it.
+    `misses` replies in a row that do not help hand a turn over, 0 for never; so do the words and
+    the customers (by the channel's id) that are named, and whoever is upset if `handover_upset`.
     """
 
     default_language: str = "en"
@@ -63,6 +68,10 @@ class Policy:
     likeness_threshold: float = 0.7
     search_s: float = 5.0
     write_s: float = 30.0
+    misses: int = 3
+    handover_words: tuple[str, ...] = ()
+    handover_customers: tuple[str, ...] = ()
+    handover_upset: bool = True
 
 
 class Step(StrEnum):
@@ -75,18 +84,41 @@ class Step(StrEnum):
 
 def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
     """The outcome of a turn that no article is needed for; None if one is."""
+    heard = tone(turn.text)
     if turn.kind is Kind.WANTS_PERSON:
-        return handoff(Reason.ASKED, language, owner=turn.owner)
+        return handoff(Reason.ASKED, language, owner=turn.owner, heard=heard)
     if turn.kind is Kind.OPENED:
         return Clarify(text=say(Phrase.WELCOME, language))
     if len(turn.text) > policy.max_chars:
         return Clarify(text=say(Phrase.TOO_LONG, language, limit=policy.max_chars))
     wanted = wish(turn.text)
     if wanted is Wish.PERSON:
-        return handoff(Reason.ASKED, language, owner=turn.owner)
+        return handoff(Reason.ASKED, language, owner=turn.owner, heard=heard)
+    if reason := _reason(turn, heard, policy):
+        return handoff(reason, language, owner=turn.owner, heard=heard)
     if wanted and turn.attachments:
         return _file_handoff(turn.attachments, language)
     return Clarify(text=say(_courtesy(wanted, turn.history), language)) if wanted else None
+
+
+_UPSET = {Tone.INSULT: Reason.INSULT, Tone.URGENT: Reason.URGENT, Tone.NEGATIVE: Reason.NEGATIVE}
+
+
+def _reason(turn: Turn, heard: Tone, policy: Policy) -> Reason | None:
+    """Why a person sees to this whatever we know; None if the bot may try."""
+    if turn.customer and turn.customer in policy.handover_customers:
+        return Reason.RULE
+    if any(_says(turn.text, words) for words in policy.handover_words):
+        return Reason.RULE
+    return _UPSET.get(heard) if policy.handover_upset else None
+
+
+def _says(text: str, words: str) -> bool:
+    """Whether a text has these words, in any case; in scripts without spaces, anywhere."""
+    wanted, said = normal(words).strip(), normal(text)
+    if _UNSPACED.search(wanted):
+        return wanted in said
+    return bool(wanted) and bool(re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", said))
 
 
 def _courtesy(wanted: Wish, history: Sequence[Message]) -> Phrase:
@@ -122,14 +154,84 @@ _HANDOFF_PHRASES = {
     Reason.NO_KNOWLEDGE: Phrase.HANDOFF_UNSURE,
     Reason.ATTACHMENT: Phrase.HANDOFF_FILE,
     Reason.FAULT: Phrase.HANDOFF_FAULT,
+    Reason.MISSES: Phrase.HANDOFF_UNSURE,
+    Reason.INSULT: Phrase.HANDOFF_UPSET,
+    Reason.NEGATIVE: Phrase.HANDOFF_UPSET,
+    Reason.URGENT: Phrase.HANDOFF_URGENT,
+    Reason.RULE: Phrase.HANDOFF_ASKED,
+}
+_PRIORITIES = {
+    Reason.URGENT: 2,
+    Reason.INSULT: 1,
+    Reason.NEGATIVE: 1,
+    Reason.MISSES: 1,
+    Reason.RULE: 1,
+    Reason.FAULT: 1,
 }
 
 
-def handoff(reason: Reason, language: str, *, owner: Owner) -> Handoff:
-    """Pass the turn on; a customer who waits already is told so instead of being told again."""
+def handoff(reason: Reason, language: str, *, owner: Owner, heard: Tone = Tone.CALM) -> Handoff:
+    """Pass the turn on; a customer who waits already is told so instead of being told again.
+
+    How urgent it is follows from the reason, and from what else was `heard`.
+    """
     waiting = owner is Owner.WAITING
     phrase = Phrase.STILL_WAITING if waiting else _HANDOFF_PHRASES[reason]
-    return Handoff(reason=reason, text=say(phrase, language))
+    reasons = (reason, _UPSET.get(heard, reason))
+    priority = max(_PRIORITIES.get(each, 0) for each in reasons)
+    return Handoff(reason=reason, text=say(phrase, language), priority=priority)
+
+
+def missed_again(turn: Turn, outcome: Outcome, policy: Policy) -> bool:
+    """Whether this would be one more reply in a row that does not help, and one too many."""
+    if not policy.misses or isinstance(outcome, Handoff):
+        return False
+    helps_not = (
+        _repeats(last_question(turn.history), turn.text)
+        if isinstance(outcome, Answer)
+        else _is_miss(outcome.text, turn.text, turn.language)
+    )
+    return helps_not and misses(turn.history, turn.text) + 1 >= policy.misses
+
+
+def misses(history: Sequence[Message], text: str) -> int:
+    """How many of the bot's last replies in a row did not help the customer who writes `text`.
+
+    One did not if it asked back, or if the customer then asked the same thing again.
+    """
+    count, after = 0, text
+    for place in range(len(history) - 1, -1, -1):
+        message = history[place]
+        if message.author is Author.CUSTOMER:
+            after = message.text
+        elif message.author is Author.AGENT:
+            break
+        else:
+            asked = _before(history, place)
+            repeated = _repeats(asked, after)
+            if not repeated and not _is_miss(message.text, asked, message.language):
+                break
+            count += 1
+    return count
+
+
+def _before(history: Sequence[Message], place: int) -> str:
+    """What the customer wrote before that message."""
+    said = [message.text for message in history[:place] if message.author is Author.CUSTOMER]
+    return said[-1] if said else ""
+
+
+def _is_miss(reply: str, asked: str, language: str | None) -> bool:
+    """Whether a reply asks back, which document is meant or what the "???" is about."""
+    if reply.startswith(say(Phrase.WHICH_ONE, language or "en")):
+        return True
+    puzzled = reply == say(Phrase.ASK_FOR_WORDS, language or "en")
+    return puzzled and any(sign in asked for sign in "?؟？")
+
+
+def _repeats(one: str, other: str) -> bool:
+    """Whether two messages ask the same in the same words."""
+    return bool(content(one)) and set(content(one)) == set(content(other))
 
 
 def decide(

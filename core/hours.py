@@ -48,6 +48,17 @@ class Hours:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a customer is told of the time of an answer, empty if nothing can be told.
+
+    `due_at` is that time in seconds since 1970, None where none was promised.
+    """
+
+    text: str = ""
+    due_at: float | None = None
+
+
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by its IANA name.
 

@@ -3,13 +3,14 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from core import escalation, redaction
 from core.errors import Unavailable
 from core.escalation import Policy, Step
+from core.hours import Expected
 from core.language import Choice, choose, normalise_tag, requested_language, same_language
 from core.phrases import Phrase, say
 from core.ports import Detector, Generator, Retriever, ShowPartial
@@ -17,17 +18,27 @@ from core.reply import Asked, Likeness, Writer, verbatim
 from core.turn import (
     Clarify,
     Found,
+    Handoff,
     Kind,
     Message,
     Outcome,
+    Owner,
     Reason,
     Served,
     Turn,
+    WorkspaceId,
 )
 from core.verify import visible
 from core.wishes import courtesy_languages, without_courtesies
 
+Policies = Callable[[WorkspaceId], Awaitable[Policy]]
+"""What holds in a workspace now. Raises: Unavailable."""
+
+Expects = Callable[[WorkspaceId, str], Awaitable[Expected]]
+"""When a person will answer in a workspace, said in a language. Raises: Unavailable."""
+
 _DETECT_S = 1.0
+_EXPECT_S = 2.0
 _TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _MAX_OFFERED = 4
 _LIKELY = 0.15
@@ -48,12 +59,21 @@ class Pipeline:
         *,
         policy: Policy | None = None,
         likeness: Likeness | None = None,
+        policies: Policies | None = None,
+        expects: Expects | None = None,
     ) -> None:
-        """Without a generator every answer is the passage's own words."""
+        """Without a generator every answer is the passage's own words.
+
+        `policies` says what holds in a workspace now, in place of `policy`; `expects` when a person
+        will answer there.
+        """
         self._detector = detector
         self._retriever = retriever
         self._generator = generator
         self._policy = policy or Policy()
+        self._likeness = likeness
+        self._policies = policies
+        self._expects = expects
         self._writer = Writer(generator, self._guess, self._policy, likeness) if generator else None
 
     async def answer(self, turn: Turn, show: ShowPartial) -> Served:
@@ -61,6 +81,42 @@ class Pipeline:
 
         Whatever fails outside ends in a passage's own words or in a handoff, never in silence.
         """
+        served = await (await self._here(turn.address.workspace))._answer(turn, show)
+        waits = turn.owner in (Owner.WAITING, Owner.HUMAN)
+        if isinstance(served.outcome, Handoff) and not waits and self._expects:
+            told = await self._told(turn.address.workspace, served.outcome, served.language)
+            served = replace(served, outcome=told)
+        return served
+
+    async def _here(self, workspace: WorkspaceId) -> "Pipeline":
+        """The same under the policy of a workspace; under ours while it cannot be read."""
+        if self._policies is None:
+            return self
+        try:
+            policy = await self._policies(workspace)
+        except Unavailable:
+            return self
+        return Pipeline(
+            self._detector,
+            self._retriever,
+            self._generator,
+            policy=policy,
+            likeness=self._likeness,
+        )
+
+    async def _told(self, workspace: WorkspaceId, handoff: Handoff, language: str) -> Handoff:
+        """The handoff with the time at which a person will answer, if that can be told."""
+        assert self._expects is not None
+        try:
+            async with asyncio.timeout(_EXPECT_S):
+                expected = await self._expects(workspace, language)
+        except (Unavailable, TimeoutError):
+            return handoff
+        gap = "" if handoff.text.endswith("。") else " "
+        text = f"{handoff.text}{gap}{expected.text}".strip()
+        return replace(handoff, text=text, due_at=expected.due_at)
+
+    async def _answer(self, turn: Turn, show: ShowPartial) -> Served:
         clock = _Clock()
         # What is far too long is told so below; cleaning all of it would take the others' time.
         turn = replace(turn, text=visible(turn.text[: 2 * self._policy.max_chars]))
@@ -71,6 +127,8 @@ class Pipeline:
         turn, outcome = self._by_rule(turn, choice.language)
         if outcome is None:
             found, outcome, model = await self._by_knowledge(turn, choice.language, show, clock)
+        if escalation.missed_again(turn, outcome, self._policy):
+            outcome = escalation.handoff(Reason.MISSES, choice.language, owner=turn.owner)
         return Served(
             outcome=outcome,
             language=choice.language,

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     misses: int = Field(
         default=3,
         ge=0,
-        le=20,
+        le=5,
         description="Hand over after so many replies in a row that did not help; 0 for never",
     )
     handover_words: Annotated[tuple[str, ...], NoDecode] = Field(

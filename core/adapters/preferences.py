@@ -55,7 +55,8 @@ _FORMS: Mapping[str, TypeAdapter[Any]] = {
     "idle_minutes": TypeAdapter(Annotated[int, Field(ge=1, le=7 * 24 * 60)]),
     "desk_language": TypeAdapter(Annotated[_Tag, AfterValidator(normalise_tag)]),
     "precision": TypeAdapter(Annotated[float, Field(gt=0, lt=1)]),
-    "misses": TypeAdapter(Annotated[int, Field(ge=0, le=20)]),
+    # A turn is read with the four exchanges before it.
+    "misses": TypeAdapter(Annotated[int, Field(ge=0, le=5)]),
     "handover_words": TypeAdapter(Annotated[tuple[_Phrase, ...], Field(max_length=1_000)]),
     "handover_customers": TypeAdapter(Annotated[tuple[_Phrase, ...], Field(max_length=10_000)]),
     "handover_upset": TypeAdapter(Annotated[bool, Field(strict=True)]),

@@ -1,6 +1,7 @@
 """The thresholds, and how a message is read before a search."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,8 @@ from core.escalation import (
     language_set,
     last_question,
     leans_on_context,
+    missed_again,
+    misses,
     only_chooses_language,
     picked,
     without_search,
@@ -27,6 +30,7 @@ from core.turn import (
     Clarify,
     ConversationId,
     Found,
+    Handoff,
     Message,
     Owner,
     Passage,
@@ -240,3 +244,82 @@ def test_a_language_without_a_catalogue_is_not_confirmed_as_english() -> None:
     assert language_set("de").text == say(Phrase.LANGUAGE_SET, "de") != Phrase.LANGUAGE_SET
     assert language_set("en-GB").text == Phrase.LANGUAGE_SET
     assert language_set("sw").text == Phrase.GREETING
+
+
+def _turn(text: str, **fields: Any) -> Turn:
+    one = Turn(
+        id=TurnId(1),
+        conversation=ConversationId(1),
+        address=Address(workspace=WorkspaceId("main"), channel=Channel.WEB, place="v1"),
+        text=text,
+        customer="U1",
+    )
+    return replace(one, **fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "priority"),
+    [
+        ("You are useless!", Reason.INSULT, 1),
+        ("This is ridiculous. Where is my parcel?", Reason.NEGATIVE, 1),
+        ("This is urgent, where is my parcel?", Reason.URGENT, 2),
+        ("I want to talk to a human", Reason.ASKED, 0),
+        ("It is urgent, let me talk to a human", Reason.ASKED, 2),
+        ("My lawyer says so", Reason.RULE, 1),
+        ("我要找律师谈", Reason.RULE, 1),
+    ],
+)
+def test_a_reason_to_hand_over_has_its_priority(text: str, reason: Reason, priority: int) -> None:
+    policy = Policy(handover_words=("lawyer", "律师"))
+    outcome = without_search(_turn(text), "en", policy)
+    assert isinstance(outcome, Handoff)
+    assert (outcome.reason, outcome.priority) == (reason, priority)
+    assert outcome.text
+
+
+def test_rules_are_the_admins_to_make() -> None:
+    assert without_search(_turn("Where is my parcel?"), "en", Policy()) is None
+    mine = Policy(handover_customers=("U1",))
+    outcome = without_search(_turn("Where is my parcel?"), "en", mine)
+    assert isinstance(outcome, Handoff)
+    assert outcome.reason is Reason.RULE
+    others = Policy(handover_customers=("U2",), handover_words=("law", " "), handover_upset=False)
+    for text in ("My lawyer says so?", "This is urgent, where is my parcel?"):
+        assert without_search(_turn(text), "en", others) is None
+
+
+WHICH = _message(say(Phrase.WHICH_ONE, "en") + "\n- A\n- B", Author.BOT)
+PUZZLED = _message(say(Phrase.ASK_FOR_WORDS, "en"), Author.BOT)
+GOOD = _message("You can.", Author.BOT)
+ASKED = _message("Where is my parcel?")
+AGENT = _message("I will look.", Author.AGENT)
+
+
+@pytest.mark.parametrize(
+    ("history", "text", "count"),
+    [
+        ([], "hello", 0),
+        ([ASKED, GOOD], "thanks", 0),
+        ([ASKED, GOOD], "Where is my parcel", 1),
+        ([ASKED, GOOD], "WHERE is my parcel??", 1),
+        ([ASKED, GOOD, ASKED, GOOD], "where is my parcel", 2),
+        ([ASKED, WHICH], "neither", 1),
+        ([ASKED, WHICH, _message("???"), PUZZLED], "???", 2),
+        ([_message("👍"), PUZZLED, _message("👍"), PUZZLED], "👍", 0),
+        ([ASKED, WHICH, _message("A"), GOOD], "and bikes?", 0),
+        ([ASKED, WHICH, AGENT], "and bikes?", 0),
+    ],
+)
+def test_replies_that_did_not_help_are_counted_back_to_the_last_that_did(
+    history: list[Message], text: str, count: int
+) -> None:
+    assert misses(history, text) == count
+
+
+def test_one_more_question_back_is_one_too_many() -> None:
+    back = Clarify(text=WHICH.text)
+    two = (ASKED, WHICH, _message("neither"), WHICH)
+    assert missed_again(_turn("nor that", history=two), back, Policy(misses=3))
+    assert not missed_again(_turn("nor that", history=two), back, Policy(misses=4))
+    assert not missed_again(_turn("nor that", history=two), back, Policy(misses=0))
+    assert not missed_again(_turn("hello", history=two), Clarify(text="Hello!"), Policy(misses=3))

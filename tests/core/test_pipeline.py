@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import Unavailable
 from core.escalation import Policy
+from core.hours import Expected
 from core.phrases import Phrase, say
 from core.pipeline import Pipeline
 from core.turn import (
@@ -243,7 +244,8 @@ async def test_a_retriever_that_fails_means_a_person(slow: bool) -> None:
     retriever.delay_s = 30 if slow else 0
     pipeline = Pipeline(FakeDetector(), retriever, policy=Policy(search_s=0.1))
     outcome = (await serve(pipeline, turn())).outcome
-    assert outcome == Handoff(reason=Reason.FAULT, text=say(Phrase.HANDOFF_FAULT, "en"))
+    text = say(Phrase.HANDOFF_FAULT, "en")
+    assert outcome == Handoff(reason=Reason.FAULT, text=text, priority=1)
 
 
 async def test_a_detector_that_fails_leaves_the_default_language() -> None:
@@ -461,3 +463,61 @@ async def test_no_language_is_offered_for_a_message_that_points_to_none() -> Non
 
     served = await serve(Pipeline(Lost(), FakeRetriever(RETURNS)), turn("hello"))
     assert (served.language, served.offer_languages) == ("en", ())
+
+
+async def _soon(workspace: WorkspaceId, language: str) -> Expected:
+    return Expected(text=f"By {workspace} in {language}.", due_at=99.0)
+
+
+@pytest.mark.parametrize(
+    ("owner", "told", "due_at"),
+    [(Owner.BOT, True, 99.0), (Owner.CLOSED, True, 99.0), (Owner.WAITING, False, None)],
+)
+async def test_who_is_handed_over_is_told_when_to_expect_an_answer_once(
+    owner: Owner, told: bool, due_at: float | None
+) -> None:
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(), expects=_soon)
+    outcome = (await serve(pipeline, turn(owner=owner))).outcome
+    assert isinstance(outcome, Handoff)
+    assert outcome.text.endswith("By main in en.") == told
+    assert outcome.due_at == due_at
+
+
+async def test_an_unknown_time_is_no_reason_to_say_nothing() -> None:
+    async def fails(workspace: WorkspaceId, language: str) -> Expected:
+        raise Unavailable("database")
+
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(), expects=fails)
+    outcome = (await serve(pipeline, turn())).outcome
+    text = say(Phrase.HANDOFF_UNSURE, "en")
+    assert outcome == Handoff(reason=Reason.NO_KNOWLEDGE, text=text)
+
+
+async def test_a_workspace_has_a_policy_of_its_own() -> None:
+    async def policies(workspace: WorkspaceId) -> Policy:
+        if workspace == "down":
+            raise Unavailable("database")
+        return Policy(handover_words=("return",)) if workspace == "strict" else Policy()
+
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policies=policies)
+    outcomes = []
+    for workspace in ("strict", "main", "down"):
+        one = turn(
+            "May I return it?",
+            address=Address(workspace=WorkspaceId(workspace), channel=Channel.WEB, place="v1"),
+        )
+        outcomes.append((await serve(pipeline, one)).outcome)
+    assert isinstance(outcomes[0], Handoff)
+    assert outcomes[0].reason is Reason.RULE
+    assert isinstance(outcomes[1], Answer)
+    assert isinstance(outcomes[2], Answer)
+
+
+async def test_the_third_question_in_the_same_words_goes_to_a_person() -> None:
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS))
+    answer = said(RETURNS.text, Author.BOT)
+    once = (said(QUESTION), answer)
+    assert isinstance((await serve(pipeline, turn(history=once))).outcome, Answer)
+    outcome = (await serve(pipeline, turn(history=once * 2))).outcome
+    assert isinstance(outcome, Handoff)
+    assert (outcome.reason, outcome.priority) == (Reason.MISSES, 1)
