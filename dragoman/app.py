@@ -19,10 +19,10 @@ from core.adapters.desk import Desk
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.outbox import SqlOutbox
-from core.adapters.preferences import SqlPreferences
 from core.adapters.transcript import Transcript
 from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
+from core.interpreting import Interpreter
 from core.serving import Pace, Station
 from core.turn import Channel
 from dragoman import running
@@ -63,7 +63,7 @@ async def serving(
         secret = kept_secret(settings.data_dir / "cookie-key")
         console = console_needs(
             core,
-            preferences=SqlPreferences(core.database, settings.preferences),
+            preferences=core.preferences,
             health=health,
             channels=channels,
             desk=Desk(core.database, wake=delivery.wake),
@@ -115,6 +115,12 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         presences={},
         pace=Pace(gather_s=settings.gather_s, resend_unknown=settings.resend_unknown),
         default_language=settings.default_language,
+        interpreter=Interpreter(
+            translator=core.translator,
+            detector=core.detector,
+            desk_language=core.desk_language,
+            default_language=settings.default_language,
+        ),
     )
     delivery = Delivery(
         inbox=SqlInbox(core.database), leases=SqlLeases(core.database), station=station

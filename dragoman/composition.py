@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,11 +11,17 @@ import structlog
 
 from core.adapters.database import Database, open_database
 from core.adapters.detector import CombinedDetector
+from core.adapters.expectation import Expectations
 from core.adapters.generator import HttpGenerator
-from core.errors import Misconfigured
+from core.adapters.preferences import SqlPreferences
+from core.adapters.vocabulary import Glossary
+from core.errors import Misconfigured, Unavailable
 from core.escalation import Policy
+from core.faithful import FaithfulTranslator
 from core.language import normalise_tag
 from core.pipeline import Pipeline
+from core.ports import Detector
+from core.preferences import Preferences
 from core.turn import (
     Address,
     Answer,
@@ -30,7 +36,7 @@ from core.turn import (
     WorkspaceId,
 )
 from dragoman.settings import WORKSPACE, Settings
-from dragoman.task_models import open_generator
+from dragoman.task_models import open_desk_translator, open_generator
 from retrieval.knowledge import silent
 from retrieval.opening import Retrieval, open_retriever
 from retrieval.writing import Progress
@@ -44,14 +50,24 @@ class Core:
 
     settings: Settings
     database: Database
+    preferences: SqlPreferences
+    detector: Detector
     retrieval: Retrieval
     generator: HttpGenerator | None
+    translator: FaithfulTranslator
     pipeline: Pipeline
 
     @property
     def workspace(self) -> WorkspaceId:
         """The workspace of the web page and of channels with a single token."""
         return WorkspaceId(self.settings.workspace)
+
+    async def desk_language(self, workspace: WorkspaceId) -> str:
+        """What agents of a workspace read where nobody has a conversation yet."""
+        try:
+            return (await self.preferences.of(workspace)).desk_language
+        except Unavailable:
+            return self.settings.preferences.desk_language
 
 
 @asynccontextmanager
@@ -68,6 +84,7 @@ async def open_core(
         settings = settings.model_copy(update={"workspace": workspace})
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
+        preferences = SqlPreferences(database, settings.preferences)
         detector = CombinedDetector()
         retrieval = await stack.enter_async_context(
             open_retriever(
@@ -81,27 +98,58 @@ async def open_core(
             )
         )
         generator = await stack.enter_async_context(open_generator(settings)) if model else None
+        translator = await stack.enter_async_context(
+            open_desk_translator(settings, generator, detector, Glossary(database).of)
+            if model
+            else nullcontext(FaithfulTranslator(None, detector))
+        )
+        policy = _Policies(settings, retrieval, preferences)
         pipeline = Pipeline(
-            detector, retrieval.retriever, generator, policy=_policy(settings, retrieval)
+            detector,
+            retrieval.retriever,
+            generator,
+            policy=policy.under(settings.preferences),
+            policies=policy.of,
+            expects=Expectations(database, preferences).told,
         )
         yield Core(
             settings=settings,
             database=database,
+            preferences=preferences,
+            detector=detector,
             retrieval=retrieval,
             generator=generator,
+            translator=translator,
             pipeline=pipeline,
         )
 
 
-def _policy(settings: Settings, retrieval: Retrieval) -> Policy:
-    threshold = retrieval.calibration.threshold(settings.precision)
-    languages = tuple(normalise_tag(tag) for tag in settings.languages) or None
-    return Policy(
-        default_language=normalise_tag(settings.default_language),
-        languages=languages,
-        answer_threshold=threshold,
-        clarify_threshold=threshold / 2,
-    )
+class _Policies:
+    """What the pipeline goes by in each workspace, as its admins decided."""
+
+    def __init__(
+        self, settings: Settings, retrieval: Retrieval, preferences: SqlPreferences
+    ) -> None:
+        self._settings = settings
+        self._calibration = retrieval.calibration
+        self._preferences = preferences
+
+    async def of(self, workspace: WorkspaceId) -> Policy:
+        """Raises: Unavailable: the database does not answer."""
+        return self.under(await self._preferences.of(workspace))
+
+    def under(self, preferences: Preferences) -> Policy:
+        threshold = self._calibration.threshold(preferences.precision)
+        return Policy(
+            default_language=normalise_tag(self._settings.default_language),
+            languages=tuple(normalise_tag(tag) for tag in self._settings.languages) or None,
+            answer_threshold=threshold,
+            clarify_threshold=threshold / 2,
+            misses=preferences.misses,
+            handover_words=preferences.handover_words,
+            handover_customers=preferences.handover_customers,
+            handover_upset=preferences.handover_upset,
+        )
 
 
 async def ask(core: Core, text: str, language: str | None) -> dict[str, object]:

@@ -29,7 +29,7 @@ class Expectations:
         self._database = database
         self._preferences = preferences
 
-    async def __call__(self, workspace: WorkspaceId, language: str) -> Expected:
+    async def told(self, workspace: WorkspaceId, language: str) -> Expected:
         """What to tell somebody who is handed over now.
 
         Raises: Unavailable: the database does not answer.

@@ -67,7 +67,7 @@ def test_every_language_has_a_date(language: str) -> None:
 
 async def test_the_hours_of_the_workspace_hold(database: Database) -> None:
     preferences = SqlPreferences(database, Preferences())
-    told = Expectations(database, preferences)
+    told = Expectations(database, preferences).told
     here = WorkspaceId("here")
     assert (await told(here, "en")).text == ""
     await preferences.put(here, "answer_minutes", 10)
