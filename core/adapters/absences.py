@@ -95,7 +95,7 @@ class Absences:
 _LOCK = (
     select(conversations.c.id)
     .where(conversations.c.id == bindparam("conversation"))
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 # Since when the customer waits, or since the agent's last sign of life if that is later.
 _SINCE = case(

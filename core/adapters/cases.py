@@ -125,11 +125,13 @@ def newest_case(connection: Connection, conversation: ConversationId) -> Case | 
     return case_in(row) if row is not None else None
 
 
-def lines_until(
-    connection: Connection, conversation: ConversationId, message: int, limit: int
+def lines_before(
+    connection: Connection, conversation: ConversationId, message: int | None, limit: int
 ) -> tuple[DeskLine, ...]:
-    """The last lines of a conversation up to one, oldest first, inside a transaction."""
-    wanted = _LINES_OF.where(messages.c.conversation_id == conversation, messages.c.id <= message)
+    """The last lines of a conversation before one, or of all, inside a transaction."""
+    wanted = _LINES_OF.where(messages.c.conversation_id == conversation)
+    if message is not None:
+        wanted = wanted.where(messages.c.id < message)
     newest_first = connection.execute(wanted.order_by(messages.c.id.desc()).limit(limit)).all()
     return tuple(line_in(row) for row in reversed(newest_first))
 

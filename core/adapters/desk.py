@@ -383,7 +383,7 @@ _LOCK = (
         conversations.c.handoff_id,
     )
     .where(_THIS, conversations.c.workspace == bindparam("workspace"))
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _CASE = (
     select(handoffs.c.id, handoffs.c.account_id, accounts.c.name)

@@ -61,10 +61,7 @@ def record(
     details: Mapping[str, object] | None = None,
 ) -> EventId:
     """Add what happened to the log that every desk reads, and make their threads due."""
-    if connection.dialect.name == "postgresql":
-        # Until the commit no other event of the workspace gets a number: whoever has read up to
-        # a number has missed none below it. SQLite has one writer anyway.
-        connection.execute(_IN_ORDER, {"workspace": workspace})
+    in_order(connection, workspace)
     event = connection.execute(
         _RECORD,
         {
@@ -79,6 +76,16 @@ def record(
     ).scalar_one()
     connection.execute(_MAKE_DUE, {"conversation": conversation})
     return EventId(event)
+
+
+def in_order(connection: Connection, workspace: str) -> None:
+    """Let no other event of the workspace get a number until the commit.
+
+    So whoever has read up to a number has missed none below it.
+    """
+    # SQLite has one writer anyway.
+    if connection.dialect.name == "postgresql":
+        connection.execute(_IN_ORDER, {"workspace": workspace})
 
 
 def tell_customer(
@@ -159,15 +166,12 @@ _QUEUE = (
 _NOBODY_WAITS = update(conversations).where(_THIS).values(waiting_since=None)
 _IN_ORDER = text("select pg_advisory_xact_lock(hashtext('desk_events'), hashtext(:workspace))")
 _RECORD = insert(desk_events).values(created_at=Now()).returning(desk_events.c.id)
-# An earlier time stays; a later one, after a failure, is not brought forward: a platform that
-# told us to wait has to be waited for.
+# A time that stands there stays: a platform that told us to wait has to be waited for. The row is
+# locked in any case, so that who is about to find nothing more to show finds this.
 _MAKE_DUE = (
     update(desk_threads)
-    .where(
-        desk_threads.c.conversation_id == bindparam("conversation"),
-        desk_threads.c.due_at.is_(None),
-    )
-    .values(due_at=Now())
+    .where(desk_threads.c.conversation_id == bindparam("conversation"))
+    .values(due_at=func.coalesce(desk_threads.c.due_at, Now()))
 )
 _OF_CONVERSATION = {
     "workspace": conversations.c.workspace,

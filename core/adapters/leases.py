@@ -111,7 +111,8 @@ _LOCKED = (
     conversations.c.epoch,
     conversations.c.handoff_id,
 )
-_LOCK = select(*_LOCKED).where(HELD).with_for_update()
+# Of a strength that lets others add rows which refer to this one: they may hold what we wait for.
+_LOCK = select(*_LOCKED).where(HELD).with_for_update(key_share=True)
 _LOCK_ANSWERED = update(conversations).where(HELD).values(attempts=0).returning(*_LOCKED)
 _UNSERVED = exists().where(
     inbox.c.conversation_id == bindparam("held_conversation"), inbox.c.state == "pending"
