@@ -7,6 +7,7 @@ from core.cases import Case, DeskEvent, DeskLine, EventId, Showing, ThreadLease
 from core.turn import (
     Accepted,
     Address,
+    Attachment,
     ConversationId,
     Delivered,
     Found,
@@ -126,6 +127,20 @@ class Presence(Protocol):
 
     async def partial(self, address: Address, text: str) -> None:
         """Show the verified beginning of the reply; each call replaces the one before."""
+        ...
+
+
+class Files(Protocol):
+    """One channel's files, to be brought to another."""
+
+    async def fetch(self, file: Attachment, *, max_bytes: int) -> bytes:
+        """What is in a file.
+
+        Raises:
+            Rejected: it is gone, is no file, or is larger than `max_bytes` or the channel lets out.
+            Unavailable: the channel cannot be asked now.
+            TimeoutError: it takes too long.
+        """
         ...
 
 
