@@ -15,6 +15,7 @@ from bots.web.chat import Chat
 from bots.web.console.console import console_routes
 from bots.web.console.doors import LARGER_BODIES
 from bots.web.port import WebPort
+from core.adapters.absences import Absences
 from core.adapters.desk import Desk
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
@@ -24,7 +25,7 @@ from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
 from core.interpreting import Interpreter
 from core.serving import Pace, Station
-from core.turn import Channel
+from core.turn import Channel, WorkspaceId
 from dragoman import running
 from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
@@ -122,9 +123,20 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
             default_language=settings.default_language,
         ),
     )
+
+    async def idle_s(workspace: WorkspaceId) -> float:
+        return 60.0 * (await core.preferences.of(workspace)).idle_minutes
+
+    async def look_after_absences() -> None:
+        await absences.look()
+
     delivery = Delivery(
-        inbox=SqlInbox(core.database), leases=SqlLeases(core.database), station=station
+        inbox=SqlInbox(core.database),
+        leases=SqlLeases(core.database),
+        station=station,
+        chores=[look_after_absences],
     )
+    absences = Absences(core.database, idle_s, wake=delivery.wake)
     return delivery, station
 
 

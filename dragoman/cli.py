@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from core.errors import DragomanError, Misconfigured
 from dragoman import __version__, running
@@ -13,7 +12,6 @@ from dragoman.console import (
     FAILED,
     WRONG_USE,
     AsJson,
-    OfWorkspace,
     complain,
     err,
     out,
@@ -22,6 +20,7 @@ from dragoman.console import (
     progress_bar,
     run_async,
 )
+from dragoman.desk_commands import desk
 from dragoman.evaluate_command import evaluate
 from dragoman.knowledge_commands import knowledge
 from dragoman.people_commands import people
@@ -37,7 +36,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-desk = typer.Typer(help="Conversations that wait for a person.", no_args_is_help=True)
 cli.add_typer(knowledge, name="knowledge")
 cli.add_typer(desk, name="desk")
 cli.add_typer(people, name="people")
@@ -169,35 +167,6 @@ def detect(
         return
     for tag, probability in guesses[:3]:
         print_plain(f"{tag}\t{probability:.3f}")
-
-
-@desk.command("list")
-def desk_list(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
-    """List who waits for a person, longest first."""
-
-    async def work(settings: Settings) -> Any:
-        from core.adapters.conversations import Conversations
-        from core.adapters.database import open_database
-        from core.turn import WorkspaceId
-
-        async with open_database(settings.database) as database:
-            chosen = WorkspaceId(workspace or settings.workspace)
-            return await Conversations(database).waiting(chosen)
-
-    waiting = run_async(work)
-    if as_json:
-        for item in waiting:
-            print_json(asdict(item))
-        return
-    if not waiting:
-        print_plain("Nobody is waiting.")
-        return
-    table = Table("Id", "Channel", "Language", "Reason", "Waiting", "Last message", box=None)
-    for item in waiting:
-        minutes = f"{item.waited_s / 60:.0f} min"
-        last = item.last_message.replace("\n", " ")[:60].replace("[", r"\[")
-        table.add_row(str(item.id), item.channel, item.language, item.reason, minutes, last)
-    out.print(table)
 
 
 @cli.command()
