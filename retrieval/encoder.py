@@ -7,15 +7,13 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Misconfigured, Unavailable
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+from retrieval.onnx_encoder import GRAPH, GraphEncoder
 
 # Small enough that a customer's question, which waits for one batch, hardly notices.
 BATCH = 16
@@ -25,6 +23,12 @@ _PICKLED = frozenset(
 _SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 Vectors = NDArray[np.float32]
+
+
+class _Encode(Protocol):
+    """Turns texts into vectors, float32 (n, dim), of any length."""
+
+    def __call__(self, texts: Sequence[str], *, question: bool) -> Vectors: ...
 
 
 class Encoder(Protocol):
@@ -57,7 +61,7 @@ class SentenceEncoder:
         # A model folder inside a package is called `model`; the one above it says more.
         name = folder.name if folder.name != "model" else folder.parent.name
         self._id = f"{name}@{_fingerprint(folder)}"
-        self._model: SentenceTransformer | None = None
+        self._encode_texts: _Encode | None = None
         # Tokenisers must not be shared between threads; this lock also serves in turn.
         self._turn = asyncio.Lock()
 
@@ -83,11 +87,9 @@ class SentenceEncoder:
         return np.concatenate(parts)
 
     def _encode_batch(self, texts: list[str], question: bool) -> Vectors:
-        if self._model is None:
-            self._model = _load(self._folder, self._threads)
-        encode: Any = self._model.encode_query if question else self._model.encode_document
-        vectors = encode(texts, batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
-        return normalised(np.asarray(vectors, dtype=np.float32))
+        if self._encode_texts is None:
+            self._encode_texts = _load(self._folder, self._threads)
+        return normalised(self._encode_texts(texts, question=question))
 
 
 def normalised(vectors: Vectors) -> Vectors:
@@ -165,14 +167,17 @@ def _json(path: Path) -> Any:
 def _fingerprint(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".safetensors", ".json", ".txt", ".model"}:
+        if path.suffix in {".safetensors", ".json", ".txt", ".model", ".onnx"}:
             with path.open("rb") as file:
                 total.update(path.relative_to(folder).as_posix().encode())
                 total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()[:16]
 
 
-def _load(folder: Path, threads: int) -> "SentenceTransformer":
+def _load(folder: Path, threads: int) -> _Encode:
+    """What encodes: the folder's graph, if it has one."""
+    if (folder / GRAPH).exists():
+        return GraphEncoder(folder, threads=threads)
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
@@ -180,7 +185,16 @@ def _load(folder: Path, threads: int) -> "SentenceTransformer":
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
     torch.set_num_threads(threads)
     try:
-        return SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
+        model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
     # The library raises whatever its loaders stumble over; the folder is at fault each time.
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
         raise Unavailable("encoder", f"{folder} cannot be loaded ({error})") from error
+
+    def encode(texts: Sequence[str], *, question: bool) -> Vectors:
+        form: Any = model.encode_query if question else model.encode_document
+        vectors = form(
+            list(texts), batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    return encode

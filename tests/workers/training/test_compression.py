@@ -1,6 +1,9 @@
 """Models that got smaller and still do what they did."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,9 @@ from transformers import (
     BertForMaskedLM,
 )
 
-from core.errors import DragomanError, Misconfigured, Rejected
-from retrieval.encoder import check_model_folder
+from core.errors import DragomanError, Misconfigured, Rejected, Unavailable
+from retrieval.encoder import SentenceEncoder, check_model_folder
+from retrieval.onnx_encoder import GRAPH
 from tests.workers import tiny_model
 from tests.workers.training.small import ABOUT, build_encoder, silent, write_dataset
 from workers.model_server import check_folder
@@ -218,3 +222,63 @@ def test_a_folder_without_a_transformer_is_said(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(Misconfigured, match=r"holds no \*\.safetensors"):
         run(tmp_path, folder, weights="int8")
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder that is told what it reads, and its graphs in float32 and int8."""
+    folder = tmp_path_factory.mktemp("graphs")
+    body = Transformer(str(build_encoder(folder / "plain", TEXTS, hidden_size=64)))
+    steps = [body, Pooling(body.get_embedding_dimension()), Normalize()]
+    told = {"query": "find: ", "document": "read: "}
+    SentenceTransformer(modules=steps, prompts=told, device="cpu").save(str(folder / "weights"))
+    for precision in ("float32", "int8"):
+        (folder / precision).mkdir()
+        run(folder / precision, folder / "weights", graph=precision)
+    return folder
+
+
+async def test_a_graph_gives_the_vectors_of_its_encoder(graphs: Path) -> None:
+    as_graph = SentenceEncoder(graphs / "float32" / "out" / "model", threads=1)
+    as_weights = SentenceEncoder(graphs / "weights", threads=1)
+    texts = [*TEXTS, "", "parcel " * 300]
+    for graph, weights in (
+        (await as_graph.questions(texts), await as_weights.questions(texts)),
+        (await as_graph.passages(texts), await as_weights.passages(texts)),
+    ):
+        assert np.abs(graph - weights).max() < 1e-4
+    assert as_graph.id != as_weights.id
+
+
+async def test_an_int8_graph_is_smaller_and_nearly_the_same(graphs: Path) -> None:
+    whole, small = (graphs / precision / "out" / "model" for precision in ("float32", "int8"))
+    assert (small / GRAPH).stat().st_size < (whole / GRAPH).stat().st_size
+    found = await SentenceEncoder(small, threads=1).questions(TEXTS)
+    wanted = await SentenceEncoder(whole, threads=1).questions(TEXTS)
+    assert (found * wanted).sum(axis=1).min() > 0.9
+
+
+def test_a_graph_is_read_without_torch(graphs: Path) -> None:
+    program = (
+        "import asyncio, sys; from pathlib import Path;"
+        "from retrieval.encoder import SentenceEncoder;"
+        f"encoder = SentenceEncoder(Path({str(graphs / 'int8' / 'out' / 'model')!r}), threads=1);"
+        "found = asyncio.run(encoder.questions(['Where is my parcel?']));"
+        "assert found.shape == (1, 64); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_graph_can_only_be_of_a_sentence_encoder(tmp_path: Path) -> None:
+    base = tiny_model.build(tmp_path / "decoder")
+    with pytest.raises(DragomanError, match="no folder of sentence-transformers"):
+        run(tmp_path, base, graph="float32")
+    assert not (tmp_path / "out" / "model").exists()
+
+
+async def test_a_broken_graph_is_told_in_a_line(graphs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(graphs / "int8" / "out" / "model", folder)
+    (folder / GRAPH).write_bytes(b"not a graph")
+    with pytest.raises(Unavailable, match=r"encoder\.onnx cannot be loaded"):
+        await SentenceEncoder(folder, threads=1).questions(["Where is my parcel?"])

@@ -5,6 +5,7 @@
     corpus: data/help     # drop the tokens that no text of this dataset needs
     dimensions: 128       # keep so many of a sentence encoder's
     weights: int8         # or bfloat16; a quarter or half of float32
+    graph: float32        # or int8: a sentence encoder's ONNX graph beside the weights, for CPUs
 
 Every part may be left out. It writes model/ and result.json, like a training run.
 """
@@ -23,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 from core.errors import Misconfigured, Rejected
 from retrieval.encoder import check_model_folder, model_folder
 from retrieval.writing import Progress
+from workers.training.compression.graph import write_graph
 from workers.training.compression.vectors import truncate
 from workers.training.compression.vocabulary import prune
 from workers.training.compression.weights import save_int8
@@ -41,11 +43,14 @@ class Compression(Block):
     corpus: Path | None = None
     dimensions: int | None = Field(default=None, ge=8)
     weights: Literal["int8", "bfloat16"] | None = None
+    graph: Literal["float32", "int8"] | None = None
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if not (self.corpus or self.dimensions or self.weights):
-            raise ValueError("give at least one of corpus, dimensions, weights")
+        if not (self.corpus or self.dimensions or self.weights or self.graph):
+            raise ValueError("give at least one of corpus, dimensions, weights, graph")
+        if self.graph and self.weights == "int8":
+            raise ValueError("graph: cannot be made of int8 weights; say graph: int8 alone")
         return self
 
 
@@ -61,7 +66,7 @@ def compress(path: Path, folder: Path, progress: Progress) -> Result:
     if (result := finished(folder, recipe)) is not None:
         return result
     place = unfinished(folder)
-    shutil.copytree(base, place, ignore=shutil.ignore_patterns(".*", "*.onnx", "*.md"))
+    shutil.copytree(base, place, ignore=shutil.ignore_patterns(".*", "onnx", "*.md"))
     figures = _shrink(recipe, place, progress)
     result = {"task": recipe.task, "before": _size(base), "after": _size(place), **figures}
     finish(folder, recipe, result)
@@ -70,7 +75,7 @@ def compress(path: Path, folder: Path, progress: Progress) -> Result:
 
 def _shrink(recipe: Compression, folder: Path, progress: Progress) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    stages = [recipe.corpus, recipe.dimensions, recipe.weights]
+    stages = [recipe.corpus, recipe.dimensions, recipe.weights, recipe.graph]
     total = sum(stage is not None for stage in stages)
     place = _transformer(folder)
     model = _load(place)
@@ -90,6 +95,9 @@ def _shrink(recipe: Compression, folder: Path, progress: Progress) -> dict[str, 
         if recipe.weights == "bfloat16":
             model.bfloat16()
         model.save_pretrained(place)
+    if recipe.graph is not None:
+        progress("compressing", total - 1, total)
+        write_graph(folder, recipe.graph)
     progress("compressing", total, total)
     return figures
 

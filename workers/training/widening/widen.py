@@ -83,7 +83,7 @@ def widen(path: Path, folder: Path, progress: Progress) -> Result:
     pieces = widened(base, english, foreign, size=recipe.vocabulary, temperature=recipe.temperature)
     translations = Translations(
         foreign=_bags(pieces, [text for tag in foreign for text in foreign[tag]]),
-        english=_bags(pieces, english),
+        english=_bags(pieces, english, known_only=True),
         meant=np.concatenate([np.asarray(meant[tag], np.int64) for tag in foreign]),
     )
     _put(encoder, pieces, _table(recipe, encoder, pieces, translations, progress))
@@ -123,8 +123,10 @@ def _texts(
     return list(numbers), foreign, meant
 
 
-def _bags(pieces: Pieces, texts: list[str]) -> Bags:
-    found = list(encoded(pieces.tokenizer, texts))
+def _bags(pieces: Pieces, texts: list[str], *, known_only: bool = False) -> Bags:
+    """Foreign words that an English text has some of have no vectors to learn from yet."""
+    limit = len(pieces.known) if known_only else len(pieces)
+    found = [ids[ids < limit] for ids in encoded(pieces.tokenizer, texts)]
     starts = np.concatenate([[0], np.cumsum([len(ids) for ids in found])])
     return Bags(pieces=np.concatenate(found), starts=starts)
 
