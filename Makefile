@@ -45,6 +45,11 @@ messages: install
 	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
 		--width=100 --domain=dragoman --input-file=var/dragoman.pot --output-dir=core/locale
 	$(BIN)/pybabel -q compile --domain=dragoman --directory=core/locale
+	$(BIN)/pybabel -q extract --mapping=pyproject.toml --no-location --sort-output --width=100 \
+		--project=dragoman --output-file=var/console.pot bots/web/console
+	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
+		--width=100 --domain=console --input-file=var/console.pot --output-dir=bots/web/console/locale
+	$(BIN)/pybabel -q compile --domain=console --directory=bots/web/console/locale
 
 wheel: install
 	$(BIN)/python -m build --wheel
