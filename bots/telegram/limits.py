@@ -44,15 +44,24 @@ class Limits:
         self._paused: dict[int, float] = {}
 
     def book(self, chat_id: int, *, keep: int = 0) -> float:
-        """Seconds until a send fits beside `keep` more; 0 books it."""
+        """Seconds until a send fits beside `keep` more; 0 books it.
+
+        In a group the places are kept of its minute, which is what runs short there.
+        """
+        wait_s = self.opens_in(chat_id, keep=keep)
+        if wait_s <= 0:
+            now = self._clock_s()
+            for window in (self._overall, *self._windows(chat_id)):
+                window.add(now)
+        return wait_s
+
+    def opens_in(self, chat_id: int, *, keep: int = 0) -> float:
+        """Seconds until a send would fit beside `keep` more."""
         now = self._clock_s()
         windows = (self._overall, *self._windows(chat_id))
-        opens = (window.opens(keep) for window in windows)
-        start = max(now, self._paused.get(chat_id, now), *opens)
-        if start <= now:
-            for window in windows:
-                window.add(now)
-        return start - now
+        kept = [0] * (len(windows) - 1) + [keep] if chat_id < 0 else [keep] * len(windows)
+        opens = (window.opens(each) for window, each in zip(windows, kept, strict=True))
+        return max(now, self._paused.get(chat_id, now), *opens) - now
 
     def spare(self, chat_id: int) -> bool:
         """Book a send for right now if room is left for a message after it."""

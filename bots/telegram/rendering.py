@@ -3,14 +3,15 @@
 import html
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
 from bots.telegram.buttons import Button, Keyboard, keyboard
+from bots.telegram.carrying import MAX_CAPTION_UNITS, Load
 from bots.telegram.splitting import MAX_UNITS, split, units
 from bots.telegram.texts import readable
 from core.phrases import Phrase, say
-from core.turn import Answer, Passage, Served, Turn, Words
+from core.turn import Answer, Attachment, Channel, Passage, Served, Turn, Words
 
 MAX_TITLE_CHARS = 120
 MAX_SOURCES = 3
@@ -28,11 +29,15 @@ _TRAILING = ".,;:!?)]}»”\"'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """One message to send; `plain` is what remains if Telegram cannot read the HTML."""
+    """One message to send; `plain` is what remains if Telegram cannot read the HTML.
+
+    With a `file` the text stands under it; its channel is Telegram where it names none.
+    """
 
     html: str
     plain: str
     buttons: Keyboard = ()
+    file: Attachment | None = None
 
     def to_json(self) -> str:
         """The text that waits in the outbox."""
@@ -46,7 +51,16 @@ class Body:
             html=fields["html"],
             plain=fields["plain"],
             buttons=tuple(tuple(Button(**button) for button in row) for row in fields["buttons"]),
+            file=Attachment(**fields["file"]) if fields.get("file") else None,
         )
+
+    @property
+    def load(self) -> Load | None:
+        """The file to be carried, if there is one."""
+        if self.file is None:
+            return None
+        origin = Channel(self.file.channel or Channel.TELEGRAM)
+        return Load(file=self.file, origin=origin, caption=self.html)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +80,7 @@ class _Line:
         title = html.escape(self.title)
         if self.url:
             title = f'<a href="{html.escape(self.url)}">{title}</a>'
-        return html.escape(self.before) + (title if self.url else _still(self.title, frozenset()))
+        return html.escape(self.before) + (title if self.url else still(self.title, frozenset()))
 
 
 def render(served: Served, turn: Turn) -> tuple[str, ...]:
@@ -79,7 +93,7 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
     lines = _last_lines(served, citations)
     texts = [part for part in split(readable(outcome.text)) if part.strip()]
     plains = [part.strip("\n") for part in texts]
-    htmls = [_still(part, cited) for part in plains]
+    htmls = [still(part, cited) for part in plains]
     tail = "\n\n" + "\n".join(line.plain for line in lines) if lines else ""
     tail_html = "\n\n" + "\n".join(line.html for line in lines) if lines else ""
     if plains and units(plains[-1]) + units(tail) > MAX_UNITS:
@@ -100,22 +114,34 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
 
 def _words(words: Words, buttons: Keyboard) -> tuple[str, ...]:
     """What a person wrote, under their name; nothing where they take it back."""
-    files = "\n".join(f"📎 {readable(file.name) or file.kind}" for file in words.attachments)
-    text = "\n".join(filter(None, (readable(words.text), files)))
-    if not text.strip():
-        return ()
     name = " ".join(readable(words.sender).split())[:MAX_TITLE_CHARS]
-    parts = [part.strip("\n") for part in split(f"{name}\n{text}" if name else text)]
-    parts = [part for part in parts if part.strip()]
-    bodies = []
-    for index, part in enumerate(parts):
-        # What an agent links to may be followed; their name is no link.
-        rich = html.escape(part)
-        if name and index == 0:
-            rich = f"<b>{html.escape(name)}</b>{html.escape(part[len(name) :])}"
-        shown = buttons if index == len(parts) - 1 else ()
-        bodies.append(Body(html=rich, plain=part, buttons=shown).to_json())
-    return tuple(bodies)
+    text = readable(words.text)
+    if not text.strip() and not words.attachments:
+        return ()
+    bodies = [_spoken(part, name if index == 0 else "") for index, part in _parts(name, text)]
+    files = [Body(html="", plain="", file=file) for file in words.attachments]
+    if files and len(bodies) == 1 and units(bodies[0].plain) <= MAX_CAPTION_UNITS:
+        # One message, which can be changed as one.
+        bodies, files[0] = [], replace(bodies[0], file=words.attachments[0])
+    # A file first: a later change of the words finds it at the same place.
+    bodies = [*files, *bodies]
+    if bodies:
+        bodies[-1] = replace(bodies[-1], buttons=buttons)
+    return tuple(body.to_json() for body in bodies)
+
+
+def _parts(name: str, text: str) -> list[tuple[int, str]]:
+    whole = "\n".join(filter(None, (name, text)))
+    parts = [part.strip("\n") for part in split(whole)]
+    return list(enumerate(part for part in parts if part.strip()))
+
+
+def _spoken(part: str, name: str) -> Body:
+    # What an agent links to may be followed; their name is no link.
+    rich = html.escape(part)
+    if name:
+        rich = f"<b>{html.escape(name)}</b>{html.escape(part[len(name) :])}"
+    return Body(html=rich, plain=part)
 
 
 def _last_lines(served: Served, citations: tuple[Passage, ...]) -> list[_Line]:
@@ -143,7 +169,7 @@ def _live(text: str) -> frozenset[str]:
     return frozenset(match[0].rstrip(_TRAILING) for match in _LIVE.finditer(text))
 
 
-def _still(text: str, cited: frozenset[str]) -> str:
+def still(text: str, cited: frozenset[str] = frozenset()) -> str:
     """The text as HTML; what is not in the cited passages is no link, mention or command.
 
     Inside `code` Telegram makes nothing clickable, so that the words stay and the address is dead.

@@ -47,7 +47,7 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,
         pool_timeout: object = BaseRequest.DEFAULT_NONE,
     ) -> tuple[int, bytes]:
-        """Send one request without files; the status and the body of the answer.
+        """Send one request; the status and the body of the answer.
 
         Raises: TimedOut, NetworkError: with aiohttp's own error as the cause.
         """
@@ -56,7 +56,7 @@ class AiohttpRequest(BaseRequest):
             async with self._opened().request(
                 method,
                 url,
-                data=None if request_data is None else request_data.json_parameters,
+                data=None if request_data is None else _form(request_data),
                 headers={"User-Agent": self.USER_AGENT},
                 proxy=self._proxy,
                 allow_redirects=False,
@@ -77,3 +77,13 @@ class AiohttpRequest(BaseRequest):
                 connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE_S)
             )
         return self._session
+
+
+def _form(request: RequestData) -> dict[str, str] | aiohttp.FormData:
+    """The parameters, beside which files travel in parts of their own."""
+    if not request.contains_files:
+        return request.json_parameters
+    form = aiohttp.FormData(request.json_parameters)
+    for name, (filename, content, kind) in (request.multipart_data or {}).items():
+        form.add_field(name, content, filename=filename, content_type=kind)
+    return form

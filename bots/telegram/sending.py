@@ -1,5 +1,6 @@
 """Replies on their way to a Telegram chat."""
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 import structlog
@@ -9,10 +10,13 @@ from telegram.error import BadRequest, ChatMigrated, RetryAfter
 
 from bots.telegram.api import TelegramApi, plain_errors, wait_of
 from bots.telegram.buttons import Keyboard
+from bots.telegram.carrying import Carrier
+from bots.telegram.files import TelegramFiles
 from bots.telegram.places import chat_of
 from bots.telegram.rendering import Body, render
 from core.errors import Rejected
-from core.turn import Address, Parcel, Served, Turn
+from core.ports import Files
+from core.turn import Address, Channel, Parcel, Served, Turn
 
 log = structlog.get_logger()
 
@@ -23,9 +27,12 @@ _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 class TelegramPort:
     """The way out to Telegram chats."""
 
-    def __init__(self, api: TelegramApi) -> None:
-        """Send as the bot of `api`, within its limits."""
+    def __init__(self, api: TelegramApi, files: Mapping[Channel, Files] | None = None) -> None:
+        """Send as the bot of `api`, within its limits; `files` brings those of other channels."""
         self._api = api
+        self._carrier = Carrier(
+            api, {Channel.TELEGRAM: TelegramFiles(api)} if files is None else files
+        )
 
     def render(self, served: Served, turn: Turn) -> tuple[str, ...]:
         """Cut a reply into messages of at most 4,096 UTF-16 units."""
@@ -76,17 +83,33 @@ class TelegramPort:
                 raise Rejected("telegram: the message is in a group that has moved") from moved
 
     async def _edit(self, chat_id: int, number: int, body: Body) -> None:
-        await self._api.bot.edit_message_text(
-            body.html,
-            chat_id,
-            number,
-            parse_mode=ParseMode.HTML,
-            link_preview_options=_NO_PREVIEW,
-            reply_markup=_markup(body.buttons),
-        )
+        try:
+            await self._api.bot.edit_message_text(
+                body.html,
+                chat_id,
+                number,
+                parse_mode=ParseMode.HTML,
+                link_preview_options=_NO_PREVIEW,
+                reply_markup=markup_of(body.buttons),
+            )
+        except BadRequest as error:
+            if "no text in the message" not in error.message.lower():
+                raise
+            # A file: what can be changed is what stands under it.
+            await self._api.bot.edit_message_caption(
+                chat_id,
+                number,
+                caption=body.html,
+                parse_mode=ParseMode.HTML,
+                reply_markup=markup_of(body.buttons),
+            )
 
     async def _send(self, chat_id: int, thread_id: int | None, body: Body) -> str:
         try:
+            if body.load is not None:
+                markup = markup_of(body.buttons)
+                carrying = self._carrier.carry(chat_id, thread_id, body.load, markup=markup)
+                return str(await carrying)
             return await self._post(chat_id, thread_id, body.html, body, ParseMode.HTML)
         except BadRequest as error:
             if "can't parse entities" not in error.message.lower():
@@ -106,12 +129,13 @@ class TelegramPort:
             parse_mode=mode,
             message_thread_id=thread_id,
             link_preview_options=_NO_PREVIEW,
-            reply_markup=_markup(body.buttons),
+            reply_markup=markup_of(body.buttons),
         )
         return str(message.message_id)
 
 
-def _markup(buttons: Keyboard) -> InlineKeyboardMarkup | None:
+def markup_of(buttons: Keyboard) -> InlineKeyboardMarkup | None:
+    """The buttons as the library spells them; None for none."""
     if not buttons:
         return None
     return InlineKeyboardMarkup(

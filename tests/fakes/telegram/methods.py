@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from tests.fakes.telegram.forum import Forum
 from tests.fakes.telegram.limits import FloodGate
 from tests.fakes.telegram.markup import parse_html, units
+from tests.fakes.telegram.media import Media
 from tests.fakes.telegram.refusal import Refusal
 from tests.fakes.telegram.world import Json, World
 
@@ -38,6 +40,8 @@ class Methods:
             "setmycommands": self._set_commands,
             "getmycommands": lambda fields: self.commands.get(fields.get("language_code", ""), []),
             "getfile": self._get_file,
+            **Forum(world, gate).table,
+            **Media(world, gate, self.files, _markup).table,
         }
 
     def call(self, method: str, fields: Json) -> object:
@@ -58,11 +62,20 @@ class Methods:
         content |= _markup(fields)
         if "link_preview_options" in fields:
             content["link_preview_options"] = _decoded(fields["link_preview_options"])
+        if "reply_parameters" in fields:
+            replied = _decoded(fields["reply_parameters"])
+            answered = self.world.messages.get((chat_id, replied["message_id"]))
+            if answered is not None:
+                content["reply_to_message"] = answered
+            elif not replied.get("allow_sending_without_reply"):
+                raise Refusal(400, "Bad Request: message to be replied not found")
         self.gate.pass_through(chat_id)
         return self.world.write(chat, self.world.bot, thread, **content)
 
     def _edit_text(self, fields: Json) -> Json:
         message = self._editable(fields)
+        if "text" not in message:
+            raise Refusal(400, "Bad Request: there is no text in the message to edit")
         content = _text(fields) | _markup(fields)
         if all(message.get(name) == value for name, value in content.items()):
             raise Refusal(400, "Bad Request: message is not modified")

@@ -13,10 +13,23 @@ from tests.fakes.telegram.delivery import DEFAULT_TYPES, Dice, Faults, Updates
 from tests.fakes.telegram.limits import FloodGate, FloodLimits
 from tests.fakes.telegram.methods import Methods
 from tests.fakes.telegram.refusal import Refusal
-from tests.fakes.telegram.world import Chat, Json, Shown, World, customer, entities_of
+from tests.fakes.telegram.world import (
+    Chat,
+    Json,
+    Shown,
+    Topic,
+    World,
+    customer,
+    entities_of,
+)
 
 TOKEN = "7654321:AAfake-token-of-the-fake-telegram-00"
-SENDS = frozenset({"sendmessage", "editmessagetext", "editmessagereplymarkup", "sendmessagedraft"})
+SENDS = frozenset(
+    {
+        *("sendmessage", "editmessagetext", "editmessagereplymarkup", "sendmessagedraft"),
+        *("senddocument", "createforumtopic", "editforumtopic", "closeforumtopic"),
+    }
+)
 NEW_FILE_BYTES = b"what a customer sent"
 
 
@@ -81,16 +94,28 @@ class FakeTelegram:
         place = self.world.chat(chat)
         if thread is not None:
             place.is_forum = True
-            place.topics.add(thread)
+            place.topics.setdefault(thread, Topic())
         content: Json = {"text": text, "entities": entities_of(text)} if text else {}
-        if reply_to is not None:
-            content["reply_to_message"] = self.world.messages[chat, reply_to]
+        # In a topic what replies to nothing replies to the message that opened it.
+        answered = self.world.messages.get((chat, reply_to or thread or 0))
+        if answered is not None:
+            content["reply_to_message"] = answered
         sender = customer(user or abs(chat), language_code)
+        place.members.add(int(sender["id"]))
         message = self.world.write(place, sender, thread, **content, **more)
         self.updates.add("message", message)
         return int(message["message_id"])
 
-    def user_sends(self, chat: int, kind: str, *, caption: str = "", **fields: object) -> str:
+    def user_sends(
+        self,
+        chat: int,
+        kind: str,
+        *,
+        caption: str = "",
+        user: int | None = None,
+        thread: int | None = None,
+        **fields: object,
+    ) -> str:
         """A customer sends a file of that kind ("voice", "document", ...); its file_id."""
         file_id = f"file-{kind}-{len(self.methods.files)}"
         self.methods.files[file_id] = NEW_FILE_BYTES
@@ -98,7 +123,7 @@ class FakeTelegram:
         more: Json = {kind: [item] if kind == "photo" else item | fields}
         if caption:
             more |= {"caption": caption, "caption_entities": entities_of(caption)}
-        self.user_says(chat, "", **more)
+        self.user_says(chat, "", user=user, thread=thread, **more)
         return file_id
 
     def user_edits(self, chat: int, message_id: int, text: str) -> None:
@@ -137,6 +162,30 @@ class FakeTelegram:
         )
         return query
 
+    def open_forum(self, chat: int, *members: int, rights: Json | None = None) -> int:
+        """A forum supergroup in which the bot manages topics, unless `rights` says otherwise."""
+        place = self.world.chat(chat)
+        place.is_forum = True
+        place.bot_rights = {"can_manage_topics": True} if rights is None else rights
+        place.members |= set(members)
+        return chat
+
+    def topic_is_deleted(self, chat: int, thread: int) -> None:
+        """Somebody deletes a topic with everything in it."""
+        del self.world.chats[chat].topics[thread]
+        for key, message in list(self.world.messages.items()):
+            if key[0] == chat and message.get("message_thread_id") == thread:
+                del self.world.messages[key]
+
+    def topics(self, chat: int) -> dict[int, Topic]:
+        """The topics of a forum, by their ids."""
+        return self.world.chats[chat].topics
+
+    def in_topic(self, chat: int, thread: int) -> tuple[Shown, ...]:
+        """What the bot said in a topic, beside what the server says for it."""
+        said = self.world.shown(chat)
+        return tuple(m for m in said if m.thread == thread and (m.text or m.file))
+
     def user_blocks(self, chat: int) -> None:
         """A customer blocks the bot, or a group throws it out."""
         self.world.chat(chat).blocked = True
@@ -144,7 +193,14 @@ class FakeTelegram:
     def group_moves(self, old: int, new: int) -> None:
         """A group becomes a supergroup."""
         self.world.chat(old).moved_to = new
-        self.world.chats[new] = Chat(new, "supergroup")
+        moved = self.world.chat(old)
+        self.world.chats[new] = Chat(
+            new,
+            "supergroup",
+            is_forum=moved.is_forum,
+            members=moved.members,
+            bot_rights=moved.bot_rights,
+        )
         sender = customer(1, "en")
         note = self.world.write(self.world.chat(old), sender, None, migrate_to_chat_id=new)
         self.updates.add("message", note)

@@ -16,13 +16,27 @@ _ENTITY = re.compile(r"(?<!\S)(/\w+(?:@\w+)?)|(?<!\w)(@\w{5,32})", re.ASCII)
 
 
 @dataclass(slots=True)
+class Topic:
+    """A thread of a forum; `icon` is the id of a custom emoji."""
+
+    name: str = "Topic"
+    icon: str = ""
+    closed: bool = False
+
+
+@dataclass(slots=True)
 class Chat:
-    """A private chat or a group; `topics` are the threads of a forum."""
+    """A private chat or a group; `topics` are the threads of a forum.
+
+    `members` are people; `bot_rights` is None where the bot is no admin.
+    """
 
     id: int
     type: str
     is_forum: bool = False
-    topics: set[int] = field(default_factory=set)
+    topics: dict[int, Topic] = field(default_factory=dict)
+    members: set[int] = field(default_factory=set)
+    bot_rights: Json | None = None
     blocked: bool = False
     moved_to: int | None = None
 
@@ -47,6 +61,9 @@ class Shown:
     buttons: tuple[tuple[str, str], ...] = ()
     thread: int | None = None
     preview: bool = True
+    # What kind of file it is, and its id.
+    file: tuple[str, str] | None = None
+    reply_to: int | None = None
 
 
 class World:
@@ -151,9 +168,18 @@ def _shown(message: Json) -> Shown:
     rows = message.get("reply_markup", {}).get("inline_keyboard", [])
     return Shown(
         message_id=message["message_id"],
-        text=message.get("text", ""),
+        text=message.get("text", "") or message.get("caption", ""),
         entities=tuple(message.get("entities", ())),
         buttons=tuple((b["text"], b.get("callback_data", "")) for row in rows for b in row),
         thread=message.get("message_thread_id"),
         preview=not message.get("link_preview_options", {}).get("is_disabled", False),
+        file=next(
+            (
+                (kind, (message[kind][0] if kind == "photo" else message[kind])["file_id"])
+                for kind in ("photo", "voice", "audio", "video", "document", "sticker")
+                if kind in message
+            ),
+            None,
+        ),
+        reply_to=message.get("reply_to_message", {}).get("message_id"),
     )
