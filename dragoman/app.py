@@ -27,6 +27,7 @@ from core.interpreting import Interpreter
 from core.serving import Pace, Station
 from core.turn import Channel, WorkspaceId
 from dragoman import running
+from dragoman.briefing import keep_briefing
 from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
@@ -58,6 +59,7 @@ async def serving(
             station.ports[channel.name] = channel.port
             station.presences[channel.name] = channel.presence
         await stack.enter_async_context(delivery)
+        await stack.enter_async_context(keep_briefing(core))
         health = Health(core)
         await stack.enter_async_context(keep_running(channels, health.channel_stopped))
         token = secrets.token_urlsafe(32)

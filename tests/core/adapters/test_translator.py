@@ -38,7 +38,7 @@ async def test_half_a_translation_is_none(mood: Mood) -> None:
 async def test_translations_that_fail_leave_replies_their_model() -> None:
     async with (
         fake_model() as fake,
-        HttpGenerator(fake.url, limits=QUICK) as generator,
+        HttpGenerator(fake.url) as generator,
         generator.with_limits(QUICK) as other,
     ):
         translator = FaithfulTranslator(DialogueTranslator(other), FakeDetector(otherwise="de"))
@@ -63,7 +63,7 @@ async def test_translations_that_fail_leave_replies_their_model() -> None:
 async def test_what_a_model_makes_of_it_has_to_hold(
     says: str, outcome: Translated | Untranslated
 ) -> None:
-    async with fake_model() as fake, HttpGenerator(fake.url, limits=QUICK) as generator:
+    async with fake_model() as fake, HttpGenerator(fake.url) as generator:
         fake.mood, fake.text = Mood.SAYS, says
         translator = FaithfulTranslator(DialogueTranslator(generator), FakeDetector(otherwise="de"))
         text = "Your order AB-12345 is here."

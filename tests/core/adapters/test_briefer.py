@@ -1,0 +1,226 @@
+"""Each case is briefed once, by whichever process, whatever the model does."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select, update
+
+from core.adapters.briefer import Briefer
+from core.adapters.briefings import Briefings
+from core.adapters.database import Database, Now
+from core.adapters.detector import CombinedDetector
+from core.adapters.generator import HttpGenerator, Limits
+from core.adapters.handoffs import open_case
+from core.adapters.tables import conversations, desk_events, handoffs, holds, messages
+from core.faithful import FaithfulTranslator
+from core.ports import Retriever, Translator
+from core.turn import ConversationId, Passage, WorkspaceId
+from tests.fakes.model import FakeModel, Mood, fake_model
+from tests.fakes.ports import FakeRetriever
+from tests.fakes.translator import FakeTranslator
+
+HERE = WorkspaceId("here")
+QUICK = Limits(connect_s=0.5, first_token_s=0.3, between_tokens_s=0.2, total_s=2, max_tokens=99)
+RETURNS = Passage(
+    id="r1",
+    document="returns.en",
+    title="Returns",
+    text="You can return unused items within 30 days.",
+    language="en",
+    score=1.0,
+)
+
+
+async def english(workspace: WorkspaceId) -> str:
+    return "en"
+
+
+async def titles(workspace: WorkspaceId) -> Sequence[str]:
+    return ["Washing the Trail Runner 3000"]
+
+
+def briefer(
+    database: Database,
+    *,
+    holder: str = "one",
+    retriever: Retriever | None = None,
+    translator: Translator | None = None,
+    generator: HttpGenerator | None = None,
+) -> Briefer:
+    detector = CombinedDetector()
+    return Briefer(
+        Briefings(database, holder=holder),
+        retriever=retriever or FakeRetriever(RETURNS),
+        detector=detector,
+        translator=FaithfulTranslator(translator, detector),
+        generator=generator,
+        desk_language=english,
+        titles=titles,
+    )
+
+
+async def hand_over(
+    database: Database, *said: str, language: str = "en", place: str = "v1"
+) -> ConversationId:
+    """A conversation in which the customer said this, handed over to people."""
+
+    def work(connection: Connection) -> ConversationId:
+        row = {
+            "workspace": HERE,
+            "channel": "web",
+            "place": place,
+            "customer": "c1",
+            "language": language,
+            "created_at": Now(),
+        }
+        made = connection.execute(
+            insert(conversations).values(row).returning(conversations.c.id)
+        ).scalar_one()
+        for text in said:
+            line = {
+                "workspace": HERE,
+                "conversation_id": made,
+                "author": "customer",
+                "text": text,
+                "language": language,
+                "created_at": Now(),
+            }
+            connection.execute(insert(messages).values(line))
+        open_case(connection, HERE, made, reason="asked", language=language)
+        return ConversationId(made)
+
+    return await database.write(work)
+
+
+async def stored(database: Database) -> list[dict[str, Any]]:
+    wanted = select(handoffs.c.briefing).order_by(handoffs.c.id)
+    rows = await database.read(lambda connection: connection.execute(wanted).scalars().all())
+    return [json.loads(row) for row in rows if row]
+
+
+async def told(database: Database) -> int:
+    wanted = select(desk_events.c.id).where(desk_events.c.kind == "briefed")
+    return len(await database.read(lambda connection: connection.execute(wanted).all()))
+
+
+async def test_a_case_is_briefed_without_any_model(database: Database) -> None:
+    await hand_over(
+        database, "Hello", "This is ridiculous: my Trail Runner 3000 of order AB-12345 is broken!"
+    )
+    assert await briefer(database).make_next()
+    [made] = await stored(database)
+    assert made["summary"] == (
+        "The customer wrote: This is ridiculous: my Trail Runner 3000 of order AB-12345 is broken!"
+    )
+    assert made["tone"] == "negative"
+    assert made["language"] == "en"
+    assert made["articles"] == [{"document": "returns.en", "title": "Returns"}]
+    assert made["reply"] == RETURNS.text
+    assert {(one["kind"], one["text"]) for one in made["entities"]} == {
+        ("product", "Trail Runner 3000"),
+        ("order", "AB-12345"),
+    }
+    assert await told(database) == 1
+    assert not await briefer(database).make_next()
+
+
+async def test_the_desk_reads_its_own_language(database: Database) -> None:
+    await hand_over(database, "Wo bleibt denn mein Paket, bitte?", language="de")
+    await briefer(database, translator=FakeTranslator()).make_next()
+    [made] = await stored(database)
+    assert made["summary"] == "The customer wrote: oW tbielb nned niem tekaP, ettib?"
+
+
+@asynccontextmanager
+async def model(
+    says: str, mood: Mood = Mood.SAYS
+) -> AsyncIterator[tuple[FakeModel, HttpGenerator]]:
+    limits = QUICK if mood is Mood.STALLS else Limits()
+    async with fake_model() as fake, HttpGenerator(fake.url, limits=limits) as generator:
+        fake.mood, fake.text = mood, says
+        yield fake, generator
+
+
+async def test_the_models_summary_is_held_against_the_conversation(database: Database) -> None:
+    await hand_over(database, "hello", "I want to return the shoes, write to anna@mail.example")
+    says = "The customer wants to return the shoes. They paid 99 EUR."
+    async with model(says) as (fake, generator):
+        await briefer(database, generator=generator).make_next()
+    [made] = await stored(database)
+    assert made["summary"] == "The customer wants to return the shoes."
+    assert made["model"] == "fake-1"
+    assert "anna@mail.example" not in json.dumps(fake.asked), "personal data reached the model"
+
+
+@pytest.mark.parametrize(
+    ("says", "mood"),
+    [
+        ("", Mood.ERROR),
+        ("", Mood.STALLS),
+        ("", Mood.CUT),
+        ("", Mood.EMPTY),
+        ("They paid 99 EUR.", Mood.SAYS),
+        ("Der Kunde möchte die Schuhe zurückgeben und sein Geld erhalten.", Mood.SAYS),
+    ],
+)
+async def test_whatever_the_model_does_the_agent_is_told_something(
+    database: Database, says: str, mood: Mood
+) -> None:
+    await hand_over(database, "hello", "I want to return the shoes")
+    async with model(says, mood) as (_, generator):
+        await briefer(database, generator=generator).make_next()
+    [made] = await stored(database)
+    assert made["summary"] == "The customer wrote: I want to return the shoes"
+    assert made["model"] == ""
+
+
+async def test_without_an_article_nothing_is_suggested(database: Database) -> None:
+    await hand_over(database, "I want to return the shoes")
+    unsure = FakeRetriever(RETURNS, probability=0.1)
+    await briefer(database, retriever=unsure).make_next()
+    [made] = await stored(database)
+    assert made["reply"] == ""
+    assert made["articles"]
+
+
+async def test_two_processes_brief_each_case_once(database: Database) -> None:
+    for place in range(8):
+        await hand_over(database, "I want to return the shoes", place=f"v{place}")
+
+    async def drain(holder: str) -> int:
+        one, made = briefer(database, holder=holder), 0
+        while await one.make_next():
+            made += 1
+        return made
+
+    counts = await asyncio.gather(*(drain(holder) for holder in ("one", "two", "three")))
+    assert sum(counts) == 8
+    assert len(await stored(database)) == 8
+    assert await told(database) == 8
+    left = await database.read(lambda connection: connection.execute(select(holds)).all())
+    assert left == []
+
+
+async def test_a_case_of_a_process_that_died_is_briefed_by_another(database: Database) -> None:
+    await hand_over(database, "I want to return the shoes")
+    assert await Briefings(database, holder="dead").take(60) is not None
+    assert not await briefer(database).make_next()
+    lapsed = update(holds).values(held_until=Now() - 1)
+    await database.write(lambda connection: connection.execute(lapsed).rowcount)
+    assert await briefer(database).make_next()
+    assert await told(database) == 1
+
+
+async def test_a_case_that_is_over_needs_no_briefing(database: Database) -> None:
+    await hand_over(database, "I want to return the shoes")
+    briefings = Briefings(database, holder="one")
+    case = await briefings.take(60)
+    assert case is not None
+    over = update(handoffs).values(ended_at=Now())
+    await database.write(lambda connection: connection.execute(over).rowcount)
+    assert not await briefer(database, holder="two").make_next()
+    assert await told(database) == 0
