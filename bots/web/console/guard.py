@@ -49,6 +49,9 @@ class Guard:
             except Rejected as refusal:
                 # Written for whoever works here: it names what is wrong, and nothing of ours.
                 response = self._explain(visit, HTTPException(422, str(refusal)))
+            finally:
+                # Uploaded files lie in temporary ones.
+                await request.close()
             if visit.account is None:
                 keep_form_token(request, response, visit.token)
             return response

@@ -113,7 +113,7 @@ class Console:
 @asynccontextmanager
 async def browser_of(console: Console, account: Account | None) -> AsyncIterator["Client"]:
     """A browser without scripts: cookies, forms, and the token of the last page."""
-    async with httpx.AsyncClient(base_url=console.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=console.url, trust_env=False, timeout=30) as http:
         client = Client(http)
         if account is not None:
             http.cookies.set("dragoman-desk", await console.needs.sessions.begin(account))
