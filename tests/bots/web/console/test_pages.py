@@ -1,0 +1,258 @@
+"""The pages on which admins and agents keep things in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import update
+
+from core.adapters.documents import Document
+from core.adapters.tables import messages
+from core.cases import Act
+from core.staff import Role
+from core.turn import Address, Channel, ConversationId, Inbound
+from tests.bots.web.console.world import HERE, RETURNS, Client, Console, browser_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def admin(console: Console) -> AsyncIterator[Client]:
+    async with browser_of(console, await console.person(Role.ADMIN)) as client:
+        yield client
+
+
+async def says(console: Console, place: str, text: str, key: str) -> None:
+    address = Address(workspace=HERE, channel=Channel.WEB, place=place)
+    await console.delivery.accept(
+        Inbound(address=address, event_id=f"{place}:{key}", customer=place, text=text)
+    )
+
+
+async def handed_over(console: Console, place: str, text: str) -> ConversationId:
+    await says(console, place, text, "1")
+    while True:
+        for each in await console.needs.cases.list(HERE):
+            if each.case.customer == place:
+                return each.case.conversation
+        await asyncio.sleep(0.01)
+
+
+def alert(response: httpx.Response) -> str:
+    return response.text.partition('role="alert"')[2].partition("</p>")[0]
+
+
+async def test_an_article_is_written_found_changed_and_removed(
+    console: Console, admin: Client
+) -> None:
+    fields = {"id": "", "title": "Gift cards", "language": "en", "source": ""}
+    made = await admin.post("/desk/knowledge/write", text="A *gift card* never expires.", **fields)
+    assert made.status_code == 303
+    page = await admin.get(made.headers["location"])
+    assert "<em>gift card</em>" in page.text
+    assert "Gift cards" in (await admin.get("/desk/try?question=gift+card+expires")).text
+    assert "Gift cards" in (await admin.get("/desk/knowledge?q=GIFT")).text
+    assert "Gift cards" not in (await admin.get("/desk/knowledge?q=tents")).text
+    id = httpx.URL(made.headers["location"]).params["id"]
+    await admin.post("/desk/knowledge/write", text="It lasts 3 years.", **{**fields, "id": id})
+    article = await console.needs.documents.get(HERE, id)
+    assert article is not None
+    assert article.text == "It lasts 3 years."
+    assert (await admin.post("/desk/knowledge/remove", id=id)).status_code == 303
+    assert (await admin.get(f"/desk/knowledge/article?id={id}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"title": " "}, {"text": ""}, {"language": "tlh"}, {"source": "javascript:alert(1)"}]
+)
+async def test_an_article_that_cannot_be_one_is_explained_and_kept(
+    admin: Client, wrong: dict[str, str]
+) -> None:
+    fields = {"title": "T", "text": "Kept words.", "language": "en", "source": ""} | wrong
+    response = await admin.post("/desk/knowledge/write", **fields)
+    assert response.status_code == 422
+    assert alert(response)
+    assert wrong.get("text", "Kept words.") in response.text
+
+
+async def test_a_file_is_added_under_a_harmless_name(console: Console, admin: Client) -> None:
+    file = ("../../etc/Re<fund>s.md", b"# Refunds\n\nMoney comes back in five days.", "text/plain")
+    response = await admin.http.post(
+        "/desk/knowledge/file", data={"csrf": admin.csrf}, files={"file": file}
+    )
+    assert response.status_code == 200
+    ids = [each.id for each in await console.needs.documents.list(HERE)]
+    assert "Re-fund-s" in ids
+    unreadable = ("x.exe", b"MZ", "application/octet-stream")
+    refused = await admin.http.post(
+        "/desk/knowledge/file", data={"csrf": admin.csrf}, files={"file": unreadable}
+    )
+    assert refused.status_code == 422
+    assert "x.exe" in alert(refused)
+    assert "dragoman-upload" not in refused.text
+
+
+async def test_a_file_may_be_larger_than_any_other_request(admin: Client) -> None:
+    large = ("large.md", b"word " * 400_000, "text/plain")
+    response = await admin.http.post(
+        "/desk/knowledge/file", data={"csrf": admin.csrf}, files={"file": large}, timeout=60
+    )
+    assert response.status_code in (200, 422)
+    everywhere_else = await admin.http.post(
+        "/desk/glossary", data={"csrf": admin.csrf, "term": "x" * 1_100_000}
+    )
+    assert everywhere_else.status_code == 413
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1/", "https://evil.example/a", "file:///etc"])
+async def test_a_page_of_a_host_that_is_not_allowed_is_refused(admin: Client, address: str) -> None:
+    response = await admin.post("/desk/knowledge/page", address=address)
+    assert response.status_code == 422
+    assert alert(response)
+
+
+async def test_a_preview_shows_no_tag_of_the_writer(admin: Client) -> None:
+    shown = await admin.post("/desk/knowledge/preview", text="**bold** <script>alert(1)</script>")
+    assert "<strong>bold</strong>" in shown.text
+    assert "<script" not in shown.text
+
+
+async def test_a_question_shows_its_passages_probability_and_decision(admin: Client) -> None:
+    page = await admin.get("/desk/try?question=How+to+return+an+item")
+    assert RETURNS.title in page.text
+    assert "<meter" in page.text
+    assert 'class="state answer"' in page.text
+
+
+async def test_settings_that_can_hold_are_kept_and_the_others_explained(
+    console: Console, admin: Client
+) -> None:
+    held = {
+        "precision": "90",
+        "misses": "2",
+        "handover_upset": "true",
+        "handover_words": "lawyer\ncourt",
+        "time_zone": "Asia/Tokyo",
+        "hours": "mon-fri 09:00-17:00",
+        "holidays": "12-25\n2027-01-01",
+        "answer_minutes": "60",
+        "idle_minutes": "20",
+        "desk_language": "ja",
+    }
+    assert (await admin.post("/desk/settings", **held)).status_code == 303
+    kept = await console.needs.preferences.of(HERE)
+    assert (kept.precision, kept.misses, kept.handover_words) == (0.9, 2, ("lawyer", "court"))
+    assert (kept.time_zone, kept.holidays) == ("Asia/Tokyo", ("12-25", "2027-01-01"))
+    wrong = held | {"hours": "whenever", "misses": "5"}
+    response = await admin.post("/desk/settings", **wrong)
+    assert response.status_code == 422
+    assert "whenever" in response.text
+    assert (await console.needs.preferences.of(HERE)).misses == 5
+    unticked = {name: value for name, value in held.items() if name != "handover_upset"}
+    await admin.post("/desk/settings", **unticked)
+    assert not (await console.needs.preferences.of(HERE)).handover_upset
+
+
+async def test_the_curve_marks_what_holds(admin: Client) -> None:
+    page = await admin.get("/desk/settings")
+    assert page.text.count('class="dot mark"') == 2
+    assert 'data-precision="0.9"' in page.text
+
+
+async def test_words_and_answers_are_kept_changed_and_forgotten(
+    console: Console, admin: Client
+) -> None:
+    wrong = await admin.post("/desk/glossary", term="Retour", translations="no language: x")
+    assert wrong.status_code == 422
+    await admin.post("/desk/glossary", term=" Cargo  bike ", translations="de: Lastenrad\n\nfr: v")
+    (term,) = await console.needs.glossary.of(HERE)
+    assert (term.term, term.translations) == ("Cargo bike", {"de": "Lastenrad", "fr": "v"})
+    await admin.post("/desk/glossary/remove", term="Cargo bike")
+    assert await console.needs.glossary.of(HERE) == ()
+
+    await admin.post("/desk/replies", title="Thanks", text="Thank you!", language="en")
+    again = await admin.post("/desk/replies", title="Thanks", text="Again", language="en")
+    assert again.status_code == 422
+    (answer,) = await console.needs.canned.of(HERE)
+    await admin.post("/desk/replies", id=str(answer.id), title="T", text="Ta!", language="de")
+    (changed,) = await console.needs.canned.of(HERE)
+    assert (changed.title, changed.text, changed.language) == ("T", "Ta!", "de")
+    await admin.post("/desk/replies/remove", id=str(changed.id))
+    assert await console.needs.canned.of(HERE) == ()
+
+
+async def test_each_channel_tells_how_it_is(admin: Client) -> None:
+    page = await admin.get("/desk/channels")
+    assert "token_revoked" in page.text
+    assert page.text.count('class="lamp bad"') == 1
+    assert page.text.count('class="lamp off"') == 1
+
+
+async def test_what_the_bot_could_not_answer_waits_until_an_article_does(
+    console: Console, admin: Client
+) -> None:
+    for visitor in ("u1", "u2"):
+        await handed_over(console, visitor, "Something unknown?")
+    page = await admin.get("/desk/questions")
+    assert page.text.count("Something unknown?") == 1
+    assert "asked 2 times" in page.text
+    (question,) = await console.needs.unanswered.list(HERE)
+    replies = ",".join(str(each) for each in question.replies)
+    editor = await admin.get(f"/desk/knowledge/write?title=Unknown&answers={replies}")
+    assert f'value="{replies}"' in editor.text
+    fields = {"title": "Unknown", "text": "Known now.", "language": "en", "answers": replies}
+    assert (await admin.post("/desk/knowledge/write", **fields)).status_code == 303
+    assert await console.needs.unanswered.list(HERE) == ()
+
+
+async def test_an_answer_that_did_not_help_is_unanswered_until_it_is_seen_to(
+    console: Console, admin: Client
+) -> None:
+    await says(console, "u3", "Can I return this?", "1")
+    rated = update(messages).where(messages.c.details.contains('"answer"')).values(rating=-1)
+    while not await console.database.write(lambda connection: connection.execute(rated).rowcount):
+        await asyncio.sleep(0.01)
+    (question,) = await console.needs.unanswered.list(HERE)
+    assert (question.text, question.reason) == ("Can I return this?", "")
+    await admin.post("/desk/questions/settle", replies=str(question.replies[0]))
+    assert await console.needs.unanswered.list(HERE) == ()
+
+
+async def test_a_resolved_conversation_proposes_an_article_that_a_person_approves(
+    console: Console, admin: Client
+) -> None:
+    agent = await console.person(Role.AGENT)
+    where = await handed_over(console, "u4", "A person please: do you repair bikes of other shops?")
+    await console.needs.desk.change(agent, where, Act.CLAIM)
+    text = "Yes, we repair bikes of every shop. Write to ana@shop.example or just come by."
+    await console.needs.desk.reply(agent, where, text, event_id="r1")
+    while not any(line.author == "agent" for line in await console.needs.cases.lines(HERE, where)):
+        await asyncio.sleep(0.01)
+    await console.needs.desk.change(agent, where, Act.RESOLVE)
+    for _ in range(2):
+        page = await admin.get("/desk/proposals")
+    (proposal,) = await console.needs.proposals.open(HERE)
+    assert "do you repair bikes" in proposal.title
+    assert "ana@shop.example" not in page.text
+    fields = {"title": "Repairs", "text": "We repair bikes of every shop.", "language": "en"}
+    path = f"/desk/proposals/{proposal.id}/approve"
+    assert (await admin.post(path, **fields)).status_code == 303
+    assert (await admin.post(path, **fields)).status_code == 404
+    article = await console.needs.documents.get(HERE, f"desk/{proposal.id}")
+    assert article == Document(id=f"desk/{proposal.id}", **fields)
+    assert "Repairs" in (await admin.get("/desk/try?question=repair+bikes+of+every+shop")).text
+
+
+async def test_figures_count_what_happened(console: Console, admin: Client) -> None:
+    report = await console.needs.figures.report(HERE, 7)
+    assert report.conversations == 4
+    assert report.handed_over == 3
+    assert report.deflection_rate == 0.25
+    assert report.containment_rate == 0.0
+    assert report.first_answer_s is not None
+    assert sum(begun for begun, _ in report.days) == 4
+    assert report.csat == 0.0
+    page = await admin.get("/desk/statistics?days=7")
+    assert "25%" in page.text
