@@ -82,13 +82,17 @@ class Briefing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A public line of the conversation; `read` is how the desk reads it, `details` JSON."""
+    """A public line of the conversation; `read` is how the desk reads it, `details` JSON.
+
+    `id` is the line's in the transcript.
+    """
 
     author: Author
     text: str
     language: str
     read: str = ""
     details: str = "{}"
+    id: int = 0
 
 
 def question(lines: Sequence[Said]) -> Said | None:

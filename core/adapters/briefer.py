@@ -9,6 +9,7 @@ import structlog
 from core import redaction
 from core.adapters.briefings import Briefings, Unbriefed
 from core.adapters.generator import HttpGenerator, language_name
+from core.adapters.handoffs import UNDETERMINED
 from core.briefing import (
     Article,
     Briefing,
@@ -39,10 +40,12 @@ log = structlog.get_logger()
 
 # A model that hangs costs the agent the model's summary, and nobody else anything.
 MAKE_S = 90.0
+READ_S = 60.0
 LOOK_EVERY_S = 0.5
 AFTER_FAILURE_S = 5.0
 _SEARCH_S = 10.0
 _MAX_ARTICLES = 3
+_MAX_TRANSLATED = 12
 _MAX_QUESTION_CHARS = 2_000
 # Below that the best article is most often about something else; a person judges the rest.
 _WORTH_SUGGESTING = 0.25
@@ -92,7 +95,7 @@ class Briefer:
 
         Raises: Unavailable: the database does not answer.
         """
-        case = await self._briefings.take(MAKE_S + 30)
+        case = await self._briefings.take(READ_S + MAKE_S + 30)
         if case is None:
             return False
         briefing = await self._made(case)
@@ -110,7 +113,12 @@ class Briefer:
 
     async def _made(self, case: Unbriefed) -> Briefing:
         language = await self._desk_language(case.workspace)
-        asked = await self._read(case.workspace, question(case.lines), language)
+        try:
+            async with asyncio.timeout(READ_S):
+                case = await self._read(case, language)
+        except TimeoutError:
+            log.warning("case_not_translated", conversation=case.conversation)
+        asked = question(case.lines)
         attempts = tried(case.lines, language)
         briefing = Briefing(
             summary=extract(asked, attempts, language),
@@ -126,14 +134,27 @@ class Briefer:
         except TimeoutError:
             return briefing
 
-    async def _read(self, workspace: WorkspaceId, asked: Said | None, language: str) -> Said | None:
-        """The question as the desk reads it, translated if nobody has done that yet."""
-        if asked is None or asked.read or same_language(asked.language, language):
-            return asked
-        made = await self._translator.translate(
-            workspace, asked.text, source=asked.language, target=language
-        )
-        return replace(asked, read=made.text) if isinstance(made, Translated) else asked
+    async def _read(self, case: Unbriefed, language: str) -> Unbriefed:
+        """The case with its last lines as the desk reads them.
+
+        What was said to the bot has had no reader on the desk until now.
+        """
+        foreign = [line for line in case.lines if _is_foreign(line, language)][-_MAX_TRANSLATED:]
+        read: dict[int, Said] = {}
+        for source in dict.fromkeys(line.language for line in foreign):
+            lines = [line for line in foreign if line.language == source]
+            texts = [line.text for line in lines]
+            made = await self._translator.translate_all(
+                case.workspace, texts, source=source, target=language
+            )
+            read |= {
+                line.id: replace(line, read=one.text)
+                for line, one in zip(lines, made, strict=True)
+                if isinstance(one, Translated)
+            }
+        if read:
+            await self._briefings.keep_read(case, tuple(read.values()), language)
+        return replace(case, lines=tuple(read.get(line.id, line) for line in case.lines))
 
     async def _named(self, case: Unbriefed) -> tuple[Entity, ...]:
         try:
@@ -206,6 +227,11 @@ class Briefer:
             return await self._detector.detect(text)
         except Unavailable:
             return ()
+
+
+def _is_foreign(line: Said, language: str) -> bool:
+    known = line.language != UNDETERMINED and not same_language(line.language, language)
+    return known and not line.read and bool(line.text.strip())
 
 
 async def _unseen(text: str) -> None:

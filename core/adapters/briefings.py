@@ -1,6 +1,8 @@
 """Cases whose agents have not been told anything yet, each made by one process."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -8,10 +10,13 @@ from core.adapters.cases import Cases
 from core.adapters.database import Database
 from core.adapters.handoffs import record
 from core.adapters.holds import Holds
-from core.adapters.tables import conversations, handoffs
+from core.adapters.tables import conversations, handoffs, messages
 from core.briefing import Briefing, Said
-from core.cases import CaseId, EventKind
-from core.turn import ConversationId, WorkspaceId
+from core.cases import CaseId, DeskLine, EventKind
+from core.turn import Author, ConversationId, WorkspaceId
+
+# SQLAlchemy types a row by its columns, one type argument each.
+SqlRow = Any
 
 # Of a conversation the last so many messages, notes left out.
 MAX_LINES = 40
@@ -48,25 +53,50 @@ class Briefings:
         rows = await self._database.read(lambda connection: connection.execute(_UNBRIEFED).all())
         for row in rows:
             if await self._holds.take(_hold(row.id), self._holder, for_s):
-                lines = await self._cases.lines(row.workspace, row.conversation_id)
-                return Unbriefed(
-                    id=CaseId(row.id),
-                    workspace=WorkspaceId(row.workspace),
-                    conversation=ConversationId(row.conversation_id),
-                    language=row.language or row.customer_language,
-                    lines=tuple(
-                        Said(
-                            author=line.author,
-                            text=line.text,
-                            language=line.language,
-                            read=line.translation or "",
-                            details=line.details,
-                        )
-                        for line in lines
-                        if not line.internal and line.deleted_at is None
-                    )[-MAX_LINES:],
-                )
+                if not await self._is_wanted(row.id):
+                    # It was made between our look and our hold.
+                    await self._holds.drop(_hold(row.id), self._holder)
+                    continue
+                return await self._case(row)
         return None
+
+    async def _case(self, row: SqlRow) -> Unbriefed:
+        lines = await self._cases.lines(row.workspace, row.conversation_id)
+        public = [line for line in lines if not line.internal and line.deleted_at is None]
+        return Unbriefed(
+            id=CaseId(row.id),
+            workspace=WorkspaceId(row.workspace),
+            conversation=ConversationId(row.conversation_id),
+            language=row.language or row.customer_language,
+            lines=tuple(map(_said, public[-MAX_LINES:])),
+        )
+
+    async def _is_wanted(self, case: int) -> bool:
+        wanted = select(handoffs.c.id).where(handoffs.c.id == case, *_OPEN)
+        return await self._database.read(lambda connection: connection.scalar(wanted)) is not None
+
+    async def keep_read(self, case: Unbriefed, lines: Sequence[Said], language: str) -> None:
+        """Keep how the desk reads some lines; it is shown what customers said before it had them.
+
+        A line that was changed meanwhile, or that has a translation by now, is left as it is.
+        Raises: Unavailable: the database does not answer.
+        """
+
+        def work(connection: Connection) -> None:
+            for line in lines:
+                made = {"line": line.id, "was": line.text, "read": line.read, "into": language}
+                kept = connection.execute(_TRANSLATE, made).rowcount > 0
+                if kept and line.author is Author.CUSTOMER:
+                    record(
+                        connection,
+                        case.workspace,
+                        case.conversation,
+                        case.id,
+                        EventKind.TRANSLATED,
+                        message=line.id,
+                    )
+
+        await self._database.write(work)
 
     async def keep(self, case: Unbriefed, briefing: Briefing) -> bool:
         """Store it and tell the desks; False if another process was faster, or the case is over.
@@ -84,6 +114,17 @@ class Briefings:
         kept = await self._database.write(work)
         await self._holds.drop(_hold(case.id), self._holder)
         return kept
+
+
+def _said(line: DeskLine) -> Said:
+    return Said(
+        author=line.author,
+        text=line.text,
+        language=line.language,
+        read=line.translation or "",
+        details=line.details,
+        id=line.id,
+    )
 
 
 def _hold(case: int) -> str:
@@ -104,6 +145,16 @@ _UNBRIEFED = (
     .where(*_OPEN)
     .order_by(handoffs.c.priority.desc(), handoffs.c.opened_at)
     .limit(_AT_A_TIME)
+)
+_TRANSLATE = (
+    update(messages)
+    .where(
+        messages.c.id == bindparam("line"),
+        messages.c.text == bindparam("was"),
+        messages.c.translation.is_(None),
+        messages.c.deleted_at.is_(None),
+    )
+    .values(translation=bindparam("read"), translation_language=bindparam("into"))
 )
 _KEEP = (
     update(handoffs)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,6 +134,40 @@ async def test_the_desk_reads_its_own_language(database: Database) -> None:
     await briefer(database, translator=FakeTranslator()).make_next()
     [made] = await stored(database)
     assert made["summary"] == "The customer wrote: oW tbielb nned niem tekaP, ettib?"
+
+
+async def test_what_was_said_before_the_handoff_is_translated_for_the_desk(
+    database: Database,
+) -> None:
+    await hand_over(database, "Wo bleibt mein Paket AB-12345?", "👍", language="de")
+    await hand_over(database, "Where is my parcel?", place="v2")
+    one = briefer(database, translator=FakeTranslator())
+    while await one.make_next():
+        pass
+    wanted = select(messages.c.translation, messages.c.translation_language).order_by(messages.c.id)
+    rows = await database.read(lambda connection: connection.execute(wanted).all())
+    assert [tuple(row) for row in rows] == [
+        ("oW tbielb niem tekaP AB-12345?", "en"),
+        ("👍", "en"),
+        (None, None),
+    ]
+    events = select(desk_events.c.message_id).where(desk_events.c.kind == "translated")
+    shown = await database.read(lambda connection: connection.execute(events).scalars().all())
+    assert len(shown) == 2
+
+
+async def test_a_line_that_changed_meanwhile_keeps_no_stale_translation(
+    database: Database,
+) -> None:
+    await hand_over(database, "Wo bleibt mein Paket?", language="de")
+    briefings = Briefings(database, holder="one")
+    case = await briefings.take(60)
+    assert case is not None
+    edited = update(messages).values(text="Wo bleibt mein Geld?")
+    await database.write(lambda connection: connection.execute(edited).rowcount)
+    await briefings.keep_read(case, [replace(case.lines[0], read="Where is my parcel?")], "en")
+    wanted = select(messages.c.translation)
+    assert await database.read(lambda connection: connection.scalar(wanted)) is None
 
 
 @asynccontextmanager
