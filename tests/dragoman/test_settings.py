@@ -41,6 +41,9 @@ def test_a_setting_comes_from_the_environment_or_from_a_file(
         ("DRAGOMAN_PRECISION", "95", "DRAGOMAN_PRECISION: Input should be less than 1"),
         ("DRAGOMAN_PORT", "http", "DRAGOMAN_PORT: Input should be a valid integer"),
         ("DRAGOMAN_LOG_LEVEL", "loud", "DRAGOMAN_LOG_LEVEL"),
+        ("DRAGOMAN_HOURS", "nine to five", "DRAGOMAN_HOURS: .*write it like mon-fri 09:00-17:00"),
+        ("DRAGOMAN_HOLIDAYS", "12-25, Easter", "DRAGOMAN_HOLIDAYS: 'Easter' is no holiday"),
+        ("DRAGOMAN_TIME_ZONE", "Berlin", "DRAGOMAN_TIME_ZONE: 'Berlin' is no time zone"),
     ],
 )
 def test_a_wrong_setting_gets_one_clear_line(
