@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from core.errors import Rejected
+from core.phrases import Phrase, say
 from core.translation import BRACKETS
 
 _MARK = re.compile(f"[{BRACKETS[0]}][^{BRACKETS[-1]}]*[{BRACKETS[-1]}]")
@@ -51,6 +52,10 @@ class Phrasebook:
 
 def _translated(text: str, source: str, target: str) -> str:
     """The sentence in which marks stand for some of its words, in the other language."""
+    for phrase in Phrase:
+        # What the bot says is known in every language anyhow.
+        if "{" not in phrase and text == say(phrase, source):
+            return say(phrase, target)
     marks = _MARK.findall(text)
     form = "(.+?)".join(re.escape(piece) for piece in _MARK.split(text))
     for sentence, translations in SENTENCES.items():

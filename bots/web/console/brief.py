@@ -1,45 +1,18 @@
-"""A case's briefing in the form that its page shows."""
+"""A case's briefing, read from where it is stored."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from core.briefing import Briefing
 
-class Suggested(BaseModel):
-    """An article that may help."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    document: str = ""
-    title: str = ""
+_FORM = TypeAdapter(Briefing)
 
 
-class Entity(BaseModel):
-    """Something that was named: an order number, a date, an amount."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    kind: str = ""
-    text: str = ""
-
-
-class Brief(BaseModel):
-    """What the agent sees first; what could not be made is empty."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    summary: str = ""
-    language: str = ""
-    tone: str = ""
-    tried: tuple[str, ...] = ()
-    entities: tuple[Entity, ...] = ()
-    articles: tuple[Suggested, ...] = ()
-    reply: str = ""
-
-
-def read_brief(briefing: str) -> Brief | None:
+def read_brief(stored: str) -> Briefing | None:
     """The briefing; None until it is made."""
-    if not briefing:
+    if not stored:
         return None
     try:
-        return Brief.model_validate_json(briefing)
+        return _FORM.validate_json(stored)
     except ValidationError:
+        # Another version wrote it: the conversation itself stands below.
         return None

@@ -35,7 +35,7 @@ SCRIPTS = {
 def used() -> set[str]:
     """Every text that the templates and pages name."""
     methods = [("templates/**.html", "jinja2"), ("**.py", "python")]
-    return {found[2] for found in extract_from_dir(str(CONSOLE), method_map=methods)}
+    return {str(found[2]) for found in extract_from_dir(str(CONSOLE), method_map=methods)}
 
 
 def catalogue(name: str) -> Catalog:

@@ -1,5 +1,6 @@
 """A desk with its console for tests: real server, database, knowledge and accounts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from bots.web.console.news import News
 from bots.web.console.throttle import Throttle
 from bots.web.port import WebPort
 from core.adapters.accounts import Accounts, NewAccount
+from core.adapters.briefer import Briefer
+from core.adapters.briefings import Briefings
 from core.adapters.case_search import CaseSearch
 from core.adapters.cases import Cases
 from core.adapters.database import Database, open_database
@@ -160,11 +163,43 @@ async def bot(turn: Turn, show: ShowPartial) -> Served:
     return Served(outcome=outcome, language=language, probability=0.4)
 
 
-def _station(database: Database, web: WebPort, preferences: SqlPreferences) -> Station:
-    async def desk_language(workspace: WorkspaceId) -> str:
-        return (await preferences.of(workspace)).desk_language
+class _Interpreting:
+    """Who translates here, and what the desk reads."""
 
-    detector = CombinedDetector()
+    def __init__(self, preferences: SqlPreferences) -> None:
+        self._preferences = preferences
+        self.detector = CombinedDetector()
+        self.translator = FaithfulTranslator(Phrasebook(), self.detector)
+
+    async def desk_language(self, workspace: WorkspaceId) -> str:
+        return (await self._preferences.of(workspace)).desk_language
+
+
+@asynccontextmanager
+async def _briefing(
+    database: Database, retrieval: Retrieval, between: _Interpreting
+) -> AsyncIterator[None]:
+    async def titles(workspace: WorkspaceId) -> Sequence[str]:
+        return [document.title for document in await Documents(database).list(workspace)]
+
+    briefer = Briefer(
+        Briefings(database, holder="test"),
+        retriever=retrieval.retriever,
+        detector=between.detector,
+        translator=between.translator,
+        generator=None,
+        desk_language=between.desk_language,
+        titles=titles,
+    )
+    task = asyncio.create_task(briefer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _station(database: Database, web: WebPort, between: _Interpreting) -> Station:
     return Station(
         turns=SqlTurns(database),
         outbox=SqlOutbox(database),
@@ -174,9 +209,9 @@ def _station(database: Database, web: WebPort, preferences: SqlPreferences) -> S
         pace=Pace(gather_s=0.02),
         default_language="en",
         interpreter=Interpreter(
-            translator=FaithfulTranslator(Phrasebook(), detector),
-            detector=detector,
-            desk_language=desk_language,
+            translator=between.translator,
+            detector=between.detector,
+            desk_language=between.desk_language,
         ),
     )
 
@@ -201,12 +236,14 @@ async def open_console(
         await retrieval.knowledge.put(HERE, [RETURNS])
 
         web, preferences = WebPort(), SqlPreferences(database, Preferences())
+        between = _Interpreting(preferences)
         delivery = Delivery(
             inbox=SqlInbox(database),
             leases=SqlLeases(database),
-            station=_station(database, web, preferences),
+            station=_station(database, web, between),
         )
         await stack.enter_async_context(delivery)
+        await stack.enter_async_context(_briefing(database, retrieval, between))
         cases = Cases(database)
         news = News(lambda: cases.latest(HERE))
 
