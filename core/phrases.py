@@ -125,6 +125,96 @@ class Phrase(StrEnum):
     DESK_ONLY_READS = _("You may read here, but not write.")
     DESK_NOT_YOURS = _("Only the person who wrote this message can change it.")
     DESK_EMPTY = _("There is nothing to send.")
+    DESK_MEMBERS_ONLY = _("Only members of the desk's channel can do this.")
+    DESK_NO_FILES = _("This customer's channel takes no files from us. Nothing was sent.")
+    DESK_FILE_TOO_LARGE = _("{name} is larger than {limit} MB. Nothing was sent.")
+    # Translators: follows a sentence that says who has the conversation.
+    DESK_KEPT_AS_NOTE = _("This stays an internal note, which the customer does not read.")
+    DESK_NOTE_STAYS = _("A note stays in the record as it was first written.")
+
+    # What an agent sees of a conversation on the desk of a chat platform
+    DESK_WAITING = _("Waiting for an agent")
+    DESK_CUSTOMER = _("Customer")
+    DESK_MINE = _("My conversations")
+    DESK_NOBODY_WAITS = _("Nobody is waiting.")
+    DESK_AT_BOT = _("With the assistant")
+    # Translators: {time} is a date and a time of day, or "3 minutes ago"; it cannot be inflected.
+    DESK_SINCE = _("The customer has been waiting: {time}")
+    # Translators: {time} is a date and a time of day, which cannot be inflected.
+    DESK_DUE = _("Answer promised by: {time}")
+    DESK_HIGH = _("High priority")
+    DESK_URGENT = _("Urgent")
+    DESK_TRIED = _("What the assistant tried")
+    DESK_ARTICLES = _("Articles that may help")
+    DESK_SUGGESTED = _("Suggested reply")
+    DESK_HOW_TO = _(
+        "Claim the conversation, then answer in this thread. What begins with ! stays among"
+        " colleagues."
+    )
+    DESK_ONLY_INTERNAL = _("Internal talk is on: the customer reads nothing of this thread.")
+
+    # Why a conversation was handed over
+    WHY_ASKED = _("The customer asked for a person")
+    WHY_UNSURE = _("The assistant was not sure")
+    WHY_NO_KNOWLEDGE = _("No article answers this")
+    WHY_FILE = _("The customer sent a file")
+    WHY_FAULT = _("Something of ours was down")
+    WHY_DELIVERY = _("A reply may not have arrived")
+    WHY_MISSES = _("Several replies did not help")
+    WHY_INSULT = _("The customer is insulting")
+    WHY_NEGATIVE = _("The customer is upset")
+    WHY_URGENT = _("The customer says it is urgent")
+    WHY_RULE = _("A rule of yours says so")
+    WHY_TAKEN = _("An agent took over")
+
+    # What happened to a conversation, as its desk tells it
+    DESK_AGAIN = _("The customer is back and waits for an agent.")
+    DESK_RETURNED = _("{name} has returned the conversation to the assistant.")
+    DESK_RESOLVED = _("{name} has marked the conversation as resolved.")
+    DESK_LAPSED = _("The agent gave no sign of life, so the conversation waits for another.")
+    # Translators: {time} is a date and a time of day, which cannot be inflected.
+    DESK_SNOOZED = _("{name} has put the conversation off. It comes back: {time}")
+    DESK_WOKEN = _("The conversation is back.")
+    DESK_RATED = _("The customer's rating: {rating} of 5")
+    DESK_UNDELIVERED = _("This did not reach the customer.")
+    DESK_DELIVERY_UNKNOWN = _("Nobody can tell whether this reached the customer.")
+    DESK_EDITED = _("This message was changed:")
+    DESK_DELETED = _("This message was taken back.")
+    DESK_SENT_AS_WRITTEN = _("This could not be translated. The customer reads it as written.")
+    DESK_FILE_NOT_HERE = _("The file {name} could not be copied here.")
+
+    # What an agent can press there
+    DO_CLAIM = _("Claim")
+    DO_RESOLVE = _("Resolve")
+    DO_RETURN = _("Return to assistant")
+    DO_SNOOZE = _("Snooze for an hour")
+    DO_WAKE = _("Bring back now")
+    DO_USE = _("Send as it is")
+    DO_EDIT = _("Edit and send")
+    DO_DISCARD = _("Discard")
+    DO_TALK_INTERNALLY = _("Internal talk: on")
+    DO_TALK_TO_CUSTOMER = _("Internal talk: off")
+    DO_OPEN = _("Open")
+
+    # What an agent in a Telegram group is told
+    # Translators: {mark} is what to begin with, such as //; {command} is one such as /delete.
+    DESK_HELP = _(
+        "Once you have claimed a conversation, the customer receives what you write here. To write"
+        " to the team only, begin with {mark} or reply to a colleague. To take something back,"
+        " reply to it with {command}."
+    )
+    DESK_HOW_TO_EDIT = _("Copy the suggestion, change it, and send it as a reply to this message.")
+    DESK_SENT_STAYS = _(
+        "What the customer has received stays as it was. To take it back, reply to it with"
+        " {command}."
+    )
+    DESK_NO_ANONYMOUS = _(
+        "Please write under your own name: messages of anonymous admins and of channels are not"
+        " passed on."
+    )
+    DESK_STALE = _(
+        "This conversation has changed in the meantime. Please look at its newest state."
+    )
 
     # The chat page
     PAGE_TITLE = _("Customer support")

@@ -21,7 +21,7 @@ PROMISED = {
 CATALOGUES = sorted(path.name for path in LOCALE_DIR.iterdir())
 SAME_AS_ENGLISH = {
     "da": {Phrase.SEND},
-    "fr": {Phrase.SOURCE, Phrase.ASSISTANT},
+    "fr": {Phrase.SOURCE, Phrase.ASSISTANT, Phrase.DESK_URGENT},
     "nb": {Phrase.SEND},
 }
 SCRIPTS = {
