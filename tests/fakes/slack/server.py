@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 
 from tests.fakes.slack import sim
 from tests.fakes.slack.push import Faults, Push
-from tests.fakes.slack.team import FakeMessage, FakeTeam
+from tests.fakes.slack.team import FakeFile, FakeMessage, FakeTeam
 from tests.fakes.slack.web_api import WebApi
 
 
@@ -45,6 +45,8 @@ class FakeSlack:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_route("*", "/api/{method}", self.api.serve)
+        app.router.add_post("/upload/{file}", self.api.upload)
+        app.router.add_get("/files-pri/{file}", self.api.download)
         app.router.add_get("/link", self._link)
         app.router.add_get("/oauth/v2/authorize", self._authorize)
         sim.add_routes(app, self)
@@ -54,6 +56,7 @@ class FakeSlack:
         await site.start()
         port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{port}"
+        self.api.desk.url = self.url
         self.api.link_url = f"ws://127.0.0.1:{port}/link?ticket=1"
         return self
 
@@ -106,6 +109,7 @@ class FakeSlack:
 
     def user_deletes(self, channel: str, ts: str) -> None:
         message = self.team.channels[channel].messages[ts]
+        before = message.shown()
         message.deleted = True
         self._tell(
             self.team,
@@ -116,13 +120,49 @@ class FakeSlack:
                 "hidden": True,
                 "deleted_ts": ts,
                 "ts": self.team.next_ts(),
-                "previous_message": message.shown(),
+                "previous_message": before,
             },
         )
 
-    def user_opens_chat(self, channel: str = "D0CUSTOMER", user: str = "U0CUSTOMER") -> None:
-        event = {"type": "app_home_opened", "user": user, "channel": channel, "tab": "messages"}
+    def user_opens_chat(
+        self, channel: str = "D0CUSTOMER", user: str = "U0CUSTOMER", *, tab: str = "messages"
+    ) -> None:
+        event = {"type": "app_home_opened", "user": user, "channel": channel, "tab": tab}
         self.push.send("events_api", self.team.callback(event, self._event_id()))
+
+    def user_uploads(self, name: str, content: bytes, *, mimetype: str = "text/plain") -> Any:
+        """A file for a message of `user_says`."""
+        file = FakeFile(f"F{len(self.team.files) + 1:08d}", name, content, mimetype)
+        self.team.files[file.id] = file
+        return file.shown(self.url)
+
+    def submit(self, view_id: str, values: Mapping[str, Any], *, user: str) -> None:
+        """Send off a modal with what stands in its fields, by block and action."""
+        view = self.api.desk.views[view_id] | {"state": {"values": values}}
+        payload = {
+            "type": "view_submission",
+            "team": {"id": self.team.id},
+            "user": {"id": user},
+            "api_app_id": self.team.app_id,
+            "view": view,
+        }
+        self.push.send("interactive", payload)
+
+    def press_home(self, action_id: str, *, user: str) -> None:
+        """Press a button on somebody's Home tab."""
+        blocks = self.api.desk.homes[user]["blocks"]
+        element = next(e for e in _elements(blocks) if e.get("action_id") == action_id)
+        payload = {
+            "type": "block_actions",
+            "team": {"id": self.team.id},
+            "user": {"id": user},
+            "api_app_id": self.team.app_id,
+            "trigger_id": self._trigger(),
+            "container": {"type": "view"},
+            "view": self.api.desk.homes[user],
+            "actions": [_action(element)],
+        }
+        self.push.send("interactive", payload)
 
     def press(
         self, channel: str, ts: str, action_id: str, *, negative: bool = False, user: str = "U0"
@@ -145,12 +185,18 @@ class FakeSlack:
             "team": {"id": self.team.id},
             "user": {"id": user},
             "api_app_id": self.team.app_id,
+            "trigger_id": self._trigger(),
             "container": container,
             "channel": {"id": channel},
             "message": message.shown(),
             "actions": [action],
         }
         self.push.send("interactive", payload)
+
+    def _trigger(self) -> str:
+        trigger = f"trigger-{secrets.token_hex(4)}"
+        self.api.desk.triggers.add(trigger)
+        return trigger
 
     def bot_says(self, channel: str, text: str, *, thread_ts: str | None = None) -> str:
         """Write as somebody else's bot."""
@@ -179,6 +225,11 @@ class FakeSlack:
         """Wait for the next call of the app."""
         async with self._changed:
             await self._changed.wait()
+
+    async def until(self, done: Callable[[], bool], *, within_s: float = 10.0) -> None:
+        """Wait for the calls of the app that make something true."""
+        async with asyncio.timeout(within_s), self._changed:
+            await self._changed.wait_for(done)
 
     async def called(self, method: str, count: int = 1, *, within_s: float = 10.0) -> None:
         """Wait until the app has called a method that often."""
@@ -272,3 +323,19 @@ class FakeSlack:
     async def _change(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+def _elements(blocks: Any) -> list[dict[str, Any]]:
+    """Every element of some blocks; a section may have one at its side."""
+    found = [item for block in blocks for item in block.get("elements", [])]
+    return found + [block["accessory"] for block in blocks if "accessory" in block]
+
+
+def _action(element: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "action_id": element["action_id"],
+        "type": element["type"],
+        "action_ts": str(time.time()),
+        "value": element["value"],
+        "text": element["text"],
+    }

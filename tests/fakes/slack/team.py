@@ -20,9 +20,21 @@ class FakeMessage:
     metadata: dict[str, Any] | None = None
     edited: str | None = None
     deleted: bool = False
+    broadcast: bool = False
+    # By name, who put it there.
+    reactions: dict[str, set[str]] = field(default_factory=dict)
 
     def shown(self, *, metadata: bool = False) -> dict[str, Any]:
         """The message as events and histories spell it."""
+        if self.deleted:
+            return {
+                "type": "message",
+                "subtype": "tombstone",
+                "ts": self.ts,
+                "text": "This message was deleted.",
+                "user": "USLACKBOT",
+                "thread_ts": self.ts,
+            }
         body: dict[str, Any] = {
             "type": "message",
             "ts": self.ts,
@@ -43,6 +55,37 @@ class FakeMessage:
 
 
 @dataclass(slots=True)
+class FakePerson:
+    """Somebody with an account; `team` is another's where a channel is shared with a company."""
+
+    name: str = "Somebody"
+    locale: str = "en-US"
+    team: str = ""
+    guest: bool = False
+
+
+@dataclass(slots=True)
+class FakeFile:
+    """A file that was uploaded, by a person or by the app."""
+
+    id: str
+    name: str
+    content: bytes
+    mimetype: str = "text/plain"
+    complete: bool = True
+
+    def shown(self, url: str) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "title": self.name,
+            "mimetype": self.mimetype,
+            "size": len(self.content),
+            "url_private_download": f"{url}/files-pri/{self.id}",
+        }
+
+
+@dataclass(slots=True)
 class FakeChannel:
     """A channel; `kind` is im, channel or group, `member` whether the bot is in it."""
 
@@ -50,20 +93,33 @@ class FakeChannel:
     kind: str
     member: bool = True
     archived: bool = False
+    shared: bool = False
+    # Who else is in it.
+    people: list[str] = field(default_factory=list)
     messages: dict[str, FakeMessage] = field(default_factory=dict)
 
     def top(self) -> list[dict[str, Any]]:
         """What `conversations.history` knows: no replies, newest first."""
-        found = [m for m in self.messages.values() if m.thread_ts in {None, m.ts} and not m.deleted]
+        found = [
+            m
+            for m in self.messages.values()
+            if (m.thread_ts in {None, m.ts} or m.broadcast)
+            and (not m.deleted or self.replies(m.ts))
+        ]
         return [self._with_replies(m) for m in sorted(found, key=lambda m: m.ts, reverse=True)]
 
     def thread(self, ts: str) -> list[dict[str, Any]]:
         """What `conversations.replies` knows: the message it hangs on, then replies by age."""
-        found = [m for m in self.messages.values() if ts in {m.thread_ts, m.ts} and not m.deleted]
-        return [m.shown(metadata=True) for m in sorted(found, key=lambda m: m.ts)]
+        root = [self.messages[ts]] if self.replies(ts) or not self.messages[ts].deleted else []
+        return [m.shown(metadata=True) for m in [*root, *self.replies(ts)]]
+
+    def replies(self, ts: str) -> list[FakeMessage]:
+        """What stands in a thread, oldest first; while there is any, its root leaves a stone."""
+        found = (m for m in self.messages.values() if m.thread_ts == ts != m.ts and not m.deleted)
+        return sorted(found, key=lambda m: m.ts)
 
     def _with_replies(self, message: FakeMessage) -> dict[str, Any]:
-        replies = len(self.thread(message.ts)) - 1
+        replies = len(self.replies(message.ts))
         extra = {"reply_count": replies, "thread_ts": message.ts} if replies > 0 else {}
         return message.shown(metadata=True) | extra
 
@@ -80,6 +136,8 @@ class FakeTeam:
         self.enterprise_install = False
         self.token_works = True
         self.locales: dict[str, str] = {}
+        self.people: dict[str, FakePerson] = {}
+        self.files: dict[str, FakeFile] = {}
         self.channels: dict[str, FakeChannel] = {}
         self._last_ts = 0.0
         self.open("C0GENERAL", "channel")

@@ -1,6 +1,5 @@
 """The fake Slack's Web API: its methods, their errors and its rate limits."""
 
-import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,18 +7,40 @@ from typing import Any
 from aiohttp import web
 
 from tests.fakes.slack import limits
+from tests.fakes.slack.answers import (
+    Refused,
+    arguments,
+    is_true,
+    own_message,
+    page,
+    readable,
+    since,
+    thread_of,
+    too_many,
+)
+from tests.fakes.slack.desk_api import DeskApi
 from tests.fakes.slack.push import Faults
-from tests.fakes.slack.team import FakeChannel, FakeMessage, FakeTeam
+from tests.fakes.slack.team import FakeTeam
 
 SCOPES = (
     "app_mentions:read,assistant:write,channels:history,channels:read,chat:write,files:read,"
-    "groups:history,groups:read,im:history,im:read,im:write,users:read"
+    "files:write,groups:history,groups:read,im:history,im:read,im:write,reactions:write,users:read"
 )
+# What Slack refuses a token that lacks a scope.
+NEEDED = {
+    "chat.postMessage": "chat:write",
+    "chat.update": "chat:write",
+    "conversations.replies": "channels:history",
+    "conversations.members": "channels:read",
+    "conversations.info": "channels:read",
+    "files.info": "files:read",
+    "files.getUploadURLExternal": "files:write",
+    "files.completeUploadExternal": "files:write",
+    "reactions.add": "reactions:write",
+    "reactions.remove": "reactions:write",
+    "users.info": "users:read",
+}
 Tell = Callable[[FakeTeam, str, dict[str, Any]], None]
-
-
-class Refused(Exception):
-    """An answer that is not ok."""
 
 
 class WebApi:
@@ -38,6 +59,9 @@ class WebApi:
         self.prompts: list[dict[str, Any]] = []
         self.ephemeral: list[dict[str, Any]] = []
         self.refuse: dict[str, str] = {}
+        self.desk = DeskApi(self._told)
+        # While true, nobody gets an answer.
+        self.down = False
         self.scopes = SCOPES
         self.on_change: Callable[[], Awaitable[None]]
         self.tell: Tell
@@ -45,10 +69,12 @@ class WebApi:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        args, token = await _arguments(request)
+        args, token = await arguments(request)
+        if self.down:
+            return _hung_up(request)
         self.requests.append((method, args))
         if self.faults.happens(self.faults.refuse_429):
-            return _too_many(self.faults.retry_after_s)
+            return too_many(self.faults.retry_after_s)
         try:
             answer = await self._answer(method, args, token)
         except Refused as error:
@@ -59,9 +85,7 @@ class WebApi:
             if self.faults.happens(self.faults.fail_after_accept):
                 return web.json_response({"ok": False, "error": "oops"}, status=500)
             if self.faults.happens(self.faults.drop_after_accept):
-                if request.transport is not None:
-                    request.transport.abort()
-                return web.Response()
+                return _hung_up(request)
         headers = {"x-oauth-scopes": self.scopes}
         return web.json_response({"ok": True, **answer}, headers=headers)
 
@@ -76,17 +100,47 @@ class WebApi:
             return {"url": self.link_url}
         if method == "oauth.v2.access":
             return self._exchange(args)
-        team = self.teams.get(token)
-        if team is None:
-            raise Refused("invalid_auth" if token else "not_authed")
-        if not team.token_works:
-            raise Refused("token_revoked")
-        handler = getattr(self, "_" + method.replace(".", "_"), None)
+        team = self._team(method, token)
+        name = "_" + method.replace(".", "_")
+        handler = getattr(self, name, None) or getattr(self.desk, name[1:], None)
         if handler is None:
             raise Refused("unknown_method")
         answer: dict[str, Any] | web.Response = handler(team, args)
         await self.on_change()
         return answer
+
+    def _team(self, method: str, token: str) -> FakeTeam:
+        """Whose token this is, if it may do that."""
+        team = self.teams.get(token)
+        if team is None:
+            raise Refused("invalid_auth" if token else "not_authed")
+        if not team.token_works:
+            raise Refused("token_revoked")
+        if NEEDED.get(method, "chat:write") not in self.scopes.split(","):
+            raise Refused("missing_scope")
+        return team
+
+    def _told(self, team: FakeTeam, channel: str, event: dict[str, Any]) -> None:
+        self.tell(team, channel, event)
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """Where the bytes of a file go."""
+        found = [team.files.get(request.match_info["file"]) for team in self.teams.values()]
+        file = next((file for file in found if file is not None), None)
+        content = await request.read()
+        return _hung_up(request) if self.down else self.desk.uploaded(file, content)
+
+    async def download(self, request: web.Request) -> web.Response:
+        """The bytes of a file; whoever has no token gets a page to sign in, as from Slack."""
+        if self.down:
+            return _hung_up(request)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        team = self.teams.get(token) if scheme == "Bearer" else None
+        file = team.files.get(request.match_info["file"]) if team else None
+        if file is None:
+            page_ = "<!DOCTYPE html><title>Sign in</title>"
+            return web.Response(text=page_, content_type="text/html")
+        return web.Response(body=file.content, content_type=file.mimetype)
 
     def _exchange(self, args: dict[str, Any]) -> dict[str, Any]:
         if (args.get("client_id"), args.get("client_secret")) != self.client:
@@ -122,7 +176,7 @@ class WebApi:
         channel = str(args["channel"])
         per_s, now_s = self.faults.posts_per_s, time.monotonic()
         if per_s and now_s - self._posted_s.get(channel, 0.0) < 1 / per_s:
-            return _too_many(1 / per_s)
+            return too_many(1 / per_s)
         self._posted_s[channel] = now_s
         self.pings += limits.pings(args)
         message = team.write(
@@ -131,7 +185,8 @@ class WebApi:
             user=team.bot_user,
             bot_id=team.bot_id,
             app_id=team.app_id,
-            thread_ts=args.get("thread_ts"),
+            thread_ts=thread_of(team.channels[channel], args),
+            broadcast=is_true(args.get("reply_broadcast")),
             blocks=args.get("blocks") or [],
             metadata=args.get("metadata"),
         )
@@ -140,7 +195,7 @@ class WebApi:
         return {"channel": channel, "ts": message.ts, "message": message.shown()}
 
     def _chat_update(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
-        message = _own_message(team, args, "cant_update_message")
+        message = own_message(team, args, "cant_update_message")
         error = limits.refusal(team, args)
         if error:
             raise Refused(error)
@@ -150,17 +205,19 @@ class WebApi:
         return {"channel": args["channel"], "ts": message.ts, "text": message.text}
 
     def _chat_delete(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
-        message = _own_message(team, args, "cant_delete_message")
+        message = own_message(team, args, "cant_delete_message")
         message.deleted = True
         return {"channel": args["channel"], "ts": message.ts}
 
     def _chat_postEphemeral(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
+        error = limits.refusal(team, args)
+        if error:
+            raise Refused(error)
+        channel = team.channels[str(args["channel"])]
+        if channel.people and args.get("user") not in channel.people:
+            raise Refused("user_not_in_channel")
         self.ephemeral.append(args)
         return {"message_ts": team.next_ts()}
-
-    def _users_info(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
-        user = str(args.get("user"))
-        return {"user": {"id": user, "locale": team.locales.get(user, "en-US")}}
 
     def _users_conversations(
         self, team: FakeTeam, args: dict[str, Any]
@@ -168,30 +225,22 @@ class WebApi:
         names = {"im": "im", "public_channel": "channel", "private_channel": "group"}
         kinds = {names[kind] for kind in str(args.get("types", "public_channel")).split(",")}
         found = [c for c in team.channels.values() if c.kind in kinds and c.member]
-        return _page([{"id": c.id} for c in found if not c.archived], args, "channels")
+        return page([{"id": c.id} for c in found if not c.archived], args, "channels")
 
     def _conversations_history(
         self, team: FakeTeam, args: dict[str, Any]
     ) -> dict[str, Any] | web.Response:
-        return _page(_since(self._readable(team, args).top(), args), args, "messages")
+        return page(since(readable(team, args).top(), args), args, "messages")
 
     def _conversations_replies(
         self, team: FakeTeam, args: dict[str, Any]
     ) -> dict[str, Any] | web.Response:
-        channel, ts = self._readable(team, args), str(args.get("ts"))
-        if ts not in channel.messages:
+        channel, ts = readable(team, args), str(args.get("ts"))
+        if ts not in channel.messages or not channel.thread(ts):
             raise Refused("thread_not_found")
         parent, *replies = channel.thread(ts)
         # Slack begins every answer with the message that the thread hangs on.
-        return _page([parent, *_since(replies, args)], args, "messages")
-
-    def _readable(self, team: FakeTeam, args: dict[str, Any]) -> FakeChannel:
-        channel = team.channels.get(str(args.get("channel")))
-        if channel is None:
-            raise Refused("channel_not_found")
-        if not channel.member:
-            raise Refused("not_in_channel")
-        return channel
+        return page([parent, *since(replies, args)], args, "messages")
 
     def _assistant_threads_setStatus(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
         if not args.get("thread_ts") or "status" not in args:
@@ -208,57 +257,7 @@ class WebApi:
         return {}
 
 
-def _own_message(team: FakeTeam, args: dict[str, Any], refusal: str) -> FakeMessage:
-    """A message of the bot's, which alone it may change."""
-    channel = team.channels.get(str(args.get("channel")))
-    if channel is None:
-        raise Refused("channel_not_found")
-    message = channel.messages.get(str(args.get("ts")))
-    if message is None or message.deleted:
-        raise Refused("message_not_found")
-    if message.bot_id != team.bot_id:
-        raise Refused(refusal)
-    return message
-
-
-async def _arguments(request: web.Request) -> tuple[dict[str, Any], str]:
-    """The arguments of a call, from query, form or JSON, and who calls."""
-    args: dict[str, Any] = dict(request.query)
-    if request.content_type == "application/json":
-        args |= json.loads(await request.text() or "{}")
-    else:
-        args.update(await request.post())
-    for key in ("blocks", "metadata", "prompts"):
-        if isinstance(args.get(key), str):
-            args[key] = json.loads(args[key])
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return args, secret if scheme == "Bearer" else str(args.get("token", ""))
-
-
-def _too_many(retry_after_s: float) -> web.Response:
-    return web.json_response(
-        {"ok": False, "error": "ratelimited"},
-        status=429,
-        # Real Slack tells whole seconds.
-        headers={"Retry-After": f"{retry_after_s:g}"},
-    )
-
-
-def _since(messages: list[dict[str, Any]], args: dict[str, Any]) -> list[dict[str, Any]]:
-    oldest = float(args.get("oldest") or 0)
-    found = [message for message in messages if float(message["ts"]) > oldest]
-    if str(args.get("include_all_metadata", "0")).lower() in {"1", "true"}:
-        return found
-    return [{key: value for key, value in m.items() if key != "metadata"} for m in found]
-
-
-def _page(items: list[dict[str, Any]], args: dict[str, Any], key: str) -> dict[str, Any]:
-    """One page of a list; the cursor is where the next begins."""
-    start, limit = int(args.get("cursor") or 0), min(int(args.get("limit") or 100), 999)
-    end = start + limit
-    more = str(end) if end < len(items) else ""
-    return {
-        key: items[start:end],
-        "has_more": bool(more),
-        "response_metadata": {"next_cursor": more},
-    }
+def _hung_up(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
