@@ -2,9 +2,9 @@
 
 Run: `python -m benchmarks.demo_conversations FOLDER`. From the articles and questions in
 `examples/demo`: 300 conversations to train on, evenly over 8 languages, and others to measure on,
-which are about other topics. The customer asks about a section, about one line of it, or what the
-company cannot know; the passages are shown among others; the reply is the article's own sentences
-with their source marks. Every run writes the same rows.
+which ask other things about the same articles. The customer asks about a section, about one line of
+it, or what the company cannot know; the passage is shown beside another; the reply is the article's
+own sentences with their source marks. Every run writes the same rows.
 """
 
 import random
@@ -15,8 +15,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from core.adapters.documents import Document
 from core.sentences import split as sentences
@@ -31,13 +29,13 @@ from workers.training.dataset.folder import Dataset, Part
 from workers.training.dataset.gathering import SourceRecipe
 from workers.training.dataset.knowledge import topic
 from workers.training.dataset.recipe import Recipe, Sample
-from workers.training.dataset.splitting import PARTS, Split, parts, place
+from workers.training.dataset.splitting import Split
 
 DEMO = Path(__file__).parents[1] / "examples" / "demo"
 TRAIN = 300
 NO_ANSWER = "NO ANSWER"
 _SPLIT = Split(dev=0.2, test=0.2)
-_DISTRACTORS = 2
+_DISTRACTORS = 1
 _MOST_LINES = 3
 _BULLET = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _KEY = re.compile(r"([^:：]{2,60}?)\s?[:：]\s*(?=\S)")
@@ -89,9 +87,9 @@ def conversations() -> list[Reply]:
     articles = _articles()
     exchanges = [one for found in articles.values() for one in _asked(found)]
     exchanges += _unanswerable()
-    shelf: dict[tuple[str, Part], list[Passage]] = defaultdict(list)
-    for (lang, group), found in articles.items():
-        shelf[lang, _part(group)] += found
+    shelf: dict[str, list[Passage]] = defaultdict(list)
+    for (lang, _), found in articles.items():
+        shelf[lang] += found
     return [_row(exchanges, at, shelf) for at in range(len(exchanges))]
 
 
@@ -161,22 +159,21 @@ def _lines(passage: Passage) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
-def _row(
-    exchanges: Sequence[Exchange], at: int, shelf: Mapping[tuple[str, Part], Sequence[Passage]]
-) -> Reply:
+def _row(exchanges: Sequence[Exchange], at: int, shelf: Mapping[str, Sequence[Passage]]) -> Reply:
     one = exchanges[at]
     chance = random.Random(one.question)
     others = [
         passage
-        for passage in shelf[one.lang, _part(one.group)]
+        for passage in shelf[one.lang]
         if one.passage is None or passage.document != one.passage.document
     ]
-    shown = chance.sample(others, min(_DISTRACTORS, len(others)))
+    count = _DISTRACTORS + (one.passage is None)
+    shown = chance.sample(others, min(count, len(others)))
     if one.passage is not None:
         shown.insert(chance.randint(0, len(shown)), one.passage)
     return Reply(
         lang=one.lang,
-        group=one.group,
+        group=f"demo:{one.lang}:{one.question}",
         source="demo",
         licence="Apache-2.0",
         messages=(*_before(exchanges, at), _customer(one.question)),
@@ -223,11 +220,6 @@ def _customer(text: str) -> Said:
 
 def _chosen(forms: Sequence[str], key: str) -> str:
     return random.Random(key).choice(forms)
-
-
-def _part(group: str) -> Part:
-    """Where the builder will put a group, so that what is shown beside comes from there, too."""
-    return PARTS[int(parts(np.array([0]), np.array([place(group)]), _SPLIT)[0])]
 
 
 def _quietly(stage: str, done: int, total: int) -> None:

@@ -2,7 +2,7 @@
 
 The base is a decoder of 2.5 M weights that has read help texts but has never seen a conversation;
 `benchmarks/recipes/` has how it and the four were trained, each by one command. Replies are
-written to the conversations of the test part, whose topics no training row is about.
+written to the conversations of the test part, which ask other things about the same articles.
 """
 
 import json
@@ -93,7 +93,7 @@ def main() -> None:
     before = written(BASE / "model", rows)
     print(
         f"{dataset.manifest.files[Part.TRAIN].rows} conversations of the demo company to learn"
-        f" from, {len(rows)} about other topics to write replies to (greedy, at most"
+        f" from, {len(rows)} others to write replies to, about the same articles (greedy, at most"
         f" {LONGEST} tokens). p by paired bootstrap of 1,000 draws, so 0.001 is the least.\n"
     )
     print("| | trained | seconds | MB | dev loss | chrF before | after | p | ROUGE-L | after | p |")
