@@ -9,14 +9,17 @@ from core.cases import DeskEvent, EventKind, Waiting
 from core.turn import ConversationId, WorkspaceId
 
 MAX_FOUND = 50
-# What a message says for itself stands in the transcript.
-_SPOKEN = (
-    EventKind.MESSAGE,
-    EventKind.NOTE,
-    EventKind.EDITED,
-    EventKind.DELETED,
-    EventKind.TRANSLATED,
-    EventKind.BRIEFED,
+# What is said, edited and delivered stands in the transcript itself.
+_HAPPENED = (
+    EventKind.OPENED,
+    EventKind.CLAIMED,
+    EventKind.RETURNED,
+    EventKind.RESOLVED,
+    EventKind.LAPSED,
+    EventKind.SNOOZED,
+    EventKind.WOKEN,
+    EventKind.RATED,
+    EventKind.UNDELIVERED,
 )
 
 
@@ -66,7 +69,7 @@ class CaseSearch:
             .where(
                 desk_events.c.workspace == workspace,
                 desk_events.c.conversation_id == conversation,
-                desk_events.c.kind.not_in(_SPOKEN),
+                desk_events.c.kind.in_(_HAPPENED),
             )
             .order_by(desk_events.c.id)
         )
