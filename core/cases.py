@@ -50,6 +50,8 @@ class EventKind(StrEnum):
     SNOOZED = "snoozed"
     WOKEN = "woken"
     RATED = "rated"
+    # The customer's platform took an agent's words.
+    DELIVERED = "delivered"
     # An agent's words did not reach the customer, or may not have.
     UNDELIVERED = "undelivered"
     # Lines have got their translation only now.

@@ -6,10 +6,12 @@ from dataclasses import asdict
 from sqlalchemy import Connection, bindparam, case, func, or_, select, update
 
 from core.adapters.database import Database, Now
+from core.adapters.handoffs import record
 from core.adapters.tables import Seconds, conversations, inbox, messages
 from core.adapters.upsert import for_each_dialect
+from core.cases import CaseId, EventKind
 from core.errors import Rejected
-from core.turn import Accepted, Address, Author, ConversationId, Inbound, Kind, Lease
+from core.turn import Accepted, Address, Author, ConversationId, Inbound, Kind, Lease, Owner
 
 MAX_ID_CHARS = 255
 
@@ -117,12 +119,39 @@ def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbo
     )
     if changed.rowcount:
         # What was answered already is corrected in the transcript, not answered again.
-        connection.execute(
-            update(messages)
-            .where(messages.c.inbox_id == known.id, messages.c.author == Author.CUSTOMER)
-            .values(text=inbound.text)
-        )
+        _correct(connection, conversation, known.id, inbound.text)
     return True
+
+
+def _correct(connection: Connection, conversation: ConversationId, row: int, text: str) -> None:
+    """Let the transcript, and the people who read it, have what a customer's message says now.
+
+    Its translation said something else.
+    """
+    mine = (messages.c.inbox_id == row, messages.c.author == Author.CUSTOMER)
+    gone = not text.strip()
+    changes = {"deleted_at": Now()} if gone else {"edited_at": Now()}
+    line = connection.scalar(
+        update(messages)
+        .where(*mine)
+        .values(**changes, text=text, translation=None, translation_language=None)
+        .returning(messages.c.id)
+    )
+    where = connection.execute(
+        select(conversations.c.workspace, conversations.c.owner, conversations.c.handoff_id).where(
+            conversations.c.id == conversation
+        )
+    ).one()
+    if line is not None and where.owner in (Owner.WAITING, Owner.HUMAN) and where.handoff_id:
+        kind = EventKind.DELETED if gone else EventKind.EDITED
+        record(
+            connection,
+            where.workspace,
+            conversation,
+            CaseId(where.handoff_id),
+            kind,
+            message=line,
+        )
 
 
 def claim(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, literal, null, select, update
 
 from core.adapters.database import Database, Now
-from core.adapters.handoffs import UNDETERMINED, last_case, open_case, record
+from core.adapters.handoffs import ANY_EPOCH, UNDETERMINED, last_case, open_case, record
 from core.adapters.leases import UNSENT, let_go, lock
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.cases import EventKind
@@ -71,9 +71,11 @@ class SqlOutbox:
                 if delivered.fate is Fate.SENT:
                     _record(connection, parcel, delivered)
                 return None
-            _record(connection, parcel, delivered)
+            by_agent = _record(connection, parcel, delivered)
             if delivered.fate in (Fate.REFUSED, Fate.UNKNOWN):
                 _tell_desk(connection, lease, conversation, parcel, delivered)
+            elif delivered.fate is Fate.SENT and by_agent:
+                _tell_agent(connection, lease, conversation, parcel)
             return advance(connection, lease, conversation)
 
         step = await self._database.write(work)
@@ -102,7 +104,8 @@ def begin_new(connection: Connection, lease: Lease, conversation: SqlRow) -> Ste
     return Step(parcel=_parcel(row, conversation), held=True, begun=True)
 
 
-def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> None:
+def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> bool:
+    """Record it; whether the parcel is of an agent's doing, and was not settled before."""
     outcome = {
         "parcel": parcel.id,
         "state": delivered.fate,
@@ -111,8 +114,23 @@ def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> Non
     }
     if delivered.fate in (Fate.POSTPONED, Fate.DUBIOUS):
         connection.execute(_POSTPONE, {**outcome, "retry_in_s": delivered.retry_in_s})
-    else:
-        connection.execute(_SETTLE, outcome)
+        return False
+    return bool(connection.scalar(_SETTLE, outcome) == ANY_EPOCH)
+
+
+def _tell_agent(connection: Connection, lease: Lease, conversation: SqlRow, parcel: Parcel) -> None:
+    """Let an agent know that all of their words have arrived."""
+    line = connection.scalar(_LINE, {"parcel": parcel.id})
+    if line is None or connection.scalar(_REST, {"parcel": parcel.id}) is not None:
+        return
+    record(
+        connection,
+        conversation.workspace,
+        lease.conversation,
+        last_case(connection, lease.conversation),
+        EventKind.DELIVERED,
+        message=line,
+    )
 
 
 def _tell_desk(
@@ -231,5 +249,14 @@ _LINE = (
     .where(outbox.c.id == bindparam("parcel"), messages.c.author == Author.AGENT)
     .limit(1)
 )
-_SETTLE = _CHANGE.where(UNSENT)
-_POSTPONE = _SETTLE.values(not_before=Now() + bindparam("retry_in_s"))
+# Parcels of the same words that are still to be sent.
+_MATE = outbox.alias("mate")
+_REST = (
+    select(_MATE.c.id)
+    .join(outbox, outbox.c.inbox_id == _MATE.c.inbox_id)
+    .where(outbox.c.id == bindparam("parcel"), _MATE.c.state.in_(("pending", "sending")))
+    .limit(1)
+)
+_SETTLED = _CHANGE.where(UNSENT)
+_SETTLE = _SETTLED.returning(outbox.c.epoch)
+_POSTPONE = _SETTLED.values(not_before=Now() + bindparam("retry_in_s"))

@@ -1,6 +1,6 @@
 """What agents did with suggested replies."""
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.adapters.database import Database
 from core.adapters.tables import handoffs
@@ -28,3 +28,11 @@ class Suggestions:
             .values(suggestion_fate=fate)
         )
         await self._database.write(lambda connection: connection.execute(judged).rowcount)
+
+    async def fate(self, workspace: WorkspaceId, case_id: CaseId) -> Fate | None:
+        """What was done with a case's suggestion; None if nothing was yet."""
+        kept = select(handoffs.c.suggestion_fate).where(
+            handoffs.c.id == case_id, handoffs.c.workspace == workspace
+        )
+        found = await self._database.read(lambda connection: connection.scalar(kept))
+        return Fate(found) if found else None

@@ -61,6 +61,7 @@ _WITH_LINE = {
     EventKind.NOTE,
     EventKind.EDITED,
     EventKind.DELETED,
+    EventKind.DELIVERED,
     EventKind.UNDELIVERED,
     EventKind.TRANSLATED,
 }
