@@ -54,7 +54,9 @@ async def serving(
         delivery, station = make_delivery(core)
         web = WebPort()
         station.ports[Channel.WEB], station.presences[Channel.WEB] = web, web
-        channels = await stack.enter_async_context(open_channels(settings, core.database, delivery))
+        channels = await stack.enter_async_context(
+            open_channels(settings, core.database, delivery, core.preferences)
+        )
         for channel in channels:
             station.ports[channel.name] = channel.port
             station.presences[channel.name] = channel.presence

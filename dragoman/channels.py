@@ -9,19 +9,23 @@ import structlog
 from starlette.routing import BaseRoute
 
 from bots.slack.channel import SlackNeeds, SlackOptions, open_slack
+from bots.slack.desk.desk import DeskNeeds
 from bots.telegram.api import TelegramApi
 from bots.telegram.channel import TelegramChannel
+from bots.telegram.files import TelegramFiles
 from bots.telegram.presence import TelegramPresence
 from bots.telegram.sending import TelegramPort
 from core.adapters.conversations import Conversations
 from core.adapters.cursors import Cursors
 from core.adapters.database import Database
 from core.adapters.holds import Holds
+from core.adapters.preferences import SqlPreferences
 from core.adapters.vault import Vault
 from core.delivery import Delivery
 from core.errors import Misconfigured
-from core.ports import Port, Presence
+from core.ports import Files, Port, Presence
 from core.turn import Channel, WorkspaceId
+from dragoman.chat_desks import slack_desk
 from dragoman.settings import Settings
 
 log = structlog.get_logger()
@@ -44,7 +48,10 @@ class ChatChannel:
 
 @asynccontextmanager
 async def open_channels(
-    settings: Settings, database: Database, delivery: Delivery
+    settings: Settings,
+    database: Database,
+    delivery: Delivery,
+    preferences: SqlPreferences | None = None,
 ) -> AsyncIterator[tuple[ChatChannel, ...]]:
     """Open each platform that a token was given for.
 
@@ -52,10 +59,16 @@ async def open_channels(
     """
     async with AsyncExitStack() as stack:
         channels = []
+        preferences = preferences or SqlPreferences(database, settings.preferences)
+        # Each channel adds its own, from which the others fetch.
+        files: dict[Channel, Files] = {}
         if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
-            channels.append(await _slack(settings, database, delivery, stack))
+            desk = slack_desk(settings, database, delivery, preferences=preferences, files=files)
+            channels.append(await _slack(settings, database, delivery, stack, desk, files))
+        elif settings.slack_desk:
+            raise Misconfigured("DRAGOMAN_SLACK_DESK needs SLACK_BOT_TOKEN")
         if settings.telegram_bot_token.get_secret_value():
-            channels.append(await _telegram(settings, database, delivery, stack))
+            channels.append(await _telegram(settings, database, delivery, stack, files))
         yield tuple(channels)
 
 
@@ -91,7 +104,12 @@ async def _keep_running(channel: ChatChannel, stopped: Stopped) -> None:
 
 
 async def _slack(
-    settings: Settings, database: Database, delivery: Delivery, stack: AsyncExitStack
+    settings: Settings,
+    database: Database,
+    delivery: Delivery,
+    stack: AsyncExitStack,
+    desk: DeskNeeds | None,
+    files: dict[Channel, Files],
 ) -> ChatChannel:
     conversations = Conversations(database)
     options = SlackOptions(
@@ -113,8 +131,11 @@ async def _slack(
         cursors=Cursors(database),
         holds=Holds(database),
         vault=Vault(database, settings.sealing_key()),
+        desk=desk,
+        files=files,
     )
     slack = await stack.enter_async_context(open_slack(options, needs))
+    files[Channel.SLACK] = slack.files
     return ChatChannel(
         name=Channel.SLACK,
         port=slack.port,
@@ -126,11 +147,16 @@ async def _slack(
 
 
 async def _telegram(
-    settings: Settings, database: Database, delivery: Delivery, stack: AsyncExitStack
+    settings: Settings,
+    database: Database,
+    delivery: Delivery,
+    stack: AsyncExitStack,
+    files: dict[Channel, Files],
 ) -> ChatChannel:
     api = await stack.enter_async_context(
         TelegramApi(settings.telegram_bot_token.get_secret_value(), settings.telegram_api_url)
     )
+    files[Channel.TELEGRAM] = TelegramFiles(api)
     telegram = TelegramChannel(
         api,
         workspace=WorkspaceId(settings.workspace),
@@ -143,7 +169,7 @@ async def _telegram(
     )
     return ChatChannel(
         name=Channel.TELEGRAM,
-        port=TelegramPort(api),
+        port=TelegramPort(api, files),
         presence=TelegramPresence(api),
         routes=telegram.routes,
         run=telegram.run,

@@ -192,6 +192,12 @@ class Settings(BaseSettings):
         validation_alias=_plain("SLACK_CLIENT_SECRET"),
         description="Its secret",
     )
+    slack_desk: str = Field(
+        default="",
+        pattern="^([CG][A-Z0-9]{2,30})?$",
+        description="Id (C…) of the Slack channel in which agents answer, in the team of"
+        " SLACK_BOT_TOKEN",
+    )
     slack_api_url: str = Field(
         default="https://slack.com/api/",
         validation_alias=_plain("SLACK_API_URL"),

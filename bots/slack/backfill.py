@@ -60,8 +60,13 @@ class Backfill:
         take: Take,
         holder: str,
         every_s: float = EVERY_S,
+        also: Callable[[float], Awaitable[tuple[str, ...]]] | None = None,
     ) -> None:
-        """Pass messages to `take`; of several replicas one reads in each period."""
+        """Pass messages to `take`; of several replicas one reads in each period.
+
+        `also` lists further places of our own team in which somebody wrote lately.
+        """
+        self._also = also
         self._teams = teams
         self._cursors = cursors
         self._holds = holds
@@ -99,10 +104,13 @@ class Backfill:
         Raises: Unavailable, Rejected, TimeoutError: as the calls do; what was read stays read.
         """
         start = await self._start(team)
+        own = await self._teams.own()
+        is_own = own is not None and own.me.team == team.me.team
+        also = await self._also(RECENT_S) if self._also is not None and is_own else ()
         missed = 0
         for channel in await self._channels(team):
             missed += await self._fill_place(team, Place(channel=channel), start)
-        for text in await self._recent(team.me.workspace, Channel.SLACK, RECENT_S):
+        for text in (*await self._recent(team.me.workspace, Channel.SLACK, RECENT_S), *also):
             place = Place.parse(text)
             if place.thread is not None:
                 missed += await self._fill_place(team, place, start)

@@ -2,9 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -12,7 +12,9 @@ from starlette.routing import BaseRoute, Route
 
 from bots.slack.api import API_URL, asked, open_session
 from bots.slack.backfill import EVERY_S, Backfill, Recent
+from bots.slack.desk.desk import SETTING, DeskNeeds, SlackDesk
 from bots.slack.dispatch import Dispatch
+from bots.slack.files import SlackFiles
 from bots.slack.ingress import Accept, Ingress, Known, Rate
 from bots.slack.ingress_http import HttpIngress
 from bots.slack.oauth import SCOPES, OAuth
@@ -23,7 +25,8 @@ from core.adapters.cursors import Cursors
 from core.adapters.holds import Holds
 from core.adapters.vault import Vault
 from core.errors import Misconfigured
-from core.turn import WorkspaceId
+from core.ports import Files
+from core.turn import Channel, WorkspaceId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,10 @@ class SlackNeeds:
     cursors: Cursors
     holds: Holds
     vault: Vault | None = None
+    # The desk in a channel of the team of `bot_token`, if there is one.
+    desk: DeskNeeds | None = None
+    # The other channels' files, for customers in Slack whom agents elsewhere send some.
+    files: Mapping[Channel, Files] = field(default_factory=dict)
 
 
 class SlackChannel:
@@ -79,9 +86,17 @@ class SlackChannel:
             bot_token=options.bot_token,
             vault=needs.vault,
         )
+        self.files = SlackFiles(self.teams, session, api_url=options.api_url)
         self.port = SlackPort(
-            self.teams, default_language=options.default_language, spawn=background.spawn
+            self.teams,
+            default_language=options.default_language,
+            spawn=background.spawn,
+            uploads=self.files,
+            files=needs.files,
         )
+        self.desk: SlackDesk | None = None
+        if needs.desk is not None:
+            self.desk = SlackDesk(needs.desk, self.teams, self.files, spawn=background.spawn)
         ingress = Ingress(
             port=self.port,
             accept=needs.accept,
@@ -89,6 +104,7 @@ class SlackChannel:
             known=needs.known,
             default_language=options.default_language,
             spawn=background.spawn,
+            desk=self.desk,
         )
         self.dispatch = Dispatch(ingress, self.teams)
         self.backfill = Backfill(
@@ -96,6 +112,7 @@ class SlackChannel:
             cursors=needs.cursors,
             holds=needs.holds,
             recent=needs.recent,
+            also=self.desk.places if self.desk is not None else None,
             take=ingress.message,
             holder=secrets.token_hex(8),
             every_s=options.backfill_every_s,
@@ -119,6 +136,8 @@ class SlackChannel:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.backfill.run())
+                if self.desk is not None:
+                    tasks.create_task(self.desk.run())
                 if self._options.app_token:
                     tasks.create_task(self.socket.run())
         except* Misconfigured as group:
@@ -139,6 +158,8 @@ class SlackChannel:
             found.append("Socket Mode")
         if self._options.signing_secret:
             found.append("HTTP")
+        if self.desk is not None:
+            found.append(await self.desk.check())
         return ", ".join(part for part in found if part)
 
     async def _check_bot(self) -> str:
@@ -240,6 +261,11 @@ def _check_given(given: SlackOptions, needs: SlackNeeds) -> None:
         raise Misconfigured(
             "Slack cannot reach us: set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET"
             " for HTTP"
+        )
+    if needs.desk is not None and not given.bot_token:
+        raise Misconfigured(
+            f"{SETTING} needs SLACK_BOT_TOKEN: the desk is in the team of that token, while each"
+            " team that installs the app is a workspace of its own, without a desk in Slack"
         )
     if bool(given.client_id) != bool(given.client_secret):
         raise Misconfigured("SLACK_CLIENT_ID and SLACK_CLIENT_SECRET belong together")

@@ -67,6 +67,7 @@ class Dispatch:
         self._app.event("app_home_opened")(ingress.opened)
         self._app.event("app_uninstalled")(teams.removed)
         self._app.event("tokens_revoked")(teams.removed)
+        self._app.view(re.compile("^dragoman_desk_"))(ingress.submitted)
         self._app.action(re.compile("^dragoman_"))(ingress.pressed)
         self._app.error(_settle)
 

@@ -9,6 +9,8 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bots.slack import inbound, press
 from bots.slack.api import asked
+from bots.slack.desk.desk import SlackDesk
+from bots.slack.desk.home import welcome
 from bots.slack.inbound import Heard
 from bots.slack.locales import Locales
 from bots.slack.place import Place
@@ -51,18 +53,22 @@ class Ingress:
         known: Known,
         default_language: str,
         spawn: Spawn,
+        desk: SlackDesk | None = None,
     ) -> None:
-        """Let `known` tell whether a conversation exists already."""
+        """Let `known` tell whether a conversation exists already; agents write on the `desk`."""
         self._port = port
         self._accept = accept
         self._rate = rate
         self._known = known
         self._default_language = default_language
         self._spawn = spawn
+        self._desk = desk
         self._locales = Locales()
 
     async def message(self, team: Team, event: Mapping[str, Any]) -> bool:
         """Take what was said, new or read back; True if it was news."""
+        if self._desk is not None and self._desk.is_at(team, event.get("channel")):
+            return await self._desk.staff.message(team, event)
         heard = inbound.heard(event, team.me)
         if heard is None or not await self._invited(heard):
             return False
@@ -76,6 +82,10 @@ class Ingress:
 
     async def pressed(self, team: Team, body: Mapping[str, Any], ack: AsyncAck) -> None:
         """Take a pressed button."""
+        if self._desk is not None and press.is_desks(body):
+            await self._desk.presses.pressed(team, body)
+            await ack()
+            return
         wish = press.pressed(body, team.me)
         if wish is None:
             log.info("slack_interaction_ignored")
@@ -86,10 +96,18 @@ class Ingress:
             await self._take(wish)
         await ack()
 
+    async def submitted(self, team: Team, body: Mapping[str, Any], ack: AsyncAck) -> None:
+        """Take a modal that was sent off."""
+        if self._desk is not None:
+            await self._desk.presses.submitted(team, body)
+        await ack()
+
     async def opened(self, team: Team, event: Mapping[str, Any]) -> None:
         """Greet somebody who has opened the chat."""
         if event.get("tab") == "messages":
             self._spawn(self._suggest(team, event))
+        elif event.get("tab") == "home":
+            self._spawn(self._show_home(team, event))
 
     async def _invited(self, heard: Heard) -> bool:
         return not heard.uninvited or await self._known(heard.inbound.address)
@@ -119,6 +137,20 @@ class Ingress:
             )
         except (Unavailable, Rejected, TimeoutError) as error:
             log.info("slack_prompts_not_shown", error=str(error))
+
+    async def _show_home(self, team: Team, event: Mapping[str, Any]) -> None:
+        """Show an agent what waits, and anybody else what we are."""
+        user = event.get("user")
+        if not isinstance(user, str):
+            return
+        try:
+            desk = self._desk if self._desk is not None and self._desk.serves(team) else None
+            if desk is not None and await desk.homes.opened(team, user):
+                return
+            language = await self._locales.of(team, user) or self._default_language
+            await asked(team.client.views_publish(user_id=user, view=welcome(language)))
+        except (Unavailable, Rejected, TimeoutError) as error:
+            log.info("slack_home_not_shown", error=str(error))
 
 
 async def _thank(team: Team, verdict: Verdict) -> None:

@@ -21,11 +21,13 @@ SCOPES = (
     "channels:read",
     "chat:write",
     "files:read",
+    "files:write",
     "groups:history",
     "groups:read",
     "im:history",
     "im:read",
     "im:write",
+    "reactions:write",
     "users:read",
 )
 COOKIE = "dragoman_slack_state"

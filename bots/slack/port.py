@@ -3,18 +3,20 @@
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
 
 from bots.slack import render
 from bots.slack.api import asked
+from bots.slack.files import MAX_BYTES, SlackFiles
 from bots.slack.place import Place
 from bots.slack.teams import Team, Teams
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
-from core.turn import Address, Parcel, Served, Turn
+from core.ports import Files
+from core.turn import Address, Attachment, Channel, Parcel, Served, Turn
 
 PARCEL = "dragoman_parcel"
 PAGE = 200
@@ -30,9 +32,22 @@ Spawn = Callable[[Coroutine[Any, Any, None]], None]
 class SlackPort:
     """Implements `Port` and `Presence` over the Web API."""
 
-    def __init__(self, teams: Teams, *, default_language: str, spawn: Spawn) -> None:
-        """Speak as each team's bot; `spawn` runs what nothing waits for."""
+    def __init__(
+        self,
+        teams: Teams,
+        *,
+        default_language: str,
+        spawn: Spawn,
+        uploads: SlackFiles,
+        files: Mapping[Channel, Files],
+    ) -> None:
+        """Speak as each team's bot; `spawn` runs what nothing waits for.
+
+        What agents send is fetched from `files`, and put into Slack by `uploads`.
+        """
         self._teams = teams
+        self._uploads = uploads
+        self._files = files
         self._default_language = default_language
         self._spawn = spawn
         # The last message of each place, for a status needs one to stand under.
@@ -54,6 +69,8 @@ class SlackPort:
         if parcel.replaces:
             await _replace(team, place, parcel)
             return parcel.replaces
+        if (file := render.file_in(parcel.body)) is not None:
+            return await self._send_file(team, place, file)
         answer = await asked(
             team.client.chat_postMessage(
                 channel=place.channel,
@@ -71,6 +88,8 @@ class SlackPort:
 
     async def find(self, parcel: Parcel) -> str | None:
         """Look for the parcel's metadata among our own messages of its place."""
+        if render.file_in(parcel.body) is not None:
+            raise LookupError("Slack does not say which message a file came with")
         place = Place.parse(parcel.address.place)
         team = await self._teams.serving(parcel.address.workspace)
         cursor: str | None = None
@@ -87,6 +106,15 @@ class SlackPort:
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return None
+
+    async def _send_file(self, team: Team, place: Place, file: Attachment) -> str:
+        """Fetch a file where it was sent from, and upload it; Slack tells no id of the message."""
+        files = self._files.get(Channel(file.channel or Channel.SLACK))
+        if files is None:
+            raise Rejected(f"no files come from {file.channel}")
+        content = await files.fetch(file, max_bytes=MAX_BYTES)
+        await self._uploads.upload(team, file, content, channel=place.channel, thread=place.thread)
+        return ""
 
     def heard(self, address: Address, ts: str) -> None:
         """Remember the newest message of a place."""

@@ -11,6 +11,9 @@ from bots.slack.inbound import Identity
 from bots.slack.place import Place
 from core.turn import Address, Channel, Inbound, Kind
 
+# What the action ids of the desk's buttons begin with.
+DESK = "dragoman_desk_"
+
 
 class Button(StrEnum):
     """The action ids of our buttons; of several of one kind in a row, each adds its number."""
@@ -60,6 +63,15 @@ class _Press(BaseModel):
     team: _Named | None = None
     container: _Container = _Container()
     actions: tuple[_Action, ...] = ()
+
+
+def is_desks(payload: Mapping[str, Any]) -> bool:
+    """Whether it is a button for agents."""
+    try:
+        press = _Press.model_validate(payload)
+    except ValidationError:
+        return False
+    return bool(press.actions) and press.actions[0].action_id.startswith(DESK)
 
 
 def pressed(payload: Mapping[str, Any], me: Identity) -> Inbound | Verdict | None:

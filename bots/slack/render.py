@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
@@ -33,6 +34,9 @@ LABEL_CHARS = 75
 VALUE_CHARS = 2_000
 BUTTONS_A_ROW = 25
 
+# How the body of a file begins; that of a message begins with its text.
+FILE = '{"file": '
+
 Block = dict[str, Any]
 
 
@@ -47,9 +51,25 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
         return ()
     pieces = cut(_markdown(served), TEXT_CHARS)
     last = len(pieces) - 1
-    return tuple(
+    said = (
         _body(piece, _buttons(served, turn) if number == last else ())
         for number, piece in enumerate(pieces)
+    )
+    return (*said, *_files(served.outcome))
+
+
+def file_in(body: str) -> Attachment | None:
+    """The file that a parcel's body stands for, if it is no message."""
+    found = json.loads(body).get("file") if body.startswith(FILE) else None
+    return Attachment(**found) if found else None
+
+
+def _files(outcome: Outcome | Words) -> tuple[str, ...]:
+    """A body for each file that an agent sends."""
+    if not isinstance(outcome, Words):
+        return ()
+    return tuple(
+        json.dumps({"file": asdict(file)}, ensure_ascii=False) for file in outcome.attachments
     )
 
 

@@ -14,6 +14,9 @@ from typing import Any
 
 from aiohttp import web
 
+from core.errors import Rejected
+from tests.fakes import phrasebook
+
 _SOURCES = re.compile(r"^\[(\d+)\] .*\n(.+)", re.MULTILINE)
 _FIRST_SENTENCE = re.compile(r".+?(?:[。！？؟।]|[.!?](?=\s|$)|$)")
 
@@ -45,6 +48,8 @@ class Mood(StrEnum):
     ENDLESS = "endless"
     """Repeats itself for ever."""
     EMPTY = "empty"
+    TRANSLATES = "translates"
+    """Knows the sentences of `tests.fakes.phrasebook`, and repeats what it does not know."""
 
 
 class FakeModel:
@@ -114,11 +119,23 @@ class FakeModel:
                 return self.text
             case Mood.EMPTY | Mood.ENDLESS:
                 return ""
+            case Mood.TRANSLATES:
+                return _translation(body["messages"])
             case Mood.BABBLES:
                 return "Call Bob Marley on 555-0199 or see https://evil.example/pay. It costs $999."
         found = _SOURCES.search(body["messages"][-1]["content"])
         sentence = _FIRST_SENTENCE.match(found[2]) if found else None
         return f"{sentence[0]} [1]" if sentence else "NO ANSWER"
+
+
+def _translation(messages: list[dict[str, str]]) -> str:
+    """What the phrasebook says, in the language that the instructions name last."""
+    tags = re.findall(r"\(([a-z]{2})[^)]*\)", messages[0]["content"].partition(".")[0])
+    text = messages[-1]["content"]
+    try:
+        return phrasebook.translated(text, tags[0], tags[-1])
+    except (Rejected, IndexError):
+        return text
 
 
 def _chunk(text: str, *, finish: str | None = None) -> bytes:

@@ -47,10 +47,10 @@ class Phrasebook:
     """Translates what it knows, marks for what must not change included."""
 
     async def translate(self, texts: Sequence[str], *, source: str, target: str) -> list[str]:
-        return [_translated(text.strip(), source, target) for text in texts]
+        return [translated(text.strip(), source, target) for text in texts]
 
 
-def _translated(text: str, source: str, target: str) -> str:
+def translated(text: str, source: str, target: str) -> str:
     """The sentence in which marks stand for some of its words, in the other language."""
     for phrase in Phrase:
         # What the bot says is known in every language anyhow.

@@ -1,0 +1,218 @@
+"""A case as the message that its thread hangs on; pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bots.slack.desk.texts import (
+    Block,
+    ago,
+    body,
+    button,
+    language_name,
+    literal,
+    moment,
+    mrkdwn,
+    named,
+    small,
+)
+from core.cases import Case
+from core.phrases import Phrase, say
+from core.turn import Owner, Reason
+
+# Slack takes about 13,200 characters in all blocks together.
+BRIEF_CHARS = 1_500
+SUGGESTION_CHARS = 3_000
+
+
+class Press(StrEnum):
+    """The action ids of the desk's buttons."""
+
+    CLAIM = "dragoman_desk_claim"
+    RESOLVE = "dragoman_desk_resolve"
+    RETURN = "dragoman_desk_return"
+    SNOOZE = "dragoman_desk_snooze"
+    WAKE = "dragoman_desk_wake"
+    INTERNAL = "dragoman_desk_internal"
+    OPEN_TALK = "dragoman_desk_open_talk"
+    USE = "dragoman_desk_use"
+    EDIT = "dragoman_desk_edit"
+    DISCARD = "dragoman_desk_discard"
+
+
+_REASONS: Mapping[str, Phrase] = {
+    Reason.ASKED: Phrase.WHY_ASKED,
+    Reason.LOW_CONFIDENCE: Phrase.WHY_UNSURE,
+    Reason.NO_KNOWLEDGE: Phrase.WHY_NO_KNOWLEDGE,
+    Reason.ATTACHMENT: Phrase.WHY_FILE,
+    Reason.FAULT: Phrase.WHY_FAULT,
+    Reason.DELIVERY_UNKNOWN: Phrase.WHY_DELIVERY,
+    Reason.MISSES: Phrase.WHY_MISSES,
+    Reason.INSULT: Phrase.WHY_INSULT,
+    Reason.NEGATIVE: Phrase.WHY_NEGATIVE,
+    Reason.URGENT: Phrase.WHY_URGENT,
+    Reason.RULE: Phrase.WHY_RULE,
+    Reason.TAKEN: Phrase.WHY_TAKEN,
+}
+_PRIORITIES = {1: Phrase.DESK_HIGH, 2: Phrase.DESK_URGENT}
+_TONES = {
+    "insult": Phrase.WHY_INSULT,
+    "negative": Phrase.WHY_NEGATIVE,
+    "urgent": Phrase.WHY_URGENT,
+}
+
+
+class _Named(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    title: str = ""
+    text: str = ""
+
+
+class Brief(BaseModel):
+    """What a card shows of a briefing; what could not be made is empty."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    summary: str = ""
+    tone: str = ""
+    tried: tuple[str, ...] = ()
+    entities: tuple[_Named, ...] = ()
+    articles: tuple[_Named, ...] = ()
+    reply: str = ""
+
+
+def read_brief(case: Case) -> Brief:
+    """The briefing of a case, empty until there is one."""
+    try:
+        return Brief.model_validate_json(case.briefing) if case.briefing else Brief()
+    except ValidationError:
+        return Brief()
+
+
+def card(case: Case, language: str, *, internal: bool, judged: bool) -> dict[str, Any]:
+    """The card: who waits, why, since when, what the bot knows, and what may be done.
+
+    `internal` is whether nothing of the thread goes to the customer, `judged` whether the
+    suggested reply was used or discarded.
+    """
+    brief = read_brief(case)
+    state = _state(case, language)
+    blocks = [
+        mrkdwn(f"{_light(case)} *{state}*{_priority(case, language)}"),
+        small(_who(case, language)),
+        *_times(case, language),
+        *_briefing(brief, language),
+    ]
+    if case.owner in (Owner.WAITING, Owner.HUMAN):
+        if brief.reply and not judged and case.first_answer_at is None:
+            blocks += _suggestion(case, brief, language)
+        hint = Phrase.DESK_ONLY_INTERNAL if internal else Phrase.DESK_HOW_TO
+        blocks.append(small(f"{'🔒 ' if internal else ''}{say(hint, language)}"))
+    blocks.append({"type": "actions", "elements": _buttons(case, language, internal=internal)})
+    return body(f"{say(_reason(case), language)} · {state}", blocks)
+
+
+def _light(case: Case) -> str:
+    if case.snoozed_until is not None and case.ended_at is None:
+        return "💤"
+    lights = {Owner.WAITING: "🔴", Owner.HUMAN: "🟢", Owner.BOT: "🤖", Owner.CLOSED: "✅"}
+    return lights[case.owner]
+
+
+def _state(case: Case, language: str) -> str:
+    if case.owner is Owner.HUMAN:
+        return say(Phrase.DESK_TAKEN, language, name=named(case.agent_name))
+    states = {
+        Owner.WAITING: Phrase.DESK_WAITING,
+        Owner.BOT: Phrase.DESK_AT_BOT,
+        Owner.CLOSED: Phrase.DESK_CLOSED,
+    }
+    return say(states[case.owner], language)
+
+
+def _priority(case: Case, language: str) -> str:
+    phrase = _PRIORITIES.get(case.priority)
+    return f" · ❗ {say(phrase, language)}" if phrase else ""
+
+
+def _reason(case: Case) -> Phrase:
+    return _REASONS.get(case.reason, Phrase.WHY_ASKED)
+
+
+def _who(case: Case, language: str) -> str:
+    facts = (
+        case.channel.capitalize(),
+        named(case.customer),
+        language_name(case.language, language),
+        say(_reason(case), language),
+    )
+    return " · ".join(facts)
+
+
+def _times(case: Case, language: str) -> list[Block]:
+    lines = []
+    if case.waiting_since is not None:
+        lines.append(say(Phrase.DESK_SINCE, language, time=ago(case.waiting_since, language)))
+    if case.due_at is not None and case.first_answer_at is None and case.ended_at is None:
+        lines.append(say(Phrase.DESK_DUE, language, time=moment(case.due_at, language)))
+    if case.snoozed_until is not None and case.ended_at is None:
+        lines.append(f"💤 {moment(case.snoozed_until, language)}")
+    if case.rating is not None:
+        lines.append(say(Phrase.DESK_RATED, language, rating=case.rating))
+    return [small(*lines)] if lines else []
+
+
+def _briefing(brief: Brief, language: str) -> list[Block]:
+    blocks = literal(brief.summary[:BRIEF_CHARS]) if brief.summary else []
+    marks = [say(_TONES[brief.tone], language)] if brief.tone in _TONES else []
+    marks += [named(entity.text) for entity in brief.entities[:12] if entity.text]
+    if marks:
+        blocks.append(small(" · ".join(marks)))
+    for phrase, lines in (
+        (Phrase.DESK_TRIED, brief.tried),
+        (Phrase.DESK_ARTICLES, tuple(article.title for article in brief.articles)),
+    ):
+        shown = "\n".join(f"• {named(line)}" for line in lines[:5] if line)
+        if shown:
+            blocks.append(mrkdwn(f"*{say(phrase, language)}*\n{shown}"))
+    return blocks
+
+
+def _suggestion(case: Case, brief: Brief, language: str) -> list[Block]:
+    shown = [
+        mrkdwn(f"*{say(Phrase.DESK_SUGGESTED, language)}*"),
+        *literal(brief.reply[:SUGGESTION_CHARS], quoted=True),
+    ]
+    if case.owner is not Owner.HUMAN:
+        return shown
+    value = str(case.id)
+    elements = [
+        button(Press.USE, say(Phrase.DO_USE, language), value),
+        button(Press.EDIT, say(Phrase.DO_EDIT, language), value),
+        button(Press.DISCARD, say(Phrase.DO_DISCARD, language), value),
+    ]
+    return [*shown, {"type": "actions", "elements": elements}]
+
+
+def _buttons(case: Case, language: str, *, internal: bool) -> list[Block]:
+    """What makes sense in the state that the case is in."""
+    value = str(case.conversation)
+    made = []
+    if case.owner is not Owner.HUMAN:
+        made.append(button(Press.CLAIM, say(Phrase.DO_CLAIM, language), value, style="primary"))
+    if case.owner in (Owner.BOT, Owner.CLOSED):
+        return made
+    made.append(button(Press.RESOLVE, say(Phrase.DO_RESOLVE, language), value))
+    made.append(button(Press.RETURN, say(Phrase.DO_RETURN, language), value))
+    if case.snoozed_until is None:
+        made.append(button(Press.SNOOZE, say(Phrase.DO_SNOOZE, language), value))
+    else:
+        made.append(button(Press.WAKE, say(Phrase.DO_WAKE, language), value))
+    if internal:
+        made.append(button(Press.OPEN_TALK, say(Phrase.DO_TALK_TO_CUSTOMER, language), value))
+    else:
+        made.append(button(Press.INTERNAL, say(Phrase.DO_TALK_INTERNALLY, language), value))
+    return made

@@ -1,0 +1,59 @@
+"""What the desks on chat platforms need, made from the parts of a running desk."""
+
+from collections.abc import Mapping
+
+from bots.slack.desk.desk import DeskNeeds
+from core.adapters.accounts import Accounts
+from core.adapters.cases import Cases
+from core.adapters.conversations import Conversations
+from core.adapters.cursors import Cursors
+from core.adapters.database import Database
+from core.adapters.desk import Desk
+from core.adapters.desk_places import DeskPlaces
+from core.adapters.desk_threads import SqlThreads
+from core.adapters.preferences import SqlPreferences
+from core.adapters.suggestions import Suggestions
+from core.delivery import Delivery
+from core.errors import Unavailable
+from core.mirror import Mirror
+from core.ports import DeskPort, Files
+from core.turn import Channel, WorkspaceId
+from dragoman.settings import Settings
+
+
+def slack_desk(
+    settings: Settings,
+    database: Database,
+    delivery: Delivery,
+    *,
+    preferences: SqlPreferences,
+    files: Mapping[Channel, Files],
+) -> DeskNeeds | None:
+    """The needs of the desk in Slack; None if no channel is set."""
+    if not settings.slack_desk:
+        return None
+    workspace = WorkspaceId(settings.workspace)
+
+    async def language() -> str:
+        try:
+            return (await preferences.of(workspace)).desk_language
+        except Unavailable:
+            return settings.preferences.desk_language
+
+    def mirror(port: DeskPort) -> Mirror:
+        return Mirror(Channel.SLACK, port, SqlThreads(database, workspace, Channel.SLACK))
+
+    return DeskNeeds(
+        channel=settings.slack_desk,
+        workspace=workspace,
+        desk=Desk(database, wake=delivery.wake),
+        cases=Cases(database),
+        accounts=Accounts(database),
+        suggestions=Suggestions(database),
+        places=DeskPlaces(database, workspace, Channel.SLACK),
+        cursors=Cursors(database),
+        language=language,
+        customers=Conversations(database).recent,
+        mirror=mirror,
+        files=files,
+    )
