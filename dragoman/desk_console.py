@@ -55,7 +55,8 @@ def console_needs(
     async def parts() -> Sequence[PartHealth]:
         checks = health.checks() | {str(channel.name): channel.check for channel in channels}
         looked = [_look(name, check) for name, check in checks.items()]
-        return [*await asyncio.gather(*looked), *_switched_off(channels)]
+        page = PartHealth(name="web", line=settings.public_url or "/")
+        return [page, *await asyncio.gather(*looked), *_switched_off(channels)]
 
     return ConsoleNeeds(
         workspace=core.workspace,
