@@ -25,7 +25,7 @@ from core.delivery import Delivery
 from core.errors import Misconfigured
 from core.ports import Files, Port, Presence
 from core.turn import Channel, WorkspaceId
-from dragoman.chat_desks import slack_desk
+from dragoman.chat_desks import slack_desk, telegram_desk
 from dragoman.settings import Settings
 
 log = structlog.get_logger()
@@ -68,7 +68,11 @@ async def open_channels(
         elif settings.slack_desk:
             raise Misconfigured("DRAGOMAN_SLACK_DESK needs SLACK_BOT_TOKEN")
         if settings.telegram_bot_token.get_secret_value():
-            channels.append(await _telegram(settings, database, delivery, stack, files))
+            channels.append(
+                await _telegram(settings, database, delivery, stack, preferences, files)
+            )
+        elif settings.telegram_desk:
+            raise Misconfigured("DRAGOMAN_TELEGRAM_DESK needs TELEGRAM_BOT_TOKEN")
         yield tuple(channels)
 
 
@@ -151,6 +155,7 @@ async def _telegram(
     database: Database,
     delivery: Delivery,
     stack: AsyncExitStack,
+    preferences: SqlPreferences,
     files: dict[Channel, Files],
 ) -> ChatChannel:
     api = await stack.enter_async_context(
@@ -166,6 +171,7 @@ async def _telegram(
         holds=Holds(database),
         languages=settings.languages,
         public_url=settings.public_url,
+        desk=telegram_desk(settings, database, delivery, api, preferences=preferences, files=files),
     )
     return ChatChannel(
         name=Channel.TELEGRAM,

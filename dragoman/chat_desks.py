@@ -3,14 +3,20 @@
 from collections.abc import Mapping
 
 from bots.slack.desk.desk import DeskNeeds
+from bots.telegram.api import TelegramApi
+from bots.telegram.desk.desk import DeskGroup
+from bots.telegram.desk.hands import Does
+from bots.telegram.desk.port import Reads
 from core.adapters.accounts import Accounts
 from core.adapters.cases import Cases
 from core.adapters.conversations import Conversations
 from core.adapters.cursors import Cursors
 from core.adapters.database import Database
 from core.adapters.desk import Desk
+from core.adapters.desk_ahead import DeskAhead
 from core.adapters.desk_places import DeskPlaces
 from core.adapters.desk_threads import SqlThreads
+from core.adapters.holds import Holds
 from core.adapters.preferences import SqlPreferences
 from core.adapters.suggestions import Suggestions
 from core.delivery import Delivery
@@ -55,5 +61,48 @@ def slack_desk(
         language=language,
         customers=Conversations(database).recent,
         mirror=mirror,
+        files=files,
+    )
+
+
+def telegram_desk(
+    settings: Settings,
+    database: Database,
+    delivery: Delivery,
+    api: TelegramApi,
+    *,
+    preferences: SqlPreferences,
+    files: Mapping[Channel, Files],
+) -> DeskGroup | None:
+    """The desk in Telegram; None if no group is set."""
+    if not settings.telegram_desk:
+        return None
+    workspace = WorkspaceId(settings.workspace)
+    places = DeskPlaces(database, workspace, Channel.TELEGRAM)
+
+    async def language(workspace: WorkspaceId) -> str:
+        return (await preferences.of(workspace)).desk_language
+
+    return DeskGroup(
+        api,
+        int(settings.telegram_desk),
+        reads=Reads(
+            workspace=workspace,
+            ahead=DeskAhead(database),
+            places=places,
+            cursors=Cursors(database),
+            preferences=preferences.of,
+        ),
+        does=Does(
+            workspace=workspace,
+            desk=Desk(database, wake=delivery.wake),
+            cases=Cases(database),
+            places=places,
+            suggestions=Suggestions(database),
+            language=language,
+        ),
+        accounts=Accounts(database),
+        threads=SqlThreads(database, workspace, Channel.TELEGRAM),
+        holds=Holds(database),
         files=files,
     )

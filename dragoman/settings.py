@@ -208,6 +208,11 @@ class Settings(BaseSettings):
         validation_alias=_plain("TELEGRAM_BOT_TOKEN"),
         description="Token that BotFather gave you",
     )
+    telegram_desk: str = Field(
+        default="",
+        pattern=r"^(-\d{1,20})?$",
+        description="Id (-100…) of the Telegram group with topics in which agents answer",
+    )
     telegram_api_url: str = Field(
         default="https://api.telegram.org",
         validation_alias=_plain("TELEGRAM_API_URL"),

@@ -10,6 +10,7 @@ from telegram.error import InvalidToken, TelegramError
 
 from bots.telegram.api import TelegramApi
 from bots.telegram.commands import set_commands
+from bots.telegram.desk.desk import DeskGroup
 from bots.telegram.intake import Accept, Intake, Move, Rate
 from bots.telegram.polling import Poller
 from bots.telegram.webhook import Webhook, can_be_called
@@ -34,15 +35,24 @@ class TelegramChannel:
         holds: Holds,
         languages: Sequence[str] = (),
         public_url: str = "",
+        desk: DeskGroup | None = None,
     ) -> None:
         """Take updates of the bot of `api` in for `workspace`.
 
         A `public_url` that Telegram can call makes it a webhook. `languages` are those of the menu
-        of commands; none means all.
+        of commands; none means all. With a `desk`, agents work in its group.
         """
         self._api = api
         self._languages = languages
-        self._intake = Intake(api, workspace, accept=accept, rate=rate, move=move)
+        self._desk = desk
+        self._intake = Intake(
+            api,
+            workspace,
+            accept=accept,
+            rate=rate,
+            move=move,
+            desk=desk.take if desk is not None else None,
+        )
         self._poller = Poller(api, self._intake, holds)
         self._webhook: Webhook | None = None
         if can_be_called(public_url, api.api_url):
@@ -65,6 +75,8 @@ class TelegramChannel:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(set_commands(self._api, self._languages))
+                if self._desk is not None:
+                    group.create_task(self._desk.run())
                 await (self._webhook or self._poller).run()
         finally:
             await self._intake.drain()
@@ -85,7 +97,8 @@ class TelegramChannel:
             ) from None
         except (TelegramError, TimeoutError) as error:
             raise Unavailable("telegram", f"cannot be reached ({type(error).__name__})") from error
-        return f"@{me.username}, {self._way_in(info)}"
+        desk = f", {await self._desk.check()}" if self._desk is not None else ""
+        return f"@{me.username}, {self._way_in(info)}{desk}"
 
     def _way_in(self, info: WebhookInfo) -> str:
         ours = info.url.endswith(self._api.webhook_path)

@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 Accept = Callable[[Inbound], Awaitable[bool]]
 Move = Callable[[Address, str], Awaitable[bool]]
+TakeForDesk = Callable[[Update], Awaitable[bool]]
+"""Does what agents did in their group; False if an update is not from there."""
 
 
 class Rate(Protocol):
@@ -30,14 +32,25 @@ class Intake:
     """Reads updates, whichever way they came, and keeps what they say."""
 
     def __init__(
-        self, api: TelegramApi, workspace: WorkspaceId, *, accept: Accept, rate: Rate, move: Move
+        self,
+        api: TelegramApi,
+        workspace: WorkspaceId,
+        *,
+        accept: Accept,
+        rate: Rate,
+        move: Move,
+        desk: TakeForDesk | None = None,
     ) -> None:
-        """Keep messages by `accept`, verdicts by `rate`, new ids of groups by `move`."""
+        """Keep messages by `accept`, verdicts by `rate`, new ids of groups by `move`.
+
+        What `desk` takes is no customer's.
+        """
         self._api = api
         self._workspace = workspace
         self._accept = accept
         self._rate = rate
         self._move = move
+        self._desk = desk
         self._notices: set[asyncio.Task[None]] = set()
 
     async def take(self, raw: Mapping[str, object]) -> None:
@@ -48,8 +61,13 @@ class Intake:
             TelegramError: we do not know yet who we are; it must come again.
         """
         me = await self._api.me()
-        meaning = self._read(raw, me)
+        update = self._parsed(raw)
+        if update is None:
+            return
         try:
+            if self._desk is not None and await self._desk(update):
+                return
+            meaning = self._read(update, me)
             if isinstance(meaning, Inbound):
                 await self._accept(meaning)
             elif isinstance(meaning, Pressed):
@@ -63,12 +81,19 @@ class Intake:
         """Wait for the notices that are still on their way."""
         await asyncio.gather(*self._notices, return_exceptions=True)
 
-    def _read(self, raw: Mapping[str, object], me: Me) -> Meaning | None:
-        """The meaning of an update; what cannot be read now never can be, so that it is skipped."""
+    def _parsed(self, raw: Mapping[str, object]) -> Update | None:
+        """An update; what cannot be read now never can be, so that it is skipped."""
         try:
-            return read(Update.de_json(dict(raw), None), me, self._workspace)
+            return Update.de_json(dict(raw), None)
         except Exception:
             log.exception("telegram_update_unreadable", update=raw.get("update_id"))
+            return None
+
+    def _read(self, update: Update, me: Me) -> Meaning | None:
+        try:
+            return read(update, me, self._workspace)
+        except Exception:
+            log.exception("telegram_update_unreadable", update=update.update_id)
             return None
 
     async def _take_press(self, pressed: Pressed) -> None:

@@ -21,7 +21,7 @@ from core.turn import Address, Channel, Parcel, Served, Turn
 log = structlog.get_logger()
 
 # A preview would make Telegram fetch the address before anybody has read it.
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 class TelegramPort:
@@ -89,7 +89,7 @@ class TelegramPort:
                 chat_id,
                 number,
                 parse_mode=ParseMode.HTML,
-                link_preview_options=_NO_PREVIEW,
+                link_preview_options=NO_PREVIEW,
                 reply_markup=markup_of(body.buttons),
             )
         except BadRequest as error:
@@ -128,7 +128,7 @@ class TelegramPort:
             text=text,
             parse_mode=mode,
             message_thread_id=thread_id,
-            link_preview_options=_NO_PREVIEW,
+            link_preview_options=NO_PREVIEW,
             reply_markup=markup_of(body.buttons),
         )
         return str(message.message_id)

@@ -146,7 +146,15 @@ class FakeTelegram:
                     return self.press(chat, message.message_id, data, user=user)
         raise AssertionError(f"no button in chat {chat} says {label!r}")
 
-    def press(self, chat: int, message_id: int, data: str, *, user: int | None = None) -> str:
+    def press(
+        self,
+        chat: int,
+        message_id: int,
+        data: str,
+        *,
+        user: int | None = None,
+        language_code: str = "en",
+    ) -> str:
         """A press with this callback data, as a customized app could send it too."""
         query = f"q{next(self._queries)}"
         self.methods.open_queries.add(query)
@@ -154,7 +162,7 @@ class FakeTelegram:
             "callback_query",
             {
                 "id": query,
-                "from": customer(user or abs(chat), "en"),
+                "from": customer(user or abs(chat), language_code),
                 "chat_instance": "1",
                 "message": self.world.messages[chat, message_id],
                 "data": data,

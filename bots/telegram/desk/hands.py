@@ -1,0 +1,292 @@
+"""What agents do in the group, done to their customers' conversations."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+from telegram import Update
+
+from bots.telegram.desk.agents import Agents
+from bots.telegram.desk.group import Group
+from bots.telegram.desk.keys import ACTS, Key, KeyPress
+from bots.telegram.desk.port import HERE
+from bots.telegram.desk.reading import (
+    NOTE_MARK,
+    TAKE_BACK,
+    GroupMoved,
+    Pressed,
+    Tone,
+    Written,
+    read,
+)
+from bots.telegram.desk.telling import Telling
+from bots.telegram.files import MAX_DOWNLOAD_BYTES
+from bots.telegram.places import place_of
+from bots.web.console.brief import read_brief
+from core.adapters.cases import Cases
+from core.adapters.desk import Desk
+from core.adapters.desk_places import DeskPlaces
+from core.adapters.suggestions import Suggestions
+from core.cases import Case, Refused, Why
+from core.handoff import explain
+from core.phrases import Phrase, say
+from core.staff import Account
+from core.suggestions import Fate, fate_of
+from core.turn import Channel, ConversationId, WorkspaceId
+
+log = structlog.get_logger()
+
+# By how much Telegram's clock and the database's may differ.
+SKEW_S = 5.0
+_MEGABYTE = 1024 * 1024
+# Channels whose customers are shown no file of ours.
+_NO_FILES = (Channel.WEB, Channel.TERMINAL)
+# Why words do not reach a customer though agents may well have them.
+_KEPT = (Why.TAKEN, Why.NOT_CLAIMED, Why.WITH_BOT, Why.CLOSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Does:
+    """What the group's messages act upon."""
+
+    workspace: WorkspaceId
+    desk: Desk
+    cases: Cases
+    places: DeskPlaces
+    suggestions: Suggestions
+    language: Callable[[WorkspaceId], Awaitable[str]]
+
+
+class Hands:
+    """Carries out what updates from the group say; a redelivery changes nothing."""
+
+    def __init__(
+        self,
+        group: Group,
+        agents: Agents,
+        telling: Telling,
+        does: Does,
+        *,
+        being_made: Callable[[int], ConversationId | None],
+    ) -> None:
+        """Work for the members of `group`; `being_made` knows topics that are not kept yet."""
+        self._group = group
+        self._being_made = being_made
+        self._agents = agents
+        self._telling = telling
+        self._does = does
+
+    async def take(self, update: Update) -> None:
+        """Do what an update of the group says.
+
+        Raises: Unavailable, TelegramError, TimeoutError: it must come again.
+        """
+        meaning = read(update)
+        if isinstance(meaning, GroupMoved):
+            await self._group.move(meaning.chat_id)
+        elif isinstance(meaning, Pressed):
+            await self._press(meaning)
+        elif isinstance(meaning, Written):
+            await self._write(meaning)
+
+    # What is written --------------------------------------------------------------------------
+
+    async def _write(self, said: Written) -> None:
+        does = self._does
+        # In this order: what is made in between is in the database by then.
+        conversation = self._being_made(said.thread)
+        conversation = conversation or await does.places.conversation_at(
+            place_of(said.chat_id, said.thread)
+        )
+        if conversation is None:
+            return
+        language = await does.language(does.workspace)
+        if said.person is None:
+            self._tell(said, say(Phrase.DESK_NO_ANONYMOUS, language))
+            return
+        agent = await self._agents.account(said.person, language)
+        if agent is None:
+            self._tell(said, say(Phrase.DESK_MEMBERS_ONLY, said.person.language or language))
+        elif said.tone is Tone.HELP:
+            self._tell(
+                said, say(Phrase.DESK_HELP, agent.language, mark=NOTE_MARK, command=TAKE_BACK)
+            )
+        elif said.tone is Tone.TAKE_BACK:
+            await self._take_back(agent, conversation, said)
+        elif said.edited:
+            await self._edit(agent, conversation, said)
+        elif said.tone is Tone.CUSTOMER:
+            await self._reply(agent, conversation, said)
+        else:
+            await self._note(agent, conversation, said)
+
+    async def _reply(self, agent: Account, conversation: ConversationId, said: Written) -> None:
+        does = self._does
+        case = await does.cases.get(agent.workspace, conversation)
+        if case is not None and (unfit := _unfit(case, said, agent.language)):
+            self._tell(said, unfit)
+            return
+        # What was written before anybody had the conversation was written to the team, however
+        # late it reaches us, and what was kept as a note stays one.
+        claimed_at = await does.places.claimed_at(conversation)
+        if said.sent_at < claimed_at - SKEW_S or await does.places.is_note(_ref(said)):
+            await self._note(agent, conversation, replace(said, tone=Tone.DOUBTFUL))
+            return
+        done = await does.desk.reply(
+            agent,
+            conversation,
+            said.text,
+            event_id=_event_id(said, said.message),
+            attachments=[replace(file, channel=Channel.TELEGRAM) for file in said.files],
+        )
+        if isinstance(done, Refused):
+            why = explain(done, agent.language)
+            if done.why in _KEPT:
+                await self._note(agent, conversation, replace(said, tone=Tone.DOUBTFUL), why)
+            else:
+                self._tell(said, why)
+        else:
+            await self._judge(done, said)
+
+    async def _note(
+        self, agent: Account, conversation: ConversationId, said: Written, why: str = ""
+    ) -> None:
+        files = "\n".join(f"📎 {file.name or file.kind}" for file in said.files)
+        text = "\n".join(filter(None, (said.text, files)))
+        if said.edited:
+            self._tell(said, say(Phrase.DESK_NOTE_STAYS, agent.language))
+            return
+        done = await self._does.desk.note(
+            agent, conversation, text, desk=Channel.TELEGRAM, event_id=_ref(said)
+        )
+        if isinstance(done, Refused):
+            self._tell(said, explain(done, agent.language))
+        elif said.tone is Tone.DOUBTFUL:
+            kept = say(Phrase.DESK_KEPT_AS_NOTE, agent.language)
+            self._tell(said, f"{why} {kept}".strip())
+
+    async def _edit(self, agent: Account, conversation: ConversationId, said: Written) -> None:
+        if await self._does.places.is_note(_ref(said)):
+            self._tell(said, say(Phrase.DESK_NOTE_STAYS, agent.language))
+            return
+        if said.tone is not Tone.CUSTOMER or not said.text:
+            # Made internal, or emptied, only afterwards: the customer has read it.
+            stays = say(Phrase.DESK_SENT_STAYS, agent.language, command=TAKE_BACK)
+            self._tell(said, stays)
+            return
+        done = await self._does.desk.edit(
+            agent,
+            conversation,
+            said.text,
+            reply=_event_id(said, said.message),
+            event_id=f"{HERE}edit:{said.chat_id}/{said.message}/{said.update}",
+        )
+        if isinstance(done, Refused):
+            self._tell(said, explain(done, agent.language))
+
+    async def _take_back(self, agent: Account, conversation: ConversationId, said: Written) -> None:
+        if said.edited:
+            return
+        if said.replied is None:
+            self._tell(
+                said, say(Phrase.DESK_HELP, agent.language, mark=NOTE_MARK, command=TAKE_BACK)
+            )
+            return
+        done = await self._does.desk.edit(
+            agent,
+            conversation,
+            "",
+            reply=_event_id(said, said.replied),
+            event_id=_event_id(said, said.message),
+        )
+        if not isinstance(done, Refused):
+            return
+        is_note = await self._does.places.is_note(f"{said.chat_id}/{said.replied}")
+        note_stays = say(Phrase.DESK_NOTE_STAYS, agent.language)
+        self._tell(said, note_stays if is_note else explain(done, agent.language))
+
+    async def _judge(self, case: Case, said: Written) -> None:
+        """Note what became of the suggested reply."""
+        brief = read_brief(case.briefing)
+        if brief is None or not brief.reply:
+            return
+        fate = fate_of(said.text, brief.reply, taken=said.suggestion)
+        if fate is not None:
+            await self._does.suggestions.judge(case.workspace, case.id, fate)
+
+    def _tell(self, said: Written, text: str) -> None:
+        self._telling.tell(said.thread, said.message, text)
+
+    # What is pressed --------------------------------------------------------------------------
+
+    async def _press(self, pressed: Pressed) -> None:
+        does, press = self._does, pressed.press
+        language = await does.language(does.workspace)
+        agent = await self._agents.account(pressed.person, language)
+        if agent is None:
+            told = say(Phrase.DESK_MEMBERS_ONLY, pressed.person.language or language)
+            self._telling.toast(pressed.query_id, told, alert=True)
+            return
+        case = await does.cases.get(does.workspace, press.conversation) if press else None
+        if press is None or case is None:
+            self._telling.toast(pressed.query_id, say(Phrase.DESK_UNKNOWN, agent.language))
+        elif case.id != press.case:
+            stale = say(Phrase.DESK_STALE, agent.language)
+            self._telling.toast(pressed.query_id, stale, alert=True)
+        else:
+            refused = await self._do(agent, case, press, pressed)
+            told = explain(refused, agent.language) if refused else ""
+            self._telling.toast(pressed.query_id, told, alert=refused is not None)
+
+    async def _do(
+        self, agent: Account, case: Case, press: KeyPress, pressed: Pressed
+    ) -> Refused | None:
+        if press.key in ACTS:
+            done = await self._does.desk.change(
+                agent, case.conversation, ACTS[press.key], snooze_s=press.seconds
+            )
+            return done if isinstance(done, Refused) else None
+        if press.key is Key.EDIT:
+            how = say(Phrase.DESK_HOW_TO_EDIT, agent.language)
+            self._telling.toast(pressed.query_id, how, alert=True)
+            return None
+        if press.key is Key.DISCARD:
+            await self._does.suggestions.judge(case.workspace, case.id, Fate.DISCARDED)
+            self._telling.strip(pressed.message)
+            return None
+        return await self._use(agent, case, pressed)
+
+    async def _use(self, agent: Account, case: Case, pressed: Pressed) -> Refused | None:
+        brief = read_brief(case.briefing)
+        text = brief.reply if brief is not None else ""
+        # Pressed twice, it is sent once.
+        event_id = f"suggested:{case.id}"
+        done = await self._does.desk.reply(agent, case.conversation, text, event_id=event_id)
+        if isinstance(done, Refused):
+            return done
+        await self._does.suggestions.judge(case.workspace, case.id, Fate.ACCEPTED)
+        self._telling.strip(pressed.message)
+        return None
+
+
+def _unfit(case: Case, said: Written, language: str) -> str:
+    """Why files cannot go to this customer; empty if they can."""
+    if not said.files:
+        return ""
+    if case.channel in _NO_FILES:
+        return say(Phrase.DESK_NO_FILES, language)
+    large = [file for file in said.files if file.size_bytes > MAX_DOWNLOAD_BYTES]
+    if large and case.channel is not Channel.TELEGRAM:
+        name, limit = large[0].name or large[0].kind, MAX_DOWNLOAD_BYTES // _MEGABYTE
+        return say(Phrase.DESK_FILE_TOO_LARGE, language, name=name, limit=limit)
+    return ""
+
+
+def _ref(said: Written) -> str:
+    """The platform's id of a message, under which a note is kept."""
+    return f"{said.chat_id}/{said.message}"
+
+
+def _event_id(said: Written, message: int) -> str:
+    """What names an agent's words, and makes a redelivery recognisable."""
+    return f"{HERE}{said.chat_id}/{message}"

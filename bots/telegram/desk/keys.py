@@ -1,0 +1,107 @@
+"""The buttons of a card and of a suggested reply, each with a short id that comes back pressed."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bots.telegram.buttons import Button, Keyboard
+from core.cases import Act, Case, CaseId
+from core.phrases import Phrase, say
+from core.turn import ConversationId, Owner
+
+# Longest: 2 + 3 * 20 bytes of the 64 that Telegram takes.
+_DATA = re.compile(r"d([a-z]):([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,8})")
+HOUR_S = 3600
+
+
+class Key(StrEnum):
+    """What a button of the desk stands for."""
+
+    CLAIM = "c"
+    RETURN = "b"
+    RESOLVE = "r"
+    SNOOZE = "s"
+    WAKE = "w"
+    USE = "u"
+    EDIT = "e"
+    DISCARD = "d"
+
+
+ACTS = {
+    Key.CLAIM: Act.CLAIM,
+    Key.RETURN: Act.RETURN,
+    Key.RESOLVE: Act.RESOLVE,
+    Key.SNOOZE: Act.SNOOZE,
+    Key.WAKE: Act.WAKE,
+}
+_LABELS = {
+    Key.CLAIM: ("🙋", Phrase.DO_CLAIM),
+    Key.RETURN: ("🤖", Phrase.DO_RETURN),
+    Key.RESOLVE: ("✅", Phrase.DO_RESOLVE),
+    Key.SNOOZE: ("💤", Phrase.DO_SNOOZE),
+    Key.WAKE: ("⏰", Phrase.DO_WAKE),
+    Key.USE: ("📨", Phrase.DO_USE),
+    Key.EDIT: ("✏️", Phrase.DO_EDIT),
+    Key.DISCARD: ("🗑", Phrase.DO_DISCARD),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPress:
+    """A button of one case; `seconds` is how long to snooze."""
+
+    key: Key
+    conversation: ConversationId
+    case: CaseId
+    seconds: int = 0
+
+
+def encode(press: KeyPress) -> str:
+    """The id of a button."""
+    return f"d{press.key}:{press.conversation}:{press.case}:{press.seconds}"
+
+
+def decode(data: str) -> KeyPress | None:
+    """The meaning of an id; None if it is none of the desk's."""
+    match = _DATA.fullmatch(data)
+    if match is None or match[1] not in set(Key):
+        return None
+    return KeyPress(
+        key=Key(match[1]),
+        conversation=ConversationId(int(match[2])),
+        case=CaseId(int(match[3])),
+        seconds=int(match[4]),
+    )
+
+
+def card_keys(case: Case, language: str) -> Keyboard:
+    """What may be done with a case as it stands."""
+    if case.ended_at is not None:
+        return (_row(case, language, Key.CLAIM),)
+    if case.snoozed_until is not None:
+        return (_row(case, language, Key.CLAIM, Key.WAKE),)
+    if case.owner is Owner.HUMAN:
+        return (
+            _row(case, language, Key.RESOLVE, Key.RETURN),
+            _row(case, language, Key.SNOOZE),
+        )
+    return (
+        _row(case, language, Key.CLAIM, Key.RESOLVE),
+        _row(case, language, Key.RETURN, Key.SNOOZE),
+    )
+
+
+def suggestion_keys(case: Case, language: str) -> Keyboard:
+    """What may be done with a suggested reply."""
+    return (_row(case, language, Key.USE, Key.EDIT), _row(case, language, Key.DISCARD))
+
+
+def _row(case: Case, language: str, *keys: Key) -> tuple[Button, ...]:
+    return tuple(_button(case, language, key) for key in keys)
+
+
+def _button(case: Case, language: str, key: Key) -> Button:
+    sign, phrase = _LABELS[key]
+    seconds = HOUR_S if key is Key.SNOOZE else 0
+    press = KeyPress(key=key, conversation=case.conversation, case=case.id, seconds=seconds)
+    return Button(label=f"{sign} {say(phrase, language)}", data=encode(press))

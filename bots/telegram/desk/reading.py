@@ -1,0 +1,192 @@
+"""What an update in the desk's group means."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from telegram import CallbackQuery, Message, MessageEntity, Update, User
+
+from bots.telegram.attachments import attachments
+from bots.telegram.buttons import is_tag
+from bots.telegram.desk.keys import Key, KeyPress, decode
+from bots.telegram.texts import storable
+from core.staff import tidy_name
+from core.turn import Attachment
+
+# What begins a message that no customer may read.
+NOTE_MARK = "//"
+TAKE_BACK = "/delete"
+HELP = "/help"
+_COMMAND = re.compile(r"(/\w{1,32})(?:@\w+)?(?=\s|$)", re.ASCII)
+_NOTE = re.compile(r"//+\s*|/note(?:@\w+)?(?:\s+|$)", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who did something, as Telegram knows them; `language` is that of their app, or empty."""
+
+    id: int
+    name: str
+    language: str
+
+
+class Tone(StrEnum):
+    """For whom a message is meant."""
+
+    CUSTOMER = "customer"
+    # Among colleagues, and its author knows it.
+    TEAM = "team"
+    # Not for the customer, which its author may not know.
+    DOUBTFUL = "doubtful"
+    HELP = "help"
+    TAKE_BACK = "take_back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A message in a topic; `replied` is the one that it answers, `suggestion` if it was one.
+
+    Without a `person` nobody can tell who wrote it: an anonymous admin or a channel.
+    """
+
+    chat_id: int
+    thread: int
+    message: int
+    update: int
+    sent_at: float
+    person: Person | None
+    text: str
+    tone: Tone
+    edited: bool = False
+    replied: int | None = None
+    suggestion: bool = False
+    files: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """A button of the desk."""
+
+    query_id: str
+    message: int
+    person: Person
+    press: KeyPress | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMoved:
+    """The group got another id."""
+
+    chat_id: int
+
+
+DeskMeaning = Written | Pressed | GroupMoved
+
+
+def chat_in(update: Update) -> int | None:
+    """The chat that an update is about."""
+    message = update.message or update.edited_message
+    if message is None and update.callback_query is not None:
+        shown = update.callback_query.message
+        return shown.chat.id if shown is not None else None
+    return message.chat.id if message is not None else None
+
+
+def read(update: Update) -> DeskMeaning | None:
+    """The meaning of an update in the group; None for what concerns no conversation."""
+    if update.callback_query is not None:
+        return _pressed(update.callback_query)
+    message = update.message or update.edited_message
+    if message is None:
+        return None
+    if message.migrate_to_chat_id is not None:
+        return GroupMoved(chat_id=message.migrate_to_chat_id)
+    # Replies in "General" carry a thread's id as well, which is no topic.
+    if not message.is_topic_message or message.message_thread_id is None or _is_service(message):
+        return None
+    return _written(message, update, message.message_thread_id)
+
+
+def _written(message: Message, update: Update, thread: int) -> Written | None:
+    sender = message.from_user
+    unnamed = message.sender_chat is not None or sender is None
+    if not unnamed and sender is not None and sender.is_bot:
+        return None
+    text = storable(message.text or message.caption or _emoji(message)).strip()
+    replied = _replied(message)
+    by_bot = replied is not None and replied.from_user is not None and replied.from_user.is_bot
+    return Written(
+        chat_id=message.chat.id,
+        thread=thread,
+        message=message.message_id,
+        update=update.update_id,
+        sent_at=message.date.timestamp(),
+        person=person_of(sender) if sender is not None and not unnamed else None,
+        text=_NOTE.sub("", text, count=1) if _NOTE.match(text) else text,
+        tone=_tone(text, talks_to_colleague=replied is not None and not by_bot, message=message),
+        edited=update.edited_message is not None,
+        replied=replied.message_id if replied is not None else None,
+        suggestion=by_bot and replied is not None and _is_suggestion(replied),
+        files=() if _emoji(message) else attachments(message),
+    )
+
+
+def _tone(text: str, *, talks_to_colleague: bool, message: Message) -> Tone:
+    command = _COMMAND.match(text)
+    if command is not None and command[1].lower() == HELP:
+        return Tone.HELP
+    if command is not None and command[1].lower() == TAKE_BACK:
+        return Tone.TAKE_BACK
+    if _NOTE.match(text) or talks_to_colleague:
+        return Tone.TEAM
+    # A mistyped command is not for the customer, nor is what calls a colleague.
+    calls = any(entity.offset == 0 and "mention" in entity.type for entity in _entities(message))
+    return Tone.DOUBTFUL if text.startswith("/") or calls else Tone.CUSTOMER
+
+
+def _entities(message: Message) -> tuple[MessageEntity, ...]:
+    return (*message.entities, *message.caption_entities)
+
+
+def _replied(message: Message) -> Message | None:
+    """The message that this one answers; in a topic each answers at least its opening."""
+    replied = message.reply_to_message
+    if replied is None or replied.forum_topic_created is not None:
+        return None
+    return None if replied.message_id == message.message_thread_id else replied
+
+
+def _is_suggestion(message: Message) -> bool:
+    rows = message.reply_markup.inline_keyboard if message.reply_markup is not None else ()
+    presses = (decode(str(button.callback_data)) for row in rows for button in row)
+    return any(press is not None and press.key is Key.USE for press in presses)
+
+
+def _emoji(message: Message) -> str:
+    return (message.sticker.emoji or "") if message.sticker is not None else ""
+
+
+def _is_service(message: Message) -> bool:
+    """Whether it tells of the topic or the group, and nobody wrote it."""
+    return not (message.text or message.caption or message.effective_attachment)
+
+
+def _pressed(query: CallbackQuery) -> Pressed | None:
+    if query.message is None or query.data is None or query.from_user.is_bot:
+        return None
+    return Pressed(
+        query_id=query.id,
+        message=query.message.message_id,
+        person=person_of(query.from_user),
+        press=decode(query.data),
+    )
+
+
+def person_of(user: User) -> Person:
+    """A user as an agent."""
+    code = user.language_code
+    return Person(
+        id=user.id,
+        name=tidy_name(storable(user.full_name)) or str(user.id),
+        language=code if code is not None and is_tag(code) else "",
+    )

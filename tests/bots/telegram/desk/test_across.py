@@ -1,0 +1,53 @@
+"""Customers and agents who have neither a language nor a channel in common."""
+
+from core.adapters.database import Database
+from tests.bots.telegram.desk.world import (
+    CUSTOMER,
+    GERMAN,
+    IN_GERMAN,
+    IN_JAPANESE,
+    JAPANESE,
+    WORKSPACE,
+    open_world,
+    until,
+)
+
+
+async def test_a_customer_in_slack_and_an_agent_in_a_topic_read_their_own_language(
+    database: Database,
+) -> None:
+    async with open_world(database, with_slack=True) as world:
+        slack = world.slack
+        assert slack is not None
+        slack.team.open("D00000001", "im")
+        slack.user_says("D00000001", JAPANESE, user="U00000001")
+        thread = await world.topic()
+        # The translation first, the original below.
+        await world.reads(thread, JAPANESE)
+        await world.claimed(thread)
+        world.writes(thread, GERMAN)
+        await until(lambda: IN_JAPANESE in str([m.shown() for m in slack.messages("D00000001")]))
+        slack.user_says("D00000001", "ありがとうございます！", user="U00000001")
+        await world.reads(thread, "👤 Vielen Dank!\nありがとうございます！")
+        [case] = await world.all_cases()
+        lines = await world.cases.lines(WORKSPACE, case.conversation)
+        said = [(line.text, line.translation) for line in lines if line.author != "bot"]
+    assert said == [
+        (JAPANESE, None),
+        (GERMAN, IN_JAPANESE),
+        ("ありがとうございます！", "Vielen Dank!"),
+    ] or said[0] == (JAPANESE, IN_GERMAN)
+
+
+async def test_a_customer_in_telegram_and_an_agent_in_a_topic_of_the_same_bot(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        world.telegram.user_says(CUSTOMER, JAPANESE, language_code="ja")
+        thread = await world.topic()
+        await world.claimed(thread)
+        world.writes(thread, GERMAN)
+        await world.customer_reads(IN_JAPANESE)
+        assert GERMAN not in world.customer_read()
+        world.telegram.user_says(CUSTOMER, "ありがとうございます！", language_code="ja")
+        await world.reads(thread, "👤 Vielen Dank!\nありがとうございます！")

@@ -1,0 +1,222 @@
+"""What agents write and press in a topic, and what of it reaches the customer."""
+
+import asyncio
+
+import pytest
+
+from core.adapters.accounts import Accounts
+from core.adapters.database import Database
+from core.cases import Act
+from core.phrases import Phrase, say
+from core.turn import Owner
+from tests.bots.telegram.desk.world import (
+    ANNA,
+    BEN,
+    CUSTOMER,
+    GROUP,
+    PERSON,
+    WORKSPACE,
+    World,
+    open_world,
+    until,
+)
+
+SECRET = "der Kunde nervt"
+KEPT = say(Phrase.DESK_KEPT_AS_NOTE, "de")
+
+
+async def lines_of(world: World) -> list[tuple[str, bool]]:
+    """The agents' lines of the transcript, and whether each is internal."""
+    [case] = await world.all_cases()
+    lines = await world.cases.lines(WORKSPACE, case.conversation)
+    return [(line.text, line.internal) for line in lines if line.author == "agent"]
+
+
+async def until_lines(world: World, count: int) -> list[tuple[str, bool]]:
+    found: list[tuple[str, bool]] = []
+
+    async def enough() -> bool:
+        found[:] = await lines_of(world)
+        return len(found) >= count
+
+    while not await enough():
+        await world.idle()
+    return found
+
+
+async def test_what_an_agent_writes_reaches_the_customer_once_claimed(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        world.writes(thread, "Danke fürs Warten")
+        await world.reads(thread, KEPT)
+        await world.claimed(thread)
+        world.writes(thread, "Danke, ich helfe Ihnen")
+        await world.customer_reads("Danke, ich helfe Ihnen")
+        assert "Warten" not in world.customer_read()
+        assert await lines_of(world) == [
+            ("Danke fürs Warten", True),
+            ("Danke, ich helfe Ihnen", False),
+        ]
+        # It stands in the topic already.
+        assert not any("ich helfe" in text for text in world.said(thread))
+
+
+async def test_talk_among_colleagues_never_reaches_the_customer(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        first = world.writes(thread, "Danke, einen Moment")
+        await world.customer_reads("einen Moment")
+        marked = world.writes(thread, f"// {SECRET}")
+        world.writes(thread, f"/note {SECRET}")
+        world.writes(thread, f"//{SECRET}", user=BEN)
+        world.writes(thread, SECRET, user=BEN, reply_to=first)
+        world.writes(thread, SECRET, reply_to=marked)
+        world.writes(thread, f"/nto {SECRET}")
+        world.writes(thread, f"@bennnn {SECRET}")
+        world.writes(thread, SECRET, user=BEN)
+        assert len(await until_lines(world, 9)) == 9
+        world.telegram.user_edits(GROUP, marked, SECRET)
+        world.telegram.user_edits(GROUP, first, f"// {SECRET}")
+        await world.reads(thread, say(Phrase.DESK_NOTE_STAYS, "de"))
+        await world.reads(thread, say(Phrase.DESK_SENT_STAYS, "de", command="/delete"))
+        await world.idle()
+        internal = [internal for _, internal in await lines_of(world)]
+        assert internal == [False] + [True] * 8
+        assert SECRET not in world.customer_read()
+
+
+async def test_a_note_stays_one_when_it_is_delivered_again_later(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        number = world.writes(thread, SECRET)
+        await world.reads(thread, KEPT)
+        await world.claimed(thread)
+        again = world.telegram.world.messages[GROUP, number]
+        world.telegram.updates.add("message", again)
+        # Written long before the claim, it comes for the first time now.
+        late = {**again, "message_id": 9_999, "date": again["date"] - 600}
+        world.telegram.updates.add("message", late)
+        await until_lines(world, 2)
+        assert SECRET not in world.customer_read()
+
+
+async def test_of_two_who_claim_at_once_the_second_is_told_who_has_it(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        card = world.shown(thread)[0]
+        data = next(data for label, data in card.buttons if label.startswith("🙋"))
+        pressing = [world.pressed(card.message_id, data, user) for user in (ANNA, BEN)]
+        told = await asyncio.gather(*pressing)
+        assert told == ["", say(Phrase.DESK_TAKEN, "de", name="Customer")]
+        world.writes(thread, "Danke, von mir auch", user=BEN)
+        await world.reads(thread, say(Phrase.DESK_TAKEN, "de", name="Customer"))
+        await world.idle()
+        assert "von mir" not in world.customer_read()
+
+
+async def test_another_desk_takes_it_and_the_topic_says_so(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        [case] = await world.all_cases()
+        cora = await world.colleague()
+        await world.desk.change(cora, case.conversation, Act.CLAIM)
+        await world.reads(thread, "Cora")
+        assert "Cora" in await world.presses(thread, "✅")
+        await world.desk.reply(cora, case.conversation, "Hello from the console", event_id="1")
+        await world.reads(thread, "Hello from the console")
+        await world.desk.note(cora, case.conversation, "hm", desk="console", event_id="2")
+        await world.reads(thread, "🔒 Cora hm")
+
+
+async def test_a_button_of_a_case_that_is_over_does_nothing(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        [old] = [data for label, data in world.shown(thread)[0].buttons if label[0] == "✅"]
+        await world.presses(thread, "✅")
+        await until(lambda: world.look(thread).closed)
+        world.telegram.user_says(CUSTOMER, PERSON)
+        await until(lambda: not world.look(thread).closed)
+        told = await world.pressed(world.shown(thread)[0].message_id, old)
+        assert told == say(Phrase.DESK_STALE, "de")
+        [case] = await world.all_cases()
+        assert case.owner is Owner.WAITING
+
+
+async def test_what_was_sent_can_be_changed_and_taken_back(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        number = world.writes(thread, "Danke, morgn")
+        await world.customer_reads("morgn")
+        world.telegram.user_edits(GROUP, number, "Danke, morgen")
+        await world.customer_reads("morgen")
+        assert "morgn" not in world.customer_read()
+        world.writes(thread, "/delete", user=BEN, reply_to=number)
+        await world.reads(thread, say(Phrase.DESK_NOT_YOURS, "de"))
+        world.writes(thread, "/delete", reply_to=number)
+        await world.reads(thread, say(Phrase.DESK_DELETED, "de"))
+        await until(lambda: "morgen" not in world.customer_read())
+
+
+async def test_who_cannot_be_told_apart_is_refused_with_a_line(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        anonymous = {"id": GROUP, "type": "supergroup", "title": "Desk"}
+        world.writes(thread, "Danke anonym", user=1_087_968_824, sender_chat=anonymous)
+        await world.reads(thread, say(Phrase.DESK_NO_ANONYMOUS, "de"))
+        card = world.shown(thread)[0]
+        told = await world.pressed(card.message_id, card.buttons[0][1], user=666)
+        assert told == say(Phrase.DESK_MEMBERS_ONLY, "de")
+        assert "anonym" not in world.customer_read()
+
+
+async def test_a_member_is_an_agent_of_the_language_of_their_app(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        world.writes(thread, "/help", user=BEN, language_code="ja")
+        await world.reads(thread, say(Phrase.DESK_HELP, "ja", mark="//", command="/delete"))
+        account = await Accounts(database).for_identity(WORKSPACE, "telegram", str(BEN))
+    assert account is not None
+    assert (account.name, account.role, account.language) == ("Customer", "agent", "ja")
+
+
+async def test_one_person_can_be_customer_and_agent(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over(chat=ANNA)
+        await world.claimed(thread, ANNA)
+        world.writes(thread, "Danke an mich", user=ANNA)
+        await world.customer_reads("Danke an mich", chat=ANNA)
+        world.telegram.user_says(ANNA, "and back")
+        await world.reads(thread, "and back")
+
+
+@pytest.mark.parametrize("kind", ["photo", "document", "voice"])
+async def test_files_go_both_ways(database: Database, kind: str) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        theirs = world.telegram.user_sends(CUSTOMER, kind, caption="see this")
+        await until(lambda: any(m.file == (kind, theirs) for m in world.shown(thread)))
+        await world.reads(thread, "see this")
+        ours = world.telegram.user_sends(
+            GROUP, kind, user=ANNA, thread=thread, caption="Danke, und dies"
+        )
+        await until(lambda: any(m.file == (kind, ours) for m in world.telegram.messages(CUSTOMER)))
+        await world.customer_reads("Danke, und dies")
+
+
+async def test_that_a_reply_did_not_arrive_is_said_in_the_topic(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        world.telegram.user_blocks(CUSTOMER)
+        world.writes(thread, "Danke, hören Sie mich?")
+        await world.reads(thread, say(Phrase.DESK_UNDELIVERED, "de"))
+
+
+async def test_updates_delivered_twice_change_nothing(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        number = world.writes(thread, "Danke, einmal")
+        await world.customer_reads("einmal")
+        for _ in range(3):
+            world.telegram.updates.add("message", world.telegram.world.messages[GROUP, number])
+        await world.idle()
+        assert world.customer_read().count("einmal") == 1
