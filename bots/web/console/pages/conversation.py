@@ -120,6 +120,7 @@ async def _page(visit: Visit, *, status: int = 200, error: str = "", text: str =
         case=case,
         moments=_in_order(lines, events),
         brief=read_brief(case.briefing),
+        judged=await visit.needs.suggestions.fate(visit.workspace, case.id) is not None,
         zone=preferences.time_zone,
         mine=case.owner is Owner.HUMAN and case.agent == visit.me.id,
         canned=await visit.needs.canned.of(visit.workspace),

@@ -202,6 +202,7 @@ async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
         await page.keyboard.type(" On Sundays we rest.")
         await page.keyboard.press("Control+Enter")
         await expect(page.locator("#lines .agent")).to_contain_text("On Sundays we rest.")
+        await expect(page.get_by_role("button", name="Use it")).to_have_count(0)
     kept = select(handoffs.c.suggestion_fate).where(handoffs.c.id == newest)
     fate = await console.database.read(lambda connection: connection.scalar(kept))
     assert fate == "edited"
