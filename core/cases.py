@@ -169,7 +169,8 @@ class DeskEvent:
     """Something that happened to a conversation which was handed over.
 
     `case` is as it stands now, not as it stood then; None for a note on a conversation that the
-    bot has had alone. `actor` is the agent's name, empty if it was
+    bot has had alone. `lines` is what was said since a desk last showed anything, of a case that
+    opens where an earlier one was shown. `actor` is the agent's name, empty if it was
     the customer, the bot or the clock. `details` is JSON.
     """
 
@@ -179,6 +180,7 @@ class DeskEvent:
     created_at: float
     case: Case | None = None
     line: DeskLine | None = None
+    lines: tuple[DeskLine, ...] = ()
     actor: str = ""
     account: AccountId | None = None
     details: str = "{}"

@@ -125,13 +125,19 @@ def newest_case(connection: Connection, conversation: ConversationId) -> Case | 
     return case_in(row) if row is not None else None
 
 
-def lines_before(
-    connection: Connection, conversation: ConversationId, message: int | None, limit: int
+def lines_between(
+    connection: Connection,
+    conversation: ConversationId,
+    after: int | None,
+    before: int | None,
+    limit: int,
 ) -> tuple[DeskLine, ...]:
-    """The last lines of a conversation before one, or of all, inside a transaction."""
+    """The last lines of a conversation between two, both left out, inside a transaction."""
     wanted = _LINES_OF.where(messages.c.conversation_id == conversation)
-    if message is not None:
-        wanted = wanted.where(messages.c.id < message)
+    if after is not None:
+        wanted = wanted.where(messages.c.id > after)
+    if before is not None:
+        wanted = wanted.where(messages.c.id < before)
     newest_first = connection.execute(wanted.order_by(messages.c.id.desc()).limit(limit)).all()
     return tuple(line_in(row) for row in reversed(newest_first))
 

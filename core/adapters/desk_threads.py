@@ -1,10 +1,11 @@
 """Where one platform's desk shows which conversation, and how far, under leases."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
-from core.adapters.cases import event_after, lines_before, newest_case
+from core.adapters.cases import event_after, lines_between, newest_case
 from core.adapters.database import Database, Now
 from core.adapters.handoffs import in_order
 from core.adapters.tables import desk_events, desk_lines, desk_threads, handoffs
@@ -75,12 +76,19 @@ class SqlThreads:
             if case_ is None or (event is None and not unopened):
                 connection.execute(_LET_GO, _of(lease))
                 return None
+            reopens = event is not None and event.kind is EventKind.OPENED
             lines: tuple[DeskLine, ...] = ()
-            if row.place is None:
-                unshown = connection.scalar(
-                    _FIRST_UNSHOWN, {"conversation": conversation, "after": row.shown}
+            if row.place is None or reopens:
+                around = {"conversation": conversation, "after": row.shown}
+                lines = lines_between(
+                    connection,
+                    conversation,
+                    connection.scalar(_LAST_SHOWN, around) if row.place is not None else None,
+                    connection.scalar(_FIRST_UNSHOWN, around),
+                    LINES_BEFORE,
                 )
-                lines = lines_before(connection, conversation, unshown, LINES_BEFORE)
+            if event is not None and reopens:
+                event = replace(event, lines=lines)
             return Showing(place=row.place, case=case_, event=event, lines=lines)
 
         return await self._database.write(work)
@@ -234,6 +242,10 @@ _FIRST_UNSHOWN = select(func.min(desk_events.c.message_id)).where(
     desk_events.c.conversation_id == bindparam("conversation"),
     desk_events.c.id > bindparam("after"),
     desk_events.c.kind.in_((EventKind.MESSAGE, EventKind.NOTE)),
+)
+_LAST_SHOWN = select(func.max(desk_events.c.message_id)).where(
+    desk_events.c.conversation_id == bindparam("conversation"),
+    desk_events.c.id <= bindparam("after"),
 )
 _AT = select(desk_threads.c.conversation_id).where(
     *_MINE, desk_threads.c.place == bindparam("its_place")

@@ -6,7 +6,14 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, literal, null, select, update
 
 from core.adapters.database import Database, Now
-from core.adapters.handoffs import ANY_EPOCH, UNDETERMINED, last_case, open_case, record
+from core.adapters.handoffs import (
+    ANY_EPOCH,
+    UNDETERMINED,
+    customer_spoke,
+    last_case,
+    open_case,
+    record,
+)
 from core.adapters.leases import UNSENT, let_go, lock
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.cases import EventKind
@@ -53,7 +60,9 @@ class SqlOutbox:
                 return step
             if connection.execute(_DROP_STALE, {"parcel": parcel.id}).rowcount:
                 # Begun before a person took over, and known not to have arrived.
-                return advance(connection, lease, lock(connection, lease))
+                conversation = lock(connection, lease)
+                _withdraw(connection, lease, conversation, parcel.id)
+                return advance(connection, lease, conversation)
             begun = {"parcel": parcel.id, "attempts": step.parcel.attempts + 1, "state": "sending"}
             connection.execute(_CHANGE, begun)
             return replace(step, begun=True)
@@ -88,7 +97,7 @@ def advance(connection: Connection, lease: Lease, conversation: SqlRow) -> Step:
     """Decide what comes next inside the transaction that has locked the row `conversation`."""
     if let_go(connection, lease):
         return Step()
-    row = _oldest_unsent(connection, lease, conversation.epoch)
+    row = _oldest_unsent(connection, lease, conversation)
     if row is not None and row.due:
         return Step(parcel=_parcel(row, conversation), held=True)
     return Step(held=True)
@@ -167,7 +176,7 @@ def _tell_desk(
     )
 
 
-def _oldest_unsent(connection: Connection, lease: Lease, epoch: int) -> SqlRow | None:
+def _oldest_unsent(connection: Connection, lease: Lease, conversation: SqlRow) -> SqlRow | None:
     """The next parcel; those that a takeover has made stale are dropped on the way."""
     while True:
         row = connection.execute(_OLDEST_UNSENT, {"conversation": lease.conversation}).first()
@@ -175,9 +184,28 @@ def _oldest_unsent(connection: Connection, lease: Lease, epoch: int) -> SqlRow |
             return None
         # A message can only be changed where it arrived.
         orphaned = row.original is not None and row.original_ref is None
-        if not orphaned and (row.epoch >= epoch or row.state == "sending"):
+        if not orphaned and (row.epoch >= conversation.epoch or row.state == "sending"):
             return row
         connection.execute(_CHANGE, {"parcel": row.id, "state": "dropped"})
+        if not orphaned:
+            _withdraw(connection, lease, conversation, row.id)
+
+
+def _withdraw(connection: Connection, lease: Lease, conversation: SqlRow, parcel: int) -> None:
+    """Strike out what the bot wrote and nobody was sent: who took over has to answer instead."""
+    message = connection.execute(_STRIKE, {"parcel": parcel}).scalar()
+    if message is None:
+        return
+    customer_spoke(connection, lease.conversation)
+    record(
+        connection,
+        conversation.workspace,
+        lease.conversation,
+        last_case(connection, lease.conversation),
+        EventKind.UNDELIVERED,
+        message=message,
+        details={"fate": "dropped"},
+    )
 
 
 def _parcel(row: SqlRow, conversation: SqlRow) -> Parcel:
@@ -241,6 +269,23 @@ _DROP_STALE = _CHANGE.where(
     .where(conversations.c.id == outbox.c.conversation_id)
     .scalar_subquery()
 ).values(state="dropped")
+_TURN = select(outbox.c.inbox_id).where(outbox.c.id == bindparam("parcel")).scalar_subquery()
+# Of a reply in parts, some may have arrived: then it stays.
+_PARTS = outbox.alias("parts")
+_STRIKE = (
+    update(messages)
+    .where(
+        messages.c.inbox_id == _TURN,
+        messages.c.author == Author.BOT,
+        messages.c.deleted_at.is_(None),
+        ~select(_PARTS.c.id)
+        .where(_PARTS.c.inbox_id == messages.c.inbox_id, _PARTS.c.state != "dropped")
+        .where(_PARTS.c.state != "pending")
+        .exists(),
+    )
+    .values(deleted_at=Now())
+    .returning(messages.c.id)
+)
 # The agent's line that a parcel carries, or changes.
 _LINE = (
     select(messages.c.id)
