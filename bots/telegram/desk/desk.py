@@ -47,8 +47,10 @@ class DeskGroup:
         holds: Holds,
         files: Mapping[Channel, Files],
         mirror: Callable[[TelegramDesk, Threads], Mirror] | None = None,
+        held_s: float = HELD_S,
     ) -> None:
-        """Work as the bot of `api` in the group of that id."""
+        """Work as the bot of `api` in the group of that id, which one process shows at a time."""
+        self._held_s = held_s
         self._first = chat_id
         self._reads = reads
         self._holds = holds
@@ -98,7 +100,7 @@ class DeskGroup:
             while True:
                 if await self._is_ours() and await self._may_work():
                     await self._show_while_held()
-                await asyncio.sleep(HELD_S / 3)
+                await asyncio.sleep(self._held_s / 3)
         finally:
             await self._telling.drain()
             await self._let_go()
@@ -116,7 +118,7 @@ class DeskGroup:
         async with self._mirror(self.port, self._threads):
             ours = True
             while ours:
-                await asyncio.sleep(HELD_S / 3)
+                await asyncio.sleep(self._held_s / 3)
                 ours = await self._is_ours()
 
     async def _may_work(self) -> bool:
@@ -133,7 +135,7 @@ class DeskGroup:
 
     async def _is_ours(self) -> bool:
         try:
-            return await self._holds.take(self._name, self._holder, HELD_S)
+            return await self._holds.take(self._name, self._holder, self._held_s)
         except Unavailable as error:
             log.warning("telegram_lease_unknown", error=str(error))
             return False

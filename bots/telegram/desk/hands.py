@@ -234,39 +234,35 @@ class Hands:
             stale = say(Phrase.DESK_STALE, agent.language)
             self._telling.toast(pressed.query_id, stale, alert=True)
         else:
-            refused = await self._do(agent, case, press, pressed)
-            told = explain(refused, agent.language) if refused else ""
-            self._telling.toast(pressed.query_id, told, alert=refused is not None)
+            told = await self._do(agent, case, press, pressed)
+            self._telling.toast(pressed.query_id, told, alert=bool(told))
 
-    async def _do(
-        self, agent: Account, case: Case, press: KeyPress, pressed: Pressed
-    ) -> Refused | None:
+    async def _do(self, agent: Account, case: Case, press: KeyPress, pressed: Pressed) -> str:
+        """Do what a button says; what to tell whoever pressed it."""
         if press.key in ACTS:
             done = await self._does.desk.change(
                 agent, case.conversation, ACTS[press.key], snooze_s=press.seconds
             )
-            return done if isinstance(done, Refused) else None
+            return explain(done, agent.language) if isinstance(done, Refused) else ""
         if press.key is Key.EDIT:
-            how = say(Phrase.DESK_HOW_TO_EDIT, agent.language)
-            self._telling.toast(pressed.query_id, how, alert=True)
-            return None
+            return say(Phrase.DESK_HOW_TO_EDIT, agent.language)
         if press.key is Key.DISCARD:
             await self._does.suggestions.judge(case.workspace, case.id, Fate.DISCARDED)
             self._telling.strip(pressed.message)
-            return None
+            return ""
         return await self._use(agent, case, pressed)
 
-    async def _use(self, agent: Account, case: Case, pressed: Pressed) -> Refused | None:
+    async def _use(self, agent: Account, case: Case, pressed: Pressed) -> str:
         brief = read_brief(case.briefing)
         text = brief.reply if brief is not None else ""
         # Pressed twice, it is sent once.
         event_id = f"suggested:{case.id}"
         done = await self._does.desk.reply(agent, case.conversation, text, event_id=event_id)
         if isinstance(done, Refused):
-            return done
+            return explain(done, agent.language)
         await self._does.suggestions.judge(case.workspace, case.id, Fate.ACCEPTED)
         self._telling.strip(pressed.message)
-        return None
+        return ""
 
 
 def _unfit(case: Case, said: Written, language: str) -> str:

@@ -18,6 +18,7 @@ from bots.telegram.desk.words import (
     card,
     happened,
     lost,
+    notice,
     state,
     topic_name,
     transcript,
@@ -277,6 +278,6 @@ def _newest(blocks: Sequence[Block]) -> list[Block]:
     for block in reversed(blocks):
         room -= units(block.plain)
         if room < 0:
-            break
+            return [notice("⋯"), *kept[::-1]]
         kept.append(block)
     return kept[::-1]

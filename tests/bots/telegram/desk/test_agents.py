@@ -3,11 +3,17 @@
 import asyncio
 
 import pytest
+from sqlalchemy import Connection, update
 
 from core.adapters.accounts import Accounts
 from core.adapters.database import Database
-from core.cases import Act
+from core.adapters.handoffs import record
+from core.adapters.suggestions import Suggestions
+from core.adapters.tables import handoffs
+from core.briefing import Briefing
+from core.cases import Act, EventKind
 from core.phrases import Phrase, say
+from core.tones import Tone
 from core.turn import Owner
 from tests.bots.telegram.desk.world import (
     ANNA,
@@ -220,3 +226,59 @@ async def test_updates_delivered_twice_change_nothing(database: Database) -> Non
             world.telegram.updates.add("message", world.telegram.world.messages[GROUP, number])
         await world.idle()
         assert world.customer_read().count("einmal") == 1
+
+
+async def briefed(world: World, reply: str) -> int:
+    """The thread of a conversation that an agent has, with a suggested reply."""
+    thread = await world.held()
+    [case] = await world.all_cases()
+    brief = Briefing(summary="", language="ja", tone=Tone.CALM, reply=reply)
+
+    def work(connection: Connection) -> None:
+        stored = update(handoffs).where(handoffs.c.id == case.id)
+        connection.execute(stored.values(briefing=brief.as_json()))
+        record(connection, WORKSPACE, case.conversation, case.id, EventKind.BRIEFED)
+
+    await world.database.write(work)
+    await world.reads(thread, reply)
+    return thread
+
+
+async def fate(world: World) -> str | None:
+    [case] = await world.all_cases()
+    return await Suggestions(world.database).fate(WORKSPACE, case.id)
+
+
+async def test_a_suggested_reply_is_sent_once_however_often_it_is_pressed(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await briefed(world, "Danke, morgen")
+        shown = world.shown(thread)[-1]
+        [data] = [data for label, data in shown.buttons if label[0] == "📨"]
+        assert [await world.pressed(shown.message_id, data) for _ in range(3)] == [""] * 3
+        await world.customer_reads("Danke, morgen")
+        await world.idle()
+        assert world.customer_read().count("Danke, morgen") == 1
+        assert await fate(world) == "accepted"
+
+
+async def test_a_suggested_reply_can_be_changed_or_discarded(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await briefed(world, "Danke, morgen")
+        suggestion = world.shown(thread)[-1].message_id
+        assert await world.presses(thread, "✏") == say(Phrase.DESK_HOW_TO_EDIT, "de")
+        world.writes(thread, "Danke, übermorgen", reply_to=suggestion)
+        await world.customer_reads("Danke, übermorgen")
+        await world.idle()
+        assert await fate(world) == "edited"
+        await world.presses(thread, "🗑")
+        assert await fate(world) == "edited"
+
+
+async def test_a_suggestion_that_was_discarded_is_kept_as_such(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await briefed(world, "Danke, morgen")
+        await world.presses(thread, "🗑")
+        assert await fate(world) == "discarded"
+        await until(lambda: not world.shown(thread)[-1].buttons)

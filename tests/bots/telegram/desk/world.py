@@ -212,21 +212,21 @@ async def _language(workspace: WorkspaceId) -> str:
     return "de"
 
 
-def _mirror(desk: TelegramDesk, threads: Threads) -> Mirror:
-    return Mirror("telegram", desk, threads, poll_s=0.02)
-
-
 def desk_group(
     api: TelegramApi,
     database: Database,
     desk: Desk,
     files: Mapping[Channel, Files],
-    group: int = GROUP,
+    *,
+    held_s: float = 15.0,
 ) -> DeskGroup:
+    def mirror(port: TelegramDesk, threads: Threads) -> Mirror:
+        return Mirror("telegram", port, threads, poll_s=0.02, held_s=2 * held_s)
+
     places = DeskPlaces(database, WORKSPACE, Channel.TELEGRAM)
     return DeskGroup(
         api,
-        group,
+        GROUP,
         reads=Reads(
             workspace=WORKSPACE,
             ahead=DeskAhead(database),
@@ -246,7 +246,8 @@ def desk_group(
         threads=SqlThreads(database, WORKSPACE, Channel.TELEGRAM),
         holds=Holds(database),
         files=files,
-        mirror=_mirror,
+        mirror=mirror,
+        held_s=held_s,
     )
 
 
@@ -257,8 +258,9 @@ async def open_world(
     limits: Limits | None = None,
     flood: FloodLimits | None = None,
     with_slack: bool = False,
+    with_desk: bool = True,
 ) -> AsyncIterator[World]:
-    """Everything runs: polling, delivery, and the desk in the forum."""
+    """Everything runs: polling, delivery, and the desk in the forum unless told otherwise."""
     async with AsyncExitStack() as stack:
         telegram = await stack.enter_async_context(FakeTelegram(limits=flood))
         telegram.open_forum(GROUP, ANNA, BEN)
@@ -292,9 +294,9 @@ async def open_world(
             move=Conversations(database).move,
             holds=Holds(database),
             languages=("en",),
-            desk=group,
+            desk=group if with_desk else None,
         )
-        slack = await _slack(stack, database, delivery, station) if with_slack else None
+        slack = await _slack(stack, database, delivery, station, files) if with_slack else None
         await stack.enter_async_context(delivery)
         task = asyncio.create_task(channel.run())
         try:
@@ -314,7 +316,11 @@ async def open_world(
 
 
 async def _slack(
-    stack: AsyncExitStack, database: Database, delivery: Delivery, station: Station
+    stack: AsyncExitStack,
+    database: Database,
+    delivery: Delivery,
+    station: Station,
+    files: dict[Channel, Files],
 ) -> FakeSlack:
     slack = await stack.enter_async_context(FakeSlack())
     conversations = Conversations(database)
@@ -331,9 +337,10 @@ async def _slack(
         recent=conversations.recent,
         cursors=Cursors(database),
         holds=Holds(database),
+        files=files,
     )
     channel = await stack.enter_async_context(open_slack(options, needs))
-    station.ports[Channel.SLACK] = channel.port
+    station.ports[Channel.SLACK], files[Channel.SLACK] = channel.port, channel.files
     task = asyncio.create_task(channel.run())
 
     async def stop() -> None:
