@@ -20,7 +20,16 @@ from core.cases import Act, Case, EventId, Filter, Refused, Why
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.ports import ShowPartial
-from core.turn import Author, Kind, Owner, Served, Turn, WorkspaceId
+from core.turn import (
+    Author,
+    Handoff,
+    Kind,
+    Owner,
+    Reason,
+    Served,
+    Turn,
+    WorkspaceId,
+)
 from tests.core.takeover import ADDRESS, PERSON, WORKSPACE, bot, open_rig, rows_of
 from tests.fakes.port import FakePort
 from tests.fakes.translator import FakeTranslator, backwards
@@ -452,9 +461,7 @@ async def test_the_inbox_is_in_order_of_urgency_and_waiting(database: Database) 
 
 
 @pytest.mark.parametrize("how", ["pressed", "typed", "other digits", "keycap"])
-async def test_a_customer_rates_after_the_resolution_and_may_say_why(
-    database: Database, how: str
-) -> None:
+async def test_a_customer_rates_after_the_resolution(database: Database, how: str) -> None:
     async with open_rig(database) as rig:
         anna, *_ = rig.agents
         where = await rig.says(PERSON)
@@ -469,6 +476,30 @@ async def test_a_customer_rates_after_the_resolution_and_may_say_why(
         assert (case.rating, case.comment) == (4, None)
         [row] = await rows_of(database, conversations)
         assert row.owner == "closed"
+        kinds = [row.kind for row in await rows_of(database, desk_events)]
+        assert kinds[-1] == "rated"
+
+
+async def test_a_comment_on_a_rating_is_kept_and_opens_no_new_case(database: Database) -> None:
+    async def unsure(turn: Turn, show: ShowPartial) -> Served:
+        if PERSON in turn.text:
+            return await bot(turn, show)
+        outcome = Handoff(reason=Reason.NO_KNOWLEDGE, text="not sure")
+        return Served(outcome=outcome, language="ja", probability=0.0)
+
+    async with open_rig(database, answer=unsure) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.change(anna, where, Act.RESOLVE)
+        await rig.idle()
+        await rig.says("5")
+        await rig.says("She was kind")
+        [case] = await rows_of(database, handoffs)
+        assert (case.rating, case.comment) == (5, "She was kind")
+        assert rig.port.texts[-1] == say(Phrase.FEEDBACK_THANKS, "ja")
+        await rig.says("And my parcel?")
+        assert len(await rows_of(database, handoffs)) == 2
 
 
 async def test_whoever_writes_again_after_a_resolution_starts_anew_with_the_bot(
