@@ -2,9 +2,10 @@
 
 Run: `python -m benchmarks.demo_conversations FOLDER`. From the articles and questions in
 `examples/demo`: 300 conversations to train on, evenly over 8 languages, and others to measure on,
-which ask other things about the same articles. The customer asks about a section, about one line of
-it, or what the company cannot know; the passage is shown beside another; the reply is the article's
-own sentences with their source marks. Every run writes the same rows.
+which ask other things about the same articles. The customer asks about a section or about one line
+of it; the passage is shown beside another; the reply is the article's own sentences with their
+source marks. What no article answers never reaches the model (`core/escalation.py`). Every run
+writes the same rows.
 """
 
 import random
@@ -21,8 +22,6 @@ from core.sentences import split as sentences
 from core.turn import Author, Passage
 from retrieval.loaders.files import read, sources
 from retrieval.passages import split as passages
-from workers.evaluation.files import Row
-from workers.evaluation.files import read as read_rows
 from workers.training.dataset.building import build
 from workers.training.dataset.examples import Evidence, Reply, Said, to_json
 from workers.training.dataset.folder import Dataset, Part
@@ -33,7 +32,6 @@ from workers.training.dataset.splitting import Split
 
 DEMO = Path(__file__).parents[1] / "examples" / "demo"
 TRAIN = 300
-NO_ANSWER = "NO ANSWER"
 _SPLIT = Split(dev=0.2, test=0.2)
 _DISTRACTORS = 1
 _MOST_LINES = 3
@@ -63,22 +61,14 @@ _LINE = {
 }
 
 
-class Labelled(Row):
-    """A question of the demo company; without a document where nothing answers it."""
-
-    lang: str
-    query: str
-    doc_id: str | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """A question, the passage that answers it if any does, and the lines that do."""
+    """A question, the passage that answers it, and the lines that do."""
 
     lang: str
     group: str
     question: str
-    passage: Passage | None
+    passage: Passage
     lines: tuple[str, ...] = ()
 
 
@@ -86,7 +76,6 @@ def conversations() -> list[Reply]:
     """All rows, in the order of the articles."""
     articles = _articles()
     exchanges = [one for found in articles.values() for one in _asked(found)]
-    exchanges += _unanswerable()
     shelf: dict[str, list[Passage]] = defaultdict(list)
     for (lang, _), found in articles.items():
         shelf[lang] += found
@@ -141,13 +130,6 @@ def _asked(found: Sequence[Passage]) -> Iterator[Exchange]:
                 yield replace(blank, question=form.format(**names, key=key[1]), lines=(line,))
 
 
-def _unanswerable() -> Iterator[Exchange]:
-    for row in read_rows([DEMO / "labelled.jsonl"], Labelled):
-        if row.doc_id is None and row.lang in _SECTION:
-            group = f"demo:none:{row.query}"
-            yield Exchange(lang=row.lang, group=group, question=row.query, passage=None)
-
-
 def _lines(passage: Passage) -> tuple[str, ...]:
     """The items of a list, and the sentences of what is none."""
     found: list[str] = []
@@ -162,15 +144,9 @@ def _lines(passage: Passage) -> tuple[str, ...]:
 def _row(exchanges: Sequence[Exchange], at: int, shelf: Mapping[str, Sequence[Passage]]) -> Reply:
     one = exchanges[at]
     chance = random.Random(one.question)
-    others = [
-        passage
-        for passage in shelf[one.lang]
-        if one.passage is None or passage.document != one.passage.document
-    ]
-    count = _DISTRACTORS + (one.passage is None)
-    shown = chance.sample(others, min(count, len(others)))
-    if one.passage is not None:
-        shown.insert(chance.randint(0, len(shown)), one.passage)
+    others = [passage for passage in shelf[one.lang] if passage.document != one.passage.document]
+    shown = chance.sample(others, min(_DISTRACTORS, len(others)))
+    shown.insert(chance.randint(0, len(shown)), one.passage)
     return Reply(
         lang=one.lang,
         group=f"demo:{one.lang}:{one.question}",
@@ -188,7 +164,7 @@ def _row(exchanges: Sequence[Exchange], at: int, shelf: Mapping[str, Sequence[Pa
 def _before(exchanges: Sequence[Exchange], at: int) -> tuple[Said, ...]:
     """Every third conversation has asked about the same article before."""
     one, before = exchanges[at], exchanges[at - 1]
-    if at % 3 or not at or one.passage is None or before.group != one.group:
+    if at % 3 or not at or before.group != one.group:
         return ()
     if before.lang != one.lang:
         return ()
@@ -197,8 +173,6 @@ def _before(exchanges: Sequence[Exchange], at: int) -> tuple[Said, ...]:
 
 
 def _reply(one: Exchange, shown: Sequence[Passage]) -> str:
-    if one.passage is None:
-        return NO_ANSWER
     mark = f"[{shown.index(one.passage) + 1}]"
     return " ".join(f"{_ended(line, one.lang)} {mark}" for line in one.lines)
 
