@@ -14,7 +14,7 @@ from bots.slack.desk.home import PAUSE_S, Homes
 from bots.slack.desk.modes import Modes
 from bots.slack.desk.pace import EVERY_S, Pace
 from bots.slack.desk.people import People
-from bots.slack.desk.port import Reads, SlackDeskPort
+from bots.slack.desk.port import SURE_S, Reads, SlackDeskPort
 from bots.slack.desk.posts import Posts
 from bots.slack.desk.presses import Presses
 from bots.slack.desk.staff import Staff, Work
@@ -66,6 +66,7 @@ class DeskNeeds:
     takes_files: frozenset[Channel] = frozenset({Channel.SLACK, Channel.TELEGRAM})
     every_s: float = EVERY_S
     home_pause_s: float = PAUSE_S
+    sure_s: float = SURE_S
 
 
 class SlackDesk:
@@ -84,7 +85,9 @@ class SlackDesk:
         reads = Reads(
             places=needs.places, modes=modes, judged=self._judged, language=needs.language
         )
-        self.port = SlackDeskPort(posts, Carrier(posts, uploads, needs.files), reads)
+        self.port = SlackDeskPort(
+            posts, Carrier(posts, uploads, needs.files), reads, sure_s=needs.sure_s
+        )
         aside = Aside(posts, spawn=spawn, language=needs.language)
         work = Work(
             desk=needs.desk,

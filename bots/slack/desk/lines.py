@@ -95,7 +95,7 @@ def as_sent(line: DeskLine, language: str) -> dict[str, Any] | None:
     if line.fault:
         text = say(Phrase.DESK_SENT_AS_WRITTEN, language)
         return body(text, [small(f"⚠️ {text}")])
-    if line.translation is None:
+    if line.translation is None or line.translation == line.text:
         return None
     return body(line.translation, literal(line.translation, quoted=True)[:MAX_BLOCKS])
 
@@ -123,8 +123,9 @@ def _line(line: DeskLine, language: str) -> list[Block]:
     blocks = [small(f"{marks}*{_author(line, language)}*{edited}")]
     if line.deleted_at is not None:
         return [*blocks, small(f"🗑️ {say(Phrase.DESK_DELETED, language)}")]
-    if line.translation and line.author is not Author.AGENT:
-        blocks += [*literal(line.translation), *literal(line.text, quoted=True)]
+    if line.translation and not _is_agents(line):
+        blocks += literal(line.translation)
+        blocks += literal(line.text, quoted=True) if line.text != line.translation else []
     elif line.text:
         blocks += literal(line.text)
         blocks += literal(line.translation, quoted=True) if line.translation else []

@@ -50,8 +50,11 @@ class Reads:
 class SlackDeskPort:
     """Implements `DeskPort`; `changed` is called after each event that was shown."""
 
-    def __init__(self, posts: Posts, carrier: Carrier, reads: Reads) -> None:
-        """Show in the channel of `posts`."""
+    def __init__(
+        self, posts: Posts, carrier: Carrier, reads: Reads, *, sure_s: float = SURE_S
+    ) -> None:
+        """Show in the channel of `posts`; what we did up to `sure_s` ago is not looked up."""
+        self._sure_s = sure_s
         self._posts = posts
         self._carrier = carrier
         self._reads = reads
@@ -89,7 +92,7 @@ class SlackDeskPort:
             # Of a channel that was the desk before.
             raise LookupError(place)
         sure_at, shown = self._sure.pop(place, (float("-inf"), ""))
-        is_sure = time.monotonic() - sure_at < SURE_S
+        is_sure = time.monotonic() - sure_at < self._sure_s
         thread = NOTHING
         if not is_sure:
             thread = await self._posts.in_thread(at.thread, event.created_at)

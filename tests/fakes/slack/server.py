@@ -100,6 +100,10 @@ class FakeSlack:
                 self._tell(team, channel, message.shown() | {"type": "app_mention"})
         return message.ts
 
+    def tells_again(self, channel: str, ts: str) -> None:
+        """Bring a message once more, or late, as Slack does after a failure."""
+        self._tell(self.team, channel, self.team.channels[channel].messages[ts].shown())
+
     def user_edits(self, channel: str, ts: str, text: str, *, event: bool = True) -> None:
         message = self.team.channels[channel].messages[ts]
         before = message.shown()

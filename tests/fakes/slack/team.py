@@ -73,6 +73,8 @@ class FakeFile:
     content: bytes
     mimetype: str = "text/plain"
     complete: bool = True
+    # Where Slack says that it is; None for where it is.
+    url: str | None = None
 
     def shown(self, url: str) -> dict[str, Any]:
         return {
@@ -81,7 +83,7 @@ class FakeFile:
             "title": self.name,
             "mimetype": self.mimetype,
             "size": len(self.content),
-            "url_private_download": f"{url}/files-pri/{self.id}",
+            "url_private_download": f"{url}/files-pri/{self.id}" if self.url is None else self.url,
         }
 
 

@@ -42,6 +42,7 @@ from tests.fakes.slack import FakeSlack
 from tests.fakes.slack.team import FakeMessage, FakePerson
 from tests.fakes.telegram import FakeTelegram
 
+ROOT = Path(__file__).parents[4]
 DESK, HOME = "C0DESK", WorkspaceId("default")
 ANNA, BEN, OUTSIDER = "U0ANNA", "U0BEN", "U0OUTSIDER"
 KENJI = 501
@@ -256,10 +257,17 @@ async def open_slack_desk(
 
 @asynccontextmanager
 async def open_world(
-    slack: FakeSlack, database_url: str, folder: Path, **changes: Any
+    slack: FakeSlack,
+    database_url: str,
+    folder: Path,
+    *,
+    runs_desk: bool = True,
+    telegram: FakeTelegram | None = None,
+    **changes: Any,
 ) -> AsyncIterator[World]:
+    """The company; without `runs_desk`, its Slack takes in and shows nothing."""
     async with AsyncExitStack() as stack:
-        telegram = await stack.enter_async_context(FakeTelegram())
+        telegram = telegram or await stack.enter_async_context(FakeTelegram())
         model = await stack.enter_async_context(fake_model())
         model.mood = Mood.TRANSLATES
         database = await stack.enter_async_context(open_database(database_url))
@@ -302,8 +310,11 @@ async def open_world(
         station.ports.update({Channel.SLACK: channel.port})
         station.ports.update({Channel.TELEGRAM: TelegramPort(api, files)})
         await stack.enter_async_context(delivery)
-        await stack.enter_async_context(_running(channel.run, customers.run))
-        await slack.connected()
+        runs = (channel.run, customers.run) if runs_desk else (customers.run,)
+        before = slack.connections_opened
+        await stack.enter_async_context(_running(*runs))
+        if runs_desk:
+            await slack.connected(before + 1)
         yield World(
             slack=slack,
             telegram=telegram,

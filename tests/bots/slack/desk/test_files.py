@@ -1,0 +1,96 @@
+"""Files of customers reach agents, and agents' reach customers."""
+
+import pytest
+
+from bots.slack import files
+from core.phrases import Phrase, say
+from tests.bots.slack.desk.world import ANNA, DESK, KENJI, PERSON, World
+from tests.fakes.slack.team import FakeMessage
+
+
+def files_in(messages: list[FakeMessage]) -> list[tuple[str, str]]:
+    return [(m.thread_ts or "", file["title"]) for m in messages for file in m.files]
+
+
+async def test_a_customers_file_is_copied_into_the_thread_once(world: World) -> None:
+    card = await world.handed_over()
+    await world.claimed()
+    world.slack.faults.refuse_429 = 0.3
+    world.telegram.user_sends(KENJI, "document", file_name="rechnung.pdf", caption="hier")
+    await world.until(lambda: bool(files_in(world.slack.messages(DESK))))
+    world.slack.faults.refuse_429 = 0.0
+    await world.settled()
+    assert files_in(world.slack.messages(DESK)) == [(card.ts, "rechnung.pdf")]
+    [file] = world.slack.team.files.values()
+    assert file.content
+    assert "📎 rechnung.pdf" in world.read()
+
+
+async def test_a_file_that_cannot_be_had_is_told_and_holds_nothing_up(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    world.telegram.fail_next("getFile", "refuse", times=9)
+    world.telegram.user_sends(KENJI, "document", file_name="weg.pdf")
+    await world.shown(say(Phrase.DESK_FILE_NOT_HERE, "de", name="weg.pdf"))
+    world.customer_says("weiter")
+    await world.shown("weiter")
+
+
+async def test_an_agents_file_reaches_a_customer_in_telegram(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = world.slack.user_uploads("anleitung.txt", b"Schritt 1")
+    ts = world.agent_says("bitte sehr", files=[file])
+    await world.until(lambda: any(m.file for m in world.telegram.messages(KENJI)))
+    await world.until(lambda: "white_check_mark" in world.reactions(ts))
+    assert not files_in(world.slack.messages(DESK))
+
+
+async def test_an_agents_file_reaches_a_customer_in_slack(world: World) -> None:
+    world.slack.user_says("D0CUSTOMER", PERSON, user="U0CUSTOMER")
+    await world.shown(say(Phrase.DESK_WAITING, "de"))
+    await world.settled()
+    await world.claimed()
+    file = world.slack.user_uploads("anleitung.txt", b"Schritt 1")
+    world.agent_says("bitte sehr", files=[file])
+    await world.until(lambda: bool(files_in(world.slack.messages("D0CUSTOMER"))))
+    await world.settled()
+    assert [name for _, name in files_in(world.slack.messages("D0CUSTOMER"))] == ["anleitung.txt"]
+    [copy] = [f for f in world.slack.team.files.values() if f.id != file["id"]]
+    assert copy.content == b"Schritt 1"
+
+
+async def test_a_file_beside_an_internal_word_stays_here(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = world.slack.user_uploads("intern.txt", b"geheim")
+    ts = world.agent_says("! nur für uns", files=[file])
+    await world.until(lambda: "lock" in world.reactions(ts))
+    await world.settled()
+    assert not any(m.file for m in world.telegram.messages(KENJI))
+
+
+async def test_a_file_that_is_too_large_is_refused_with_words(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = {**world.slack.user_uploads("film.mp4", b"x"), "size": files.MAX_BYTES + 1}
+    world.agent_says("der Film", files=[file])
+    [whisper] = await world.whispered()
+    assert whisper["user"] == ANNA
+    said = say(Phrase.DESK_FILE_TOO_LARGE, "de", name="film.mp4", limit=files.MAX_BYTES // 1024**2)
+    assert whisper["text"] == said
+    await world.settled()
+    assert "der Film" not in "\n".join(world.customer_reads())
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/f", "http://files.slack.com/f", "", "file:/"]
+)
+async def test_our_token_is_shown_to_nobody_but_slack(world: World, url: str) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = world.slack.user_uploads("da.txt", b"x")
+    world.slack.team.files[file["id"]].url = url
+    world.agent_says("da", files=[file])
+    await world.shown(say(Phrase.DESK_UNDELIVERED, "de"))
+    assert not any(m.file for m in world.telegram.messages(KENJI))

@@ -1,0 +1,33 @@
+"""The Home tab shows agents what waits and what is theirs, and keeps itself up to date."""
+
+from core.phrases import Phrase, say
+from tests.bots.slack.desk.world import ANNA, BEN, DESK, OUTSIDER, World, _texts
+
+
+def home(world: World, user: str) -> str:
+    return "\n".join(_texts(world.slack.api.desk.homes.get(user, {}).get("blocks", [])))
+
+
+async def test_each_agent_reads_their_own_home_and_claims_from_it(world: World) -> None:
+    world.slack.user_opens_chat(user=ANNA, tab="home")
+    world.slack.user_opens_chat(user=BEN, tab="home")
+    await world.until(lambda: say(Phrase.DESK_NOBODY_WAITS, "de") in home(world, ANNA))
+    await world.until(lambda: say(Phrase.DESK_NOBODY_WAITS, "en") in home(world, BEN))
+    await world.handed_over()
+    await world.until(lambda: "Japanisch" in home(world, ANNA))
+    await world.until(lambda: "Japanese" in home(world, BEN))
+    assert f"/archives/{DESK}/p" in home(world, ANNA)
+    where = await world.conversation()
+    world.slack.press_home(f"dragoman_desk_claim:{where}", user=BEN)
+    await world.until(lambda: "claim" not in world.buttons())
+    await world.until(lambda: say(Phrase.DESK_NOBODY_WAITS, "de") in home(world, ANNA))
+    mine, _, waiting = home(world, BEN).partition(say(Phrase.DESK_WAITING, "en"))
+    assert "Japanese" in mine
+    assert "Japanese" not in waiting
+
+
+async def test_nobody_else_learns_who_waits(world: World) -> None:
+    await world.handed_over()
+    world.slack.user_opens_chat(user=OUTSIDER, tab="home")
+    await world.until(lambda: say(Phrase.WELCOME, "de") in home(world, OUTSIDER))
+    assert "501" not in home(world, OUTSIDER)

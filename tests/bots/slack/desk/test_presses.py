@@ -1,0 +1,150 @@
+"""Buttons on cards, pressed over a real websocket."""
+
+import json
+
+from sqlalchemy import Connection, update
+
+from core.adapters.handoffs import record
+from core.adapters.tables import handoffs
+from core.cases import CaseId, EventKind
+from core.phrases import Phrase, say
+from tests.bots.slack.desk.world import ANNA, BEN, DESK, HOME, OUTSIDER, World, words_of
+
+SUGGESTED = "Wir schicken Ihnen einen neuen."
+
+
+async def briefed(world: World, reply: str = SUGGESTED) -> None:
+    """Let the briefing be made, as its own task does beside the customer's turn."""
+    where = await world.conversation()
+    made = {
+        "summary": "Kunde sucht sein Paket <!channel>.",
+        "tone": "negative",
+        "tried": ["Artikel genannt"],
+        "entities": [{"kind": "order", "text": "SD-48213"}],
+        "articles": [{"document": "a.md", "title": "Versand *und* Lieferung"}],
+        "reply": reply,
+    }
+
+    def work(connection: Connection) -> None:
+        connection.execute(update(handoffs).values(briefing=json.dumps(made)))
+        record(connection, HOME, where, CaseId(1), EventKind.BRIEFED)
+
+    await world.database.write(work)
+    await world.shown("SD-48213", "Kunde sucht sein Paket")
+
+
+async def fate(world: World) -> str | None:
+    [case] = await world.rows(handoffs)
+    return None if case.suggestion_fate is None else str(case.suggestion_fate)
+
+
+async def test_the_first_of_two_claims_wins_and_the_other_is_told_who_has_it(world: World) -> None:
+    await world.handed_over()
+    world.press("claim", ANNA)
+    world.press("claim", BEN)
+    [whisper] = await world.whispered()
+    await world.settled()
+    loser, winner = (BEN, "Anna") if "Anna" in words_of(world.card()) else (ANNA, "Ben")
+    language = "en" if loser == BEN else "de"
+    assert whisper["user"] == loser
+    assert whisper["text"] == say(Phrase.DESK_TAKEN, language, name=winner)
+    assert "\n".join(world.customer_reads()).count(say(Phrase.PERSON_JOINED, "ja")) == 1
+
+
+async def test_who_is_not_in_the_channel_can_press_nothing(world: World) -> None:
+    await world.handed_over()
+    world.press("claim", OUTSIDER)
+    await world.settled()
+    assert "claim" in world.buttons()
+    [case] = await world.rows(handoffs)
+    assert case.account_id is None
+
+
+async def test_put_off_brought_back_and_returned_to_the_bot(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    world.press("snooze")
+    await world.until(lambda: "wake" in world.buttons())
+    assert "💤" in words_of(world.card())
+    assert "<!date^" in words_of(world.card())
+    world.press("wake")
+    await world.until(lambda: "snooze" in world.buttons())
+    world.press("return")
+    await world.told(say(Phrase.BOT_RETURNED, "ja"))
+    await world.settled()
+    assert world.buttons() == {"claim"}
+    world.customer_says("また来ました")
+    await world.told("bot: また来ました")
+
+
+async def test_a_suggested_reply_is_used(world: World) -> None:
+    await world.handed_over()
+    await briefed(world)
+    assert "use" not in world.buttons()
+    await world.claimed()
+    world.press("use")
+    world.press("use")
+    await world.told(SUGGESTED)
+    await world.settled()
+    assert "\n".join(world.customer_reads()).count(SUGGESTED) == 1
+    assert await fate(world) == "accepted"
+    assert "use" not in world.buttons()
+    assert not world.slack.api.pings
+
+
+async def test_a_suggested_reply_is_edited(world: World) -> None:
+    await world.handed_over()
+    await briefed(world)
+    await world.claimed()
+    world.press("edit")
+    await world.until(lambda: bool(world.slack.api.desk.views))
+    [(view_id, view)] = world.slack.api.desk.views.items()
+    assert view["blocks"][0]["element"]["initial_value"] == SUGGESTED
+    world.slack.submit(view_id, {"reply": {"text": {"value": "Anders."}}}, user=ANNA)
+    await world.told("Anders.")
+    assert await fate(world) == "edited"
+
+
+async def test_a_suggested_reply_is_discarded(world: World) -> None:
+    await world.handed_over()
+    await briefed(world)
+    await world.claimed()
+    world.press("discard")
+    await world.until(lambda: "discard" not in world.buttons())
+    await world.settled()
+    assert await fate(world) == "discarded"
+    assert SUGGESTED not in words_of(world.card())
+
+
+async def test_a_modal_of_somebody_who_has_lost_the_conversation_sends_nothing(
+    world: World,
+) -> None:
+    await world.handed_over()
+    await briefed(world)
+    await world.claimed()
+    world.press("edit")
+    await world.until(lambda: bool(world.slack.api.desk.views))
+    world.press("return")
+    await world.settled()
+    [view_id] = world.slack.api.desk.views
+    world.slack.submit(view_id, {"reply": {"text": {"value": "zu spät"}}}, user=ANNA)
+    [whisper] = await world.whispered()
+    assert whisper["text"] == say(Phrase.DESK_WITH_BOT, "de")
+    assert "zu spät" not in "\n".join(world.customer_reads())
+
+
+async def test_a_button_acts_on_the_conversation_of_its_card_whatever_it_says(
+    world: World,
+) -> None:
+    await world.handed_over()
+    for block in world.card().blocks:
+        for element in block.get("elements", []):
+            if element.get("value"):
+                element["value"] = "999"
+    world.press("claim")
+    await world.until(lambda: "claim" not in world.buttons())
+    message = world.slack.team.write(DESK, text="not ours", user=BEN)
+    message.blocks = world.card().blocks
+    world.slack.press(DESK, message.ts, "dragoman_desk_resolve", user=ANNA)
+    await world.settled()
+    assert "resolve" in world.buttons()
