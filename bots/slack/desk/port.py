@@ -131,7 +131,7 @@ class SlackDeskPort:
             mark = Mark(about=f"event:{event.id}", part=part)
             ts = thread.marks.get(mark)
             if ts is None:
-                again = event.kind is EventKind.OPENED
+                again = event.kind is EventKind.OPENED and part == 0
                 ts = await self._posts.post(body, mark, thread=thread_ts, broadcast=again)
             first = first or ts
         if line is None or event.kind not in _SAID:
@@ -154,7 +154,8 @@ class SlackDeskPort:
                 await self._posts.mark(own, FAILED, gone=DELIVERED)
             return [told.undelivered(event, language)]
         if line is None or kind not in (*_SAID, *_CHANGED):
-            return [told.happened(event, language)]
+            # Of a case that opens again: what was said while nobody had it.
+            return [told.happened(event, language), *told.transcript(event.lines, language)]
         if own:
             return await self._of_own(line, kind, own, language)
         return told.said(line, language) if kind in _SAID else await self._copied(line, language)

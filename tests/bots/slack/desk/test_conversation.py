@@ -73,8 +73,10 @@ async def test_a_second_stay_goes_on_in_the_same_thread_and_is_told_in_the_chann
     await world.claimed()
     world.press("resolve")
     await world.settled()
+    world.customer_says("meanwhile")
+    await world.told("bot: meanwhile")
     world.customer_says(PERSON)
-    await world.shown(say(Phrase.DESK_AGAIN, "de"))
+    await world.shown(say(Phrase.DESK_AGAIN, "de"), "bot: meanwhile")
     await world.settled()
     assert len([m for m in world.slack.messages(DESK) if m.thread_ts is None]) == 1
     [again] = [m for m in world.thread() if m.broadcast]

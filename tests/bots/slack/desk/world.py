@@ -267,7 +267,8 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """The company; without `runs_desk`, its Slack takes in and shows nothing."""
     async with AsyncExitStack() as stack:
-        telegram = telegram or await stack.enter_async_context(FakeTelegram())
+        if telegram is None:
+            telegram = await stack.enter_async_context(FakeTelegram())
         model = await stack.enter_async_context(fake_model())
         model.mood = Mood.TRANSLATES
         database = await stack.enter_async_context(open_database(database_url))
