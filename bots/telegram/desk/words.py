@@ -140,7 +140,7 @@ def happened(event: DeskEvent, reader: Reader) -> list[Block]:
         sign = "⚠️" if event.kind is EventKind.UNDELIVERED else "✏️"
         return [notice(f"{sign} {told}"), *said(line, reader, files=False)]
     text = _change(event, reader)
-    return [notice(text)] if text else []
+    return [*([notice(text)] if text else []), *transcript(event.lines, reader)]
 
 
 _ABOUT_LINES = {

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import pytest
 
 from bots.telegram.api import TelegramApi
+from bots.telegram.desk.desk import DeskGroup
 from bots.telegram.desk.port import TelegramDesk
 from bots.telegram.limits import Limits
 from core.adapters.database import Database
 from core.adapters.desk import Desk
 from core.briefing import Article, Briefing, Entity, EntityKind
 from core.cases import EventKind
+from core.errors import Misconfigured
 from core.tones import Tone
 from core.turn import Attachment, Owner
 from tests.bots.telegram.desk.world import GROUP, PLENTY, desk_group
@@ -23,6 +25,7 @@ from tests.fakes.telegram import FakeTelegram
 @dataclass(slots=True, kw_only=True)
 class Rig:
     telegram: FakeTelegram
+    desk: DeskGroup
     port: TelegramDesk
 
     async def texts(self, place: str) -> str:
@@ -40,7 +43,7 @@ async def rig(database: Database) -> AsyncIterator[Rig]:
         limits = Limits(per_chat=PLENTY, per_group=PLENTY, overall=PLENTY)
         async with TelegramApi(telegram.token, telegram.url, limits=limits) as api:
             desk = desk_group(api, database, Desk(database), {})
-            yield Rig(telegram=telegram, port=desk.port)
+            yield Rig(telegram=telegram, desk=desk, port=desk.port)
 
 
 async def test_it_keeps_what_every_desk_promises(rig: Rig) -> None:
@@ -118,3 +121,26 @@ async def test_a_briefing_is_shown_with_the_reply_it_suggests(rig: Rig) -> None:
         assert text in read
     assert "Wir fragen beim Versender nach." in message.text
     assert [label[0] for label, _ in message.buttons] == ["📨", "✏", "🗑"]
+
+
+@pytest.mark.parametrize(
+    ("forum", "rights", "says"),
+    [
+        (True, {}, "may manage topics"),
+        (False, {"can_manage_topics": True}, "switch on Topics"),
+        (None, None, "add the bot to the group"),
+    ],
+)
+async def test_a_group_that_cannot_be_a_desk_says_what_to_do(
+    rig: Rig, forum: bool | None, rights: dict[str, object] | None, says: str
+) -> None:
+    rig.telegram.open_forum(GROUP, rights=rights)
+    rig.telegram.world.chats[GROUP].is_forum = bool(forum)
+    if forum is None:
+        del rig.telegram.world.chats[GROUP]
+    with pytest.raises(Misconfigured, match=says):
+        await rig.desk.check()
+
+
+async def test_a_group_that_can_be_a_desk_is_named(rig: Rig) -> None:
+    assert await rig.desk.check() == f"desk in Group {GROUP}"

@@ -44,9 +44,13 @@ async def test_the_topic_looks_as_its_case_stands(database: Database) -> None:
         [(label, _)] = world.shown(thread)[0].buttons
         assert label.startswith("🙋")
         await world.customer_reads("resolved")
+        world.telegram.user_says(CUSTOMER, "one more thing")
+        await world.customer_reads("bot: one more thing")
         world.telegram.user_says(CUSTOMER, PERSON)
         await until(lambda: not world.look(thread).closed)
         assert world.look(thread).icon == ICONS["❓"]
+        # What the bot said meanwhile stands there too.
+        await world.reads(thread, "bot: one more thing")
         assert len(world.telegram.topics(GROUP)) == 1
 
 
