@@ -63,11 +63,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
-    """A button that somebody pressed; `place` is empty on a Home tab."""
+    """A button that somebody pressed, by Slack's clock; `place` is empty on a Home tab."""
 
     action: str
     user: str
     value: str
+    pressed_at: float
     place: str = ""
     trigger: str = ""
 
@@ -103,6 +104,7 @@ class _Container(BaseModel):
 
 class _Action(BaseModel):
     action_id: str
+    action_ts: str
     value: str = ""
 
 
@@ -193,6 +195,7 @@ def pressed(payload: Mapping[str, Any]) -> Pressed | None:
         action=action.action_id.partition(":")[0],
         user=press.user.id,
         value=action.value,
+        pressed_at=_seconds(action.action_ts),
         place=str(place) if on_card else "",
         trigger=press.trigger_id,
     )

@@ -1,13 +1,11 @@
 """Whether a thread is internal talk, kept for every process."""
 
-import time
-
 from core.adapters.cursors import Cursors
 from core.turn import Channel, ConversationId, WorkspaceId
 
 
 class Modes:
-    """A switch for each conversation; what was written before it was thrown stays as it was."""
+    """A switch for each conversation; what was written before it was thrown back stays inside."""
 
     def __init__(self, cursors: Cursors, workspace: WorkspaceId) -> None:
         """Keep the switches in `cursors`."""
@@ -15,18 +13,18 @@ class Modes:
         self._workspace = workspace
 
     async def internal(self, conversation: ConversationId, at: float | None = None) -> bool:
-        """Whether what is written there is for colleagues, now or at a time by Slack's clock."""
-        state, since = await self._read(conversation)
-        if at is None or at >= since:
-            return state == "on"
-        # Before the switch was last thrown it stood the other way.
-        return state == "off"
+        """Whether what is written there is for colleagues, now or at a time by Slack's clock.
 
-    async def switch(self, conversation: ConversationId, *, internal: bool) -> None:
-        """Throw the switch; thrown again, it changes nothing."""
+        In doubt it is.
+        """
+        state, since = await self._read(conversation)
+        return state == "on" or (state == "off" and at is not None and at < since)
+
+    async def switch(self, conversation: ConversationId, *, internal: bool, at: float) -> None:
+        """Throw the switch, at a time by Slack's clock; thrown again, it changes nothing."""
         state, _ = await self._read(conversation)
         if (state == "on") is not internal:
-            value = f"{'on' if internal else 'off'}:{time.time():.6f}"
+            value = f"{'on' if internal else 'off'}:{at:.6f}"
             await self._cursors.write(self._workspace, Channel.SLACK, _name(conversation), value)
 
     async def _read(self, conversation: ConversationId) -> tuple[str, float]:

@@ -132,7 +132,7 @@ class Presses:
     ) -> Refused | None:
         if press.action in (Press.INTERNAL, Press.OPEN_TALK):
             internal = press.action == Press.INTERNAL
-            await self._work.modes.switch(case.conversation, internal=internal)
+            await self._work.modes.switch(case.conversation, internal=internal, at=press.pressed_at)
             self._refresh(case)
             return None
         if press.value != str(case.id):

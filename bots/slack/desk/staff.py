@@ -80,8 +80,11 @@ class Staff:
         return await self._said(agent, where, said)
 
     async def _said(self, agent: Account, where: ConversationId, said: Said) -> bool:
-        if await self._is_internal(where, said):
+        if said.internal or await self._work.modes.internal(where, said.written_at):
             return await self._note(agent, where, said)
+        if said.written_at < await self._work.places.claimed_at(where):
+            # However late it comes to us, it was written for colleagues.
+            return await self._refused(agent, where, said, Refused(why=Why.NOT_CLAIMED))
         case = await self._work.cases.get(agent.workspace, where)
         refused = self._unfit(agent, case, said)
         if refused:
@@ -94,12 +97,6 @@ class Staff:
             return await self._refused(agent, where, said, done)
         await self._judge(agent, case, said.text)
         return True
-
-    async def _is_internal(self, where: ConversationId, said: Said) -> bool:
-        """Whether it was for colleagues when it was written, however late it comes to us."""
-        if said.internal or await self._work.modes.internal(where, said.written_at):
-            return True
-        return said.written_at < await self._work.places.claimed_at(where)
 
     async def _refused(
         self, agent: Account, where: ConversationId, said: Said, refused: Refused
@@ -129,6 +126,10 @@ class Staff:
         if await self._work.places.is_note(said.ref):
             self._aside.tell(said, say(Phrase.DESK_NOTE_STAYS, agent.language))
             return False
+        if not said.is_gone and await self._work.modes.internal(where, said.version):
+            # What the customer has read stays as it is, until internal talk is over.
+            self._aside.tell(said, say(Phrase.DESK_KEPT_AS_NOTE, agent.language))
+            return await self._note(agent, where, said)
         # Made internal afterwards, it is taken back.
         text = "" if said.internal else said.text
         done = await self._work.desk.edit(

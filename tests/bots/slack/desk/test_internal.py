@@ -77,12 +77,28 @@ async def test_internal_talk_is_a_switch_for_the_thread(world: World) -> None:
     assert "geheim" not in told(world)
 
 
+async def test_an_edit_in_internal_talk_stays_inside(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    ts = world.agent_says("sichtbar")
+    await world.told("sichtbar")
+    world.press("internal")
+    await world.until(lambda: "open_talk" in world.buttons())
+    world.slack.user_edits(DESK, ts, "geheim")
+    await world.whispered()
+    await world.settled()
+    assert ("agent", "geheim", None, True) in await world.lines()
+    assert "geheim" not in told(world)
+
+
 async def test_what_was_written_before_the_claim_and_comes_late_is_internal(world: World) -> None:
     await world.handed_over()
     late = world.agent_says("geheim", event=False)
     await world.claimed()
     world.slack.tells_again(DESK, late)
     await world.until(lambda: "lock" in world.reactions(late))
+    [whisper] = await world.whispered()
+    assert say(Phrase.DESK_KEPT_AS_NOTE, "de") in whisper["text"]
     await world.settled()
     assert "geheim" not in told(world)
 
