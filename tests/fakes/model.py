@@ -49,7 +49,10 @@ class Mood(StrEnum):
     """Repeats itself for ever."""
     EMPTY = "empty"
     TRANSLATES = "translates"
-    """Knows the sentences of `tests.fakes.phrasebook`, and repeats what it does not know."""
+    """Knows the sentences of `tests.fakes.phrasebook`, and repeats what it does not know.
+
+    Asked to answer from sources, it is `GROUNDED`.
+    """
 
 
 class FakeModel:
@@ -114,16 +117,16 @@ class FakeModel:
                 await response.write(_chunk("", finish="stop") + b"data: [DONE]\n\n")
 
     def _reply(self, body: dict[str, Any]) -> str:
+        found = _SOURCES.search(body["messages"][-1]["content"])
         match self.mood:
             case Mood.SAYS:
                 return self.text
             case Mood.EMPTY | Mood.ENDLESS:
                 return ""
-            case Mood.TRANSLATES:
+            case Mood.TRANSLATES if not found:
                 return _translation(body["messages"])
             case Mood.BABBLES:
                 return "Call Bob Marley on 555-0199 or see https://evil.example/pay. It costs $999."
-        found = _SOURCES.search(body["messages"][-1]["content"])
         sentence = _FIRST_SENTENCE.match(found[2]) if found else None
         return f"{sentence[0]} [1]" if sentence else "NO ANSWER"
 

@@ -40,6 +40,13 @@ SENTENCES: Mapping[str, Mapping[str, str]] = {
     "我已向承运商确认：明天 18:00 前送达。": {
         "ja": "運送会社に確認しました。明日 18:00 までに届きます。",
     },
+    "¿La silla infantil Velora 300 cabe en la bicicleta Trekker 7?": {
+        "en": "Does the Velora 300 child seat fit on the Trekker 7 bike?",
+    },
+    "Yes, the Velora 300 child seat fits on the Trekker 7 bike, with the adapter VA-22.": {
+        "es": "Sí, la silla infantil Velora 300 cabe en la Trekker 7, con el adaptador VA-22.",
+    },
+    "¡Muchas gracias!": {"en": "Thank you very much!"},
 }
 
 
