@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from core.adapters.transcript import Transcript
 from core.cases import Act, Case, Refused, Why
 from core.delivery import Delivery
 from core.errors import Unavailable
+from core.flood import Allowance
 from core.mirror import Mirror
 from core.staff import Account, Role
 from core.turn import Address, Author, Channel, ConversationId, Inbound, Parcel, WorkspaceId
@@ -154,6 +156,8 @@ class Takeovers:
             inbox=SqlInbox(self.life),
             leases=SqlLeases(self.life),
             station=station(self.life, outlet),
+            # What is beyond it is kept and not answered one by one; other tests see to that.
+            allowance=Allowance(burst=10_000, per_minute=10_000, clock_s=time.monotonic),
         )
         threads = SqlThreads(self.life, self.workspace, Channel.SLACK)
         self.mirror = Mirror("staff", self.staff, threads, poll_s=0.01)
