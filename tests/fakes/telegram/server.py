@@ -218,7 +218,10 @@ class FakeTelegram:
         return self.world.shown(chat)
 
     def fail_next(self, method: str, fault: str, times: int = 1) -> None:
-        """Make calls fail: `429:SECONDS`, `500`, `500-after`, `drop`, `drop-after`, `garbage`."""
+        """Make calls fail: `429:SECONDS`, `500`, `500-after`, `drop`, `drop-after`, `garbage`.
+
+        `none` lets one through.
+        """
         self._next.setdefault(method.lower(), deque()).extend([fault] * times)
 
     # HTTP -------------------------------------------------------------------------------------
@@ -259,7 +262,8 @@ class FakeTelegram:
     def _fault(self, method: str) -> str | None:
         planned = self._next.get(method)
         if planned:
-            return planned.popleft()
+            fault = planned.popleft()
+            return None if fault == "none" else fault
         faults = self._dice.faults
         if method == "getupdates":
             return "drop" if self._dice.falls(faults.drop) else None

@@ -57,6 +57,24 @@ async def test_a_call_that_fails_is_made_again_and_nothing_overtakes_it(
             assert all(text.count(word) == 1 for word in WORDS)
 
 
+async def test_what_a_batch_has_shown_before_it_failed_is_not_shown_again(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        [case] = await world.all_cases()
+        for fault in ("none", "429:1", "none", "429:1"):
+            world.telegram.fail_next("sendMessage", fault)
+        cora = await world.colleague()
+        for word in WORDS:
+            note = f"{word} " + "ä" * 3_000
+            await world.desk.note(cora, case.conversation, note, desk="console", event_id=word)
+        await all_words(world, thread)
+        assert shown_words(world, thread) == WORDS
+        text = "\n".join(world.said(thread))
+        assert all(text.count(word) == 1 for word in WORDS)
+
+
 @pytest.mark.parametrize("method", ["createForumTopic", "sendMessage"])
 async def test_a_topic_whose_making_fails_half_way_is_made_once(
     database: Database, method: str
