@@ -125,6 +125,18 @@ async def test_a_card_whose_deletion_nobody_told_us_of_is_made_anew_with_the_nex
         assert len([m for m in slack.messages(DESK) if m.thread_ts is None]) == 1
 
 
+async def test_a_reply_that_slack_puts_beside_a_vanished_thread_is_taken_away(
+    world: World,
+) -> None:
+    card = await world.handed_over()
+    for message in (card, *world.thread()):
+        message.deleted = True
+    world.customer_says("noch da")
+    await world.until(lambda: _has_card(world) and "noch da" in world.read())
+    await world.settled()
+    assert len([m for m in world.slack.messages(DESK) if m.thread_ts is None]) == 1
+
+
 def _has_card(world: World) -> bool:
     return any(m.thread_ts is None and m.metadata for m in world.slack.messages(DESK))
 
