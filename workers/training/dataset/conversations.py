@@ -23,7 +23,10 @@ _RATINGS = {1: "up", -1: "down"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """One message; `details` is how a bot's reply came about, `rating` 1, -1 or None."""
+    """One message; `details` is how a bot's reply came about, `rating` 1, -1 or None.
+
+    `translated` are an agent's words as the customer read them, which no person has written.
+    """
 
     conversation: int
     author: Author
@@ -31,6 +34,7 @@ class _Line:
     language: str
     rating: int | None
     details: dict[str, Any]
+    translated: bool = False
 
     @property
     def passages(self) -> tuple[Evidence, ...]:
@@ -44,9 +48,9 @@ class _Line:
 async def read(database: Database, workspace: WorkspaceId, *, after: float = 0.0) -> list[Example]:
     """The rows of a workspace's conversations with a message since `after` (seconds since 1970).
 
-    What an agent wrote is a reply to learn, one more if it mends what the customer had rated down
-    (`rejected`). What the bot wrote counts only where the customer rated it. A reply rated up is
-    also a question to the passages it cites.
+    What an agent wrote in the customer's language is a reply to learn, one more if it mends what
+    the customer had rated down (`rejected`). What the bot wrote counts only where the customer
+    rated it. A reply rated up is also a question to the passages it cites.
 
     Raises: Unavailable: the database cannot be reached.
     """
@@ -95,14 +99,15 @@ def _lines(workspace: str, after: float, last: int, connection: Connection) -> l
 
 def _line(row: Any) -> _Line:
     """One message in the customer's language, in which the bot is to answer."""
-    agents = row.author == Author.AGENT and row.translation is not None
+    translated = row.author == Author.AGENT and row.translation is not None
     return _Line(
         conversation=row.conversation_id,
         author=Author(row.author),
-        text=row.translation if agents else row.text,
-        language=row.translation_language if agents else row.language,
+        text=row.translation if translated else row.text,
+        language=row.translation_language if translated else row.language,
         rating=row.rating,
         details=json.loads(row.details),
+        translated=translated,
     )
 
 
@@ -113,6 +118,9 @@ def _rows(said: Sequence[_Line]) -> Iterator[Example]:
         if line.author is Author.CUSTOMER or not asked:
             continue
         if line.author is Author.AGENT:
+            # Learning from a machine's translation would be learning from ourselves.
+            if line.translated:
+                continue
             yield _reply(line, asked, rejected=_mended(lines[:at]))
         elif line.rating in _RATINGS and line.details.get("outcome") == "answer":
             yield _reply(line, asked)
@@ -127,7 +135,11 @@ def _joined(lines: Sequence[_Line]) -> list[_Line]:
         if not line.text.strip():
             continue
         if found and line.author is found[-1].author is Author.AGENT:
-            found[-1] = replace(found[-1], text=f"{found[-1].text}\n{line.text}")
+            found[-1] = replace(
+                found[-1],
+                text=f"{found[-1].text}\n{line.text}",
+                translated=found[-1].translated or line.translated,
+            )
         else:
             found.append(line)
     return found

@@ -112,12 +112,22 @@ async def test_what_agents_say_among_themselves_or_take_back_is_never_learnt(
     await chat.agent("Thirty years.", deleted_at=1.0)
     await chat.agent("A person is with you now.", author="bot", details='{"outcome": "words"}')
     assert await read(database, WORKSPACE) == []
-    await chat.agent("Dreißig Tage.", language="de", translation="Thirty days.",
-                     translation_language="en")  # fmt: skip
+
+
+async def test_what_a_machine_made_of_an_agents_words_is_history_and_no_reply_to_learn(
+    database: Database,
+) -> None:
+    chat = Chat(database, "one")
+    await chat.ask("How long can I return a bicycle?", ANSWER)
+    german = {"language": "de", "translation": "Thirty days.", "translation_language": "en"}
+    await chat.agent("Dreißig Tage.", **german)
+    assert await read(database, WORKSPACE) == []
+    await chat.ask("And a tent?", ANSWER)
+    await chat.agent("The same.")
     (agent,) = await read(database, WORKSPACE)
     assert isinstance(agent, Reply)
-    assert (agent.reply, agent.lang) == ("Thirty days.", "en")
-    assert [message.author for message in agent.messages] == ["customer"]
+    assert agent.reply == "The same."
+    assert "Thirty days." in [message.text for message in agent.messages]
 
 
 async def test_only_a_reply_that_was_rated_down_is_rejected(database: Database) -> None:
