@@ -130,9 +130,9 @@ async def test_the_limits_are_kept_so_that_telegram_never_has_to_refuse() -> Non
         overall=FloodLimit(count=30, per_s=0.1),
     )
     ours = Limits(
-        per_chat=Limit(count=3, per_s=0.32),
-        per_group=Limit(count=5, per_s=1.05),
-        overall=Limit(count=30, per_s=0.12),
+        per_chat=Limit(count=3, per_s=0.6),
+        per_group=Limit(count=5, per_s=1.6),
+        overall=Limit(count=30, per_s=0.4),
     )
     async with (
         FakeTelegram(limits=flood) as telegram,
