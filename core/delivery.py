@@ -17,7 +17,7 @@ from core.errors import LeaseLost, Unavailable
 from core.flood import Allowance
 from core.ports import Inbox, Leases
 from core.serving import Serving, Station
-from core.turn import Address, ConversationId, Inbound, Kind, Lease
+from core.turn import Address, ConversationId, Inbound, Kind, Lease, Owner
 
 MAX_ACTIVE = 256
 SWEEP_S = 1.0
@@ -108,7 +108,9 @@ class Delivery:
         if accepted is None:
             return False
         if accepted.lease is not None:
-            self._start(accepted.lease, fresh=inbound.kind is Kind.MESSAGE)
+            # A person reads each line as it comes; the bot answers the whole thought.
+            gathers = inbound.kind is Kind.MESSAGE and accepted.owner is not Owner.HUMAN
+            self._start(accepted.lease, fresh=gathers)
         elif accepted.conversation in self._serving:
             self._serving[accepted.conversation][0].nudge()
         return True
@@ -116,6 +118,10 @@ class Delivery:
     async def rate(self, address: Address, turn: int, *, helpful: bool) -> bool:
         """Keep the customer's verdict on a reply; False if that turn is not of this place."""
         return await self._inbox.rate(address, turn, helpful=helpful)
+
+    def listen(self, name: str, listener: Callable[[], None]) -> None:
+        """Tell `listener` of what is served here that a desk shows; the last of a `name` holds."""
+        self._station.listeners[name] = listener
 
     async def wake(self, conversation: ConversationId) -> None:
         """Serve a conversation at once in which an agent did something; else a sweep finds it."""

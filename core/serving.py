@@ -73,6 +73,8 @@ class Station:
     default_language: str
     interpreter: Interpreter = field(default_factory=Interpreter)
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Desks of this process that look at once; those of others find it a little later.
+    listeners: dict[str, Callable[[], None]] = field(default_factory=dict)
 
 
 class Serving:
@@ -166,6 +168,9 @@ class Serving:
         passed("answered")
         step = await self._finish(turn, served, heard)
         passed("finished")
+        if heard is not None or (served is not None and _concerns_people(served)):
+            for listener in self._station.listeners.values():
+                listener()
         if served is not None:
             _log_turn(turn, served, time.perf_counter() - started_s)
         return step
@@ -272,6 +277,11 @@ class Serving:
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
+
+
+def _concerns_people(served: Served) -> bool:
+    """Whether a desk has something to show of what the bot did."""
+    return isinstance(served.outcome, Handoff) or served.survey is not None
 
 
 async def _keep_showing(presence: Presence, turn: Turn) -> None:

@@ -367,6 +367,7 @@ class Accepted:
 
     conversation: ConversationId
     lease: Lease | None
+    owner: Owner = Owner.BOT
 
 
 class Fate(StrEnum):

@@ -74,6 +74,7 @@ async def serving(
             desk=Desk(core.database, wake=delivery.wake),
             secret=secret,
         )
+        delivery.listen("console", console.news.hurry)
         chat = Chat(
             delivery=delivery,
             transcript=Transcript(core.database),

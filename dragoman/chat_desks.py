@@ -22,7 +22,7 @@ from core.adapters.suggestions import Suggestions
 from core.delivery import Delivery
 from core.errors import Unavailable
 from core.mirror import Mirror
-from core.ports import DeskPort, Files
+from core.ports import DeskPort, Files, Threads
 from core.turn import Channel, WorkspaceId
 from dragoman.settings import Settings
 
@@ -47,7 +47,8 @@ def slack_desk(
             return settings.preferences.desk_language
 
     def mirror(port: DeskPort) -> Mirror:
-        return Mirror(Channel.SLACK, port, SqlThreads(database, workspace, Channel.SLACK))
+        threads = SqlThreads(database, workspace, Channel.SLACK)
+        return _listening(Mirror(Channel.SLACK, port, threads), Channel.SLACK, delivery)
 
     return DeskNeeds(
         channel=settings.slack_desk,
@@ -83,6 +84,9 @@ def telegram_desk(
     async def language(workspace: WorkspaceId) -> str:
         return (await preferences.of(workspace)).desk_language
 
+    def mirror(port: DeskPort, threads: Threads) -> Mirror:
+        return _listening(Mirror(Channel.TELEGRAM, port, threads), Channel.TELEGRAM, delivery)
+
     return DeskGroup(
         api,
         int(settings.telegram_desk),
@@ -105,4 +109,11 @@ def telegram_desk(
         threads=SqlThreads(database, workspace, Channel.TELEGRAM),
         holds=Holds(database),
         files=files,
+        mirror=mirror,
     )
+
+
+def _listening(mirror: Mirror, channel: Channel, delivery: Delivery) -> Mirror:
+    """The same, looking at once where this process serves something."""
+    delivery.listen(f"{channel} desk", mirror.wake)
+    return mirror

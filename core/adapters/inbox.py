@@ -30,13 +30,13 @@ class SqlInbox:
         _check_lengths(inbound)
 
         def work(connection: Connection) -> Accepted | None:
-            conversation = _open_conversation(connection, inbound)
+            conversation, owner = _open_conversation(connection, inbound)
             if not _keep(connection, conversation, inbound):
                 return None
             if holder is None:
-                return Accepted(conversation=conversation, lease=None)
+                return Accepted(conversation=conversation, lease=None, owner=owner)
             lease = claim(connection, conversation, holder=holder, held_s=held_s)
-            return Accepted(conversation=conversation, lease=lease)
+            return Accepted(conversation=conversation, lease=lease, owner=owner)
 
         return await self._database.write(work)
 
@@ -71,7 +71,7 @@ def _check_lengths(inbound: Inbound) -> None:
         raise Rejected("this message names no event or no place")
 
 
-def _open_conversation(connection: Connection, inbound: Inbound) -> ConversationId:
+def _open_conversation(connection: Connection, inbound: Inbound) -> tuple[ConversationId, Owner]:
     address = inbound.address
     row = {
         "workspace": address.workspace,
@@ -79,7 +79,8 @@ def _open_conversation(connection: Connection, inbound: Inbound) -> Conversation
         "place": address.place,
         "customer": inbound.customer,
     }
-    return ConversationId(connection.execute(_OPEN[connection.dialect.name], row).scalar_one())
+    found = connection.execute(_OPEN[connection.dialect.name], row).one()
+    return ConversationId(found.id), Owner(found.owner)
 
 
 def _keep(connection: Connection, conversation: ConversationId, inbound: Inbound) -> bool:
@@ -179,7 +180,7 @@ _OPEN = for_each_dialect(
                 )
             },
         )
-        .returning(conversations.c.id)
+        .returning(conversations.c.id, conversations.c.owner)
     )
 )
 _KEEP = for_each_dialect(

@@ -63,6 +63,7 @@ def station(
     translator: Translator | None = None,
     language: str = "de",
     held_s: float = 30.0,
+    gather_s: float = 0.0,
 ) -> Station:
     async def desk_language(workspace: WorkspaceId) -> str:
         return language
@@ -81,7 +82,7 @@ def station(
         answer=answer,
         ports={Channel.WEB: port},
         presences={},
-        pace=Pace(gather_s=0.0, held_s=held_s),
+        pace=Pace(gather_s=gather_s, held_s=held_s),
         default_language="ja",
         interpreter=interpreter,
     )

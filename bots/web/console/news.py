@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -24,7 +25,8 @@ class News:
         self._read_s = float("-inf")
         self._known = 0
         self._reading = asyncio.Lock()
-        self._stopped = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._stopped = False
 
     async def latest(self) -> int:
         """The newest event as of a moment ago."""
@@ -35,12 +37,15 @@ class News:
             return self._known
 
     def hurry(self) -> None:
-        """Something was done here: whoever asks next gets to know at once."""
+        """Something was done here: every page gets to know at once."""
         self._read_s = float("-inf")
+        self._stirred.set()
+        self._stirred = asyncio.Event()
 
     def stop(self) -> None:
         """Let every page go, so that the server can close."""
-        self._stopped.set()
+        self._stopped = True
+        self._stirred.set()
 
     async def stream(
         self, after: int, is_welcome: Callable[[], Awaitable[bool]]
@@ -48,7 +53,9 @@ class News:
         """Server-sent events from an id on, for as long as whoever listens `is_welcome`."""
         yield "retry: 1000\n\n"
         spoken_s = asked_s = time.monotonic()
-        while not self._stopped.is_set():
+        while not self._stopped:
+            # What is done while we read must not wait for the next look.
+            stirred = self._stirred
             try:
                 newest = await self.latest()
                 if time.monotonic() - asked_s > HEARTBEAT_S:
@@ -65,11 +72,6 @@ class News:
             elif time.monotonic() - spoken_s > HEARTBEAT_S:
                 spoken_s = time.monotonic()
                 yield ":\n\n"
-            await self._pause()
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(self._poll_s):
-                await self._stopped.wait()
-        except TimeoutError:
-            return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_s):
+                    await stirred.wait()
