@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, bindparam, select, update
 
 from core.adapters.cases import Cases
@@ -21,6 +22,24 @@ SqlRow = Any
 # Of a conversation the last so many messages, notes left out.
 MAX_LINES = 40
 _AT_A_TIME = 20
+_FORM = TypeAdapter(Briefing)
+
+
+def read_briefing(stored: str) -> Briefing | None:
+    """A case's briefing, from where it is stored with it; None until it is made."""
+    if not stored:
+        return None
+    try:
+        return _FORM.validate_json(stored)
+    except ValidationError:
+        # Another version wrote it: the conversation itself is there to read.
+        return None
+
+
+def suggested_reply(stored: str) -> str:
+    """What the briefing suggests to answer; empty without one."""
+    briefing = read_briefing(stored)
+    return briefing.reply if briefing is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

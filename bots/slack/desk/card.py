@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from bots.slack.desk.texts import (
     Block,
     ago,
@@ -18,8 +16,11 @@ from bots.slack.desk.texts import (
     named,
     small,
 )
+from core.adapters.briefings import read_briefing
+from core.briefing import Briefing
 from core.cases import Case
 from core.phrases import Phrase, say
+from core.tones import Tone
 from core.turn import Owner, Reason
 
 # Slack takes about 13,200 characters in all blocks together.
@@ -57,39 +58,11 @@ _REASONS: Mapping[str, Phrase] = {
     Reason.TAKEN: Phrase.WHY_TAKEN,
 }
 _PRIORITIES = {1: Phrase.DESK_HIGH, 2: Phrase.DESK_URGENT}
-_TONES = {
-    "insult": Phrase.WHY_INSULT,
-    "negative": Phrase.WHY_NEGATIVE,
-    "urgent": Phrase.WHY_URGENT,
+_TONES: Mapping[Tone, Phrase] = {
+    Tone.INSULT: Phrase.WHY_INSULT,
+    Tone.NEGATIVE: Phrase.WHY_NEGATIVE,
+    Tone.URGENT: Phrase.WHY_URGENT,
 }
-
-
-class _Named(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    title: str = ""
-    text: str = ""
-
-
-class Brief(BaseModel):
-    """What a card shows of a briefing; what could not be made is empty."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    summary: str = ""
-    tone: str = ""
-    tried: tuple[str, ...] = ()
-    entities: tuple[_Named, ...] = ()
-    articles: tuple[_Named, ...] = ()
-    reply: str = ""
-
-
-def read_brief(case: Case) -> Brief:
-    """The briefing of a case, empty until there is one."""
-    try:
-        return Brief.model_validate_json(case.briefing) if case.briefing else Brief()
-    except ValidationError:
-        return Brief()
 
 
 def card(case: Case, language: str, *, internal: bool, judged: bool) -> dict[str, Any]:
@@ -98,17 +71,18 @@ def card(case: Case, language: str, *, internal: bool, judged: bool) -> dict[str
     `internal` is whether nothing of the thread goes to the customer, `judged` whether the
     suggested reply was used or discarded.
     """
-    brief = read_brief(case)
+    briefing = read_briefing(case.briefing)
     state = _state(case, language)
     blocks = [
         mrkdwn(f"{_light(case)} *{state}*{_priority(case, language)}"),
         small(_who(case, language)),
         *_times(case, language),
-        *_briefing(brief, language),
+        *(_briefing(briefing, language) if briefing is not None else ()),
     ]
     if case.owner in (Owner.WAITING, Owner.HUMAN):
-        if brief.reply and not judged and case.first_answer_at is None:
-            blocks += _suggestion(case, brief, language)
+        reply = briefing.reply if briefing is not None else ""
+        if reply and not judged and case.first_answer_at is None:
+            blocks += _suggestion(case, reply, language)
         hint = Phrase.DESK_ONLY_INTERNAL if internal else Phrase.DESK_HOW_TO
         blocks.append(small(f"{'🔒 ' if internal else ''}{say(hint, language)}"))
     blocks.append({"type": "actions", "elements": _buttons(case, language, internal=internal)})
@@ -165,7 +139,7 @@ def _times(case: Case, language: str) -> list[Block]:
     return [small(*lines)] if lines else []
 
 
-def _briefing(brief: Brief, language: str) -> list[Block]:
+def _briefing(brief: Briefing, language: str) -> list[Block]:
     blocks = literal(brief.summary[:BRIEF_CHARS]) if brief.summary else []
     marks = [say(_TONES[brief.tone], language)] if brief.tone in _TONES else []
     marks += [named(entity.text) for entity in brief.entities[:12] if entity.text]
@@ -181,10 +155,10 @@ def _briefing(brief: Brief, language: str) -> list[Block]:
     return blocks
 
 
-def _suggestion(case: Case, brief: Brief, language: str) -> list[Block]:
+def _suggestion(case: Case, reply: str, language: str) -> list[Block]:
     shown = [
         mrkdwn(f"*{say(Phrase.DESK_SUGGESTED, language)}*"),
-        *literal(brief.reply[:SUGGESTION_CHARS], quoted=True),
+        *literal(reply[:SUGGESTION_CHARS], quoted=True),
     ]
     if case.owner is not Owner.HUMAN:
         return shown

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from bots.slack.api import asked
 from bots.slack.desk import heard
 from bots.slack.desk.aside import Aside
-from bots.slack.desk.card import Press, read_brief
+from bots.slack.desk.card import Press
 from bots.slack.desk.heard import OUR, Pressed
 from bots.slack.desk.port import SlackDeskPort
 from bots.slack.desk.staff import Work
@@ -17,6 +17,7 @@ from bots.slack.desk.texts import LABEL_CHARS, TEXT_CHARS
 from bots.slack.place import Place
 from bots.slack.port import Spawn
 from bots.slack.teams import Team
+from core.adapters.briefings import suggested_reply
 from core.cases import Act, Case, Refused, Why
 from core.errors import Rejected, Unavailable
 from core.handoff import explain
@@ -100,7 +101,7 @@ class Presses:
         if isinstance(done, Refused):
             self._aside.whisper(about.place, sent.user, explain(done, agent.language))
             return
-        fate = fate_of(sent.text, read_brief(case).reply, taken=True)
+        fate = fate_of(sent.text, suggested_reply(case.briefing), taken=True)
         if fate is not None:
             await self._work.suggestions.judge(agent.workspace, case.id, fate)
 
@@ -149,7 +150,7 @@ class Presses:
 
     async def _use(self, agent: Account, case: Case) -> Refused | None:
         event_id = f"{OUR}suggested:{case.id}"
-        reply = read_brief(case).reply
+        reply = suggested_reply(case.briefing)
         done = await self._work.desk.reply(agent, case.conversation, reply, event_id=event_id)
         if isinstance(done, Refused):
             return done
@@ -165,7 +166,7 @@ class Presses:
             "action_id": "text",
             "multiline": True,
             "max_length": TEXT_CHARS,
-            "initial_value": read_brief(case).reply[:TEXT_CHARS],
+            "initial_value": suggested_reply(case.briefing)[:TEXT_CHARS],
         }
         view = {
             "type": "modal",

@@ -8,13 +8,13 @@ import structlog
 
 from bots.slack.desk import heard
 from bots.slack.desk.aside import Aside
-from bots.slack.desk.card import read_brief
 from bots.slack.desk.heard import OUR, Said
 from bots.slack.desk.modes import Modes
 from bots.slack.desk.people import People
 from bots.slack.desk.port import DESK
 from bots.slack.files import MAX_BYTES, name_of
 from bots.slack.teams import Team
+from core.adapters.briefings import suggested_reply
 from core.adapters.cases import Cases
 from core.adapters.desk import Desk
 from core.adapters.desk_places import DeskPlaces
@@ -164,7 +164,7 @@ class Staff:
         return ""
 
     async def _judge(self, agent: Account, case: Case | None, text: str) -> None:
-        suggested = read_brief(case).reply if case is not None else ""
+        suggested = suggested_reply(case.briefing) if case is not None else ""
         fate = fate_of(text, suggested, taken=False) if suggested else None
         if case is not None and fate is not None:
             await self._work.suggestions.judge(agent.workspace, case.id, fate)

@@ -22,7 +22,7 @@ from bots.telegram.desk.reading import (
 from bots.telegram.desk.telling import Telling
 from bots.telegram.files import MAX_DOWNLOAD_BYTES
 from bots.telegram.places import place_of
-from bots.web.console.brief import read_brief
+from core.adapters.briefings import read_briefing
 from core.adapters.cases import Cases
 from core.adapters.desk import Desk
 from core.adapters.desk_places import DeskPlaces
@@ -207,7 +207,7 @@ class Hands:
 
     async def _judge(self, case: Case, said: Written) -> None:
         """Note what became of the suggested reply."""
-        brief = read_brief(case.briefing)
+        brief = read_briefing(case.briefing)
         if brief is None or not brief.reply:
             return
         fate = fate_of(said.text, brief.reply, taken=said.suggestion)
@@ -253,7 +253,7 @@ class Hands:
         return await self._use(agent, case, pressed)
 
     async def _use(self, agent: Account, case: Case, pressed: Pressed) -> str:
-        brief = read_brief(case.briefing)
+        brief = read_briefing(case.briefing)
         text = brief.reply if brief is not None else ""
         # Pressed twice, it is sent once.
         event_id = f"suggested:{case.id}"

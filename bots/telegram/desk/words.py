@@ -12,7 +12,7 @@ from bots.telegram.desk.keys import suggestion_keys
 from bots.telegram.rendering import still
 from bots.telegram.splitting import split, units
 from bots.telegram.texts import readable
-from bots.web.console.brief import read_brief
+from core.adapters.briefings import read_briefing
 from core.adapters.expectation import local_time
 from core.cases import Case, DeskEvent, DeskLine, EventKind
 from core.language import autonym, same_language
@@ -245,7 +245,7 @@ def lost(file: Attachment, language: str) -> Block:
 
 def _briefing(event: DeskEvent, language: str) -> list[Block]:
     case = event.case
-    brief = read_brief(case.briefing) if case is not None else None
+    brief = read_briefing(case.briefing) if case is not None else None
     if case is None or brief is None:
         return []
     named = ", ".join(f"{entity.text}" for entity in brief.entities)

@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from bots.web.console.brief import read_brief
 from bots.web.console.pages.inbox import listed
 from bots.web.console.visit import Visit
+from core.adapters.briefings import read_briefing
 from core.cases import Act, Case, DeskEvent, DeskLine, Refused
 from core.handoff import MAX_REPLY_CHARS, explain
 from core.suggestions import Fate, fate_of
@@ -59,7 +59,7 @@ async def say(visit: Visit) -> Response:
     case = await _case(visit)
     replying = desk.reply(visit.me, conversation, given.text, event_id=event_id)
     done = await _done(visit, replying, given.text)
-    brief = read_brief(case.briefing)
+    brief = read_briefing(case.briefing)
     if done.status_code < 400 and brief is not None and brief.reply:
         fate = fate_of(given.text, brief.reply, taken=given.taken)
         if fate is not None:
@@ -119,7 +119,7 @@ async def _page(visit: Visit, *, status: int = 200, error: str = "", text: str =
         status=status,
         case=case,
         moments=_in_order(lines, events),
-        brief=read_brief(case.briefing),
+        brief=read_briefing(case.briefing),
         judged=await visit.needs.suggestions.fate(visit.workspace, case.id) is not None,
         zone=preferences.time_zone,
         mine=case.owner is Owner.HUMAN and case.agent == visit.me.id,

@@ -1,13 +1,13 @@
 """Buttons on cards, pressed over a real websocket."""
 
-import json
-
 from sqlalchemy import Connection, update
 
 from core.adapters.handoffs import record
 from core.adapters.tables import handoffs
+from core.briefing import Article, Briefing, Entity, EntityKind
 from core.cases import CaseId, EventKind
 from core.phrases import Phrase, say
+from core.tones import Tone
 from tests.bots.slack.desk.world import ANNA, BEN, DESK, HOME, OUTSIDER, World, words_of
 
 SUGGESTED = "Wir schicken Ihnen einen neuen."
@@ -16,17 +16,18 @@ SUGGESTED = "Wir schicken Ihnen einen neuen."
 async def briefed(world: World, reply: str = SUGGESTED) -> None:
     """Let the briefing be made, as its own task does beside the customer's turn."""
     where = await world.conversation()
-    made = {
-        "summary": "Kunde sucht sein Paket <!channel>.",
-        "tone": "negative",
-        "tried": ["Artikel genannt"],
-        "entities": [{"kind": "order", "text": "SD-48213"}],
-        "articles": [{"document": "a.md", "title": "Versand *und* Lieferung"}],
-        "reply": reply,
-    }
+    made = Briefing(
+        summary="Kunde sucht sein Paket <!channel>.",
+        language="ja",
+        tone=Tone.NEGATIVE,
+        tried=("Artikel genannt",),
+        entities=(Entity(kind=EntityKind.ORDER, text="SD-48213"),),
+        articles=(Article(document="a.md", title="Versand *und* Lieferung"),),
+        reply=reply,
+    )
 
     def work(connection: Connection) -> None:
-        connection.execute(update(handoffs).values(briefing=json.dumps(made)))
+        connection.execute(update(handoffs).values(briefing=made.as_json()))
         record(connection, HOME, where, CaseId(1), EventKind.BRIEFED)
 
     await world.database.write(work)
