@@ -10,6 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PARTS = {
     "path": "The durable path",
+    "desk": "People take over",
     "retrieval": "Retrieval",
     "language": "Language detection",
     "pii": "Personal data",
