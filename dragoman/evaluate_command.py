@@ -192,7 +192,8 @@ async def _open_product(
         own = settings.data_dir / "calibrations"
         if own.is_dir():
             shutil.copytree(own, Path(folder) / own.name)
-        aside = {"data_dir": Path(folder), "database_url": "", "demo": False}
+        # Nobody takes over here, so that nothing is translated.
+        aside = {"data_dir": Path(folder), "database_url": "", "demo": False, "translator": ""}
         async with open_core(settings.model_copy(update=aside), model=model) as core:
             yield Product(
                 pipeline=core.pipeline,

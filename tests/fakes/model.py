@@ -117,10 +117,10 @@ class FakeModel:
                 await response.write(_chunk("", finish="stop") + b"data: [DONE]\n\n")
 
     def _reply(self, body: dict[str, Any]) -> str:
+        if self.mood is Mood.SAYS:
+            return self.text
         found = _SOURCES.search(body["messages"][-1]["content"])
         match self.mood:
-            case Mood.SAYS:
-                return self.text
             case Mood.EMPTY | Mood.ENDLESS:
                 return ""
             case Mood.TRANSLATES if not found:

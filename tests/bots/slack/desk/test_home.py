@@ -16,14 +16,17 @@ async def test_each_agent_reads_their_own_home_and_claims_from_it(world: World) 
     await world.handed_over()
     await world.until(lambda: "Japanisch" in home(world, ANNA))
     await world.until(lambda: "Japanese" in home(world, BEN))
-    assert f"/archives/{DESK}/p" in home(world, ANNA)
+    await world.until(lambda: f"/archives/{DESK}/p" in home(world, ANNA))
     where = await world.conversation()
     world.slack.press_home(f"dragoman_desk_claim:{where}", user=BEN)
     await world.until(lambda: "claim" not in world.buttons())
     await world.until(lambda: say(Phrase.DESK_NOBODY_WAITS, "de") in home(world, ANNA))
-    mine, _, waiting = home(world, BEN).partition(say(Phrase.DESK_WAITING, "en"))
-    assert "Japanese" in mine
-    assert "Japanese" not in waiting
+
+    def is_bens() -> bool:
+        mine, _, waiting = home(world, BEN).partition(say(Phrase.DESK_WAITING, "en"))
+        return "Japanese" in mine and "Japanese" not in waiting
+
+    await world.until(is_bens)
 
 
 async def test_nobody_else_learns_who_waits(world: World) -> None:
