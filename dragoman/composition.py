@@ -13,8 +13,8 @@ from core.adapters.database import Database, open_database
 from core.adapters.detector import CombinedDetector
 from core.adapters.expectation import Expectations
 from core.adapters.generator import HttpGenerator
+from core.adapters.glossary import Glossary
 from core.adapters.preferences import SqlPreferences
-from core.adapters.vocabulary import Glossary
 from core.errors import Misconfigured, Unavailable
 from core.escalation import Policy
 from core.faithful import FaithfulTranslator

@@ -7,11 +7,13 @@ from contextlib import suppress
 from bots.web.console.needs import ConsoleNeeds, CurvePoint, PartHealth, Provider
 from bots.web.console.news import News
 from core.adapters.accounts import Accounts
+from core.adapters.canned_answers import CannedAnswers
 from core.adapters.case_search import CaseSearch
 from core.adapters.cases import Cases
 from core.adapters.desk import Desk
 from core.adapters.documents import Documents
 from core.adapters.figures import Figures
+from core.adapters.glossary import Glossary
 from core.adapters.invitations import Invitations
 from core.adapters.passwords import Passwords
 from core.adapters.preferences import SqlPreferences
@@ -19,7 +21,6 @@ from core.adapters.proposals import Proposals
 from core.adapters.sessions import Sessions
 from core.adapters.suggestions import Suggestions
 from core.adapters.unanswered import UnansweredQuestions
-from core.adapters.vocabulary import CannedAnswers, Glossary
 from core.errors import DragomanError, Misconfigured
 from core.staff import Role
 from core.turn import Found

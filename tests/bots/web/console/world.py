@@ -20,6 +20,7 @@ from bots.web.port import WebPort
 from core.adapters.accounts import Accounts, NewAccount
 from core.adapters.briefer import Briefer
 from core.adapters.briefings import Briefings
+from core.adapters.canned_answers import CannedAnswers
 from core.adapters.case_search import CaseSearch
 from core.adapters.cases import Cases
 from core.adapters.database import Database, open_database
@@ -27,6 +28,7 @@ from core.adapters.desk import Desk
 from core.adapters.detector import CombinedDetector
 from core.adapters.documents import Document, Documents
 from core.adapters.figures import Figures
+from core.adapters.glossary import Glossary
 from core.adapters.inbox import SqlInbox
 from core.adapters.invitations import Invitations
 from core.adapters.leases import SqlLeases
@@ -39,7 +41,6 @@ from core.adapters.suggestions import Suggestions
 from core.adapters.transcript import Transcript
 from core.adapters.turns import SqlTurns
 from core.adapters.unanswered import UnansweredQuestions
-from core.adapters.vocabulary import CannedAnswers, Glossary
 from core.delivery import Delivery
 from core.faithful import FaithfulTranslator
 from core.interpreting import Interpreter
