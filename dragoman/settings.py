@@ -334,10 +334,19 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"{_variable(str(fault['loc'][0]))}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{_variable(name)}: {_fault(name, fault['type'], fault['msg'])}"
             for fault in error.errors()
+            for name in [str(fault["loc"][0])]
         ]
         raise Misconfigured("; ".join(lines)) from error
+
+
+def _fault(field: str, kind: str, told: str) -> str:
+    """What is wrong; a pattern helps nobody, what the setting is for does."""
+    info = Settings.model_fields.get(field)
+    if kind == "string_pattern_mismatch" and info is not None and info.description:
+        return f"is not of the form that is wanted here ({info.description})"
+    return told.removeprefix("Value error, ")
 
 
 def variables() -> dict[str, str]:

@@ -43,6 +43,7 @@ def test_a_setting_comes_from_the_environment_or_from_a_file(
         ("DRAGOMAN_LOG_LEVEL", "loud", "DRAGOMAN_LOG_LEVEL"),
         ("DRAGOMAN_HOURS", "nine to five", "DRAGOMAN_HOURS: .*write it like mon-fri 09:00-17:00"),
         ("DRAGOMAN_HOLIDAYS", "12-25, Easter", "DRAGOMAN_HOLIDAYS: 'Easter' is no holiday"),
+        ("DRAGOMAN_SLACK_DESK", "#support", "DRAGOMAN_SLACK_DESK: is not .* of the Slack channel"),
         ("DRAGOMAN_TIME_ZONE", "Berlin", "DRAGOMAN_TIME_ZONE: 'Berlin' is no time zone"),
     ],
 )
