@@ -15,6 +15,7 @@ from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
     MultipleNegativesRankingLoss,
 )
+from torch.nn import functional
 
 # Texts of about one length, which pad little, go through the model together.
 _CHUNK = 32
@@ -24,7 +25,7 @@ _REMEMBERED = 1_000_000
 
 @dataclass
 class SortingCollator(SentenceTransformerDataCollator):
-    """Batches whose rows are sorted by length, with a teacher's vectors of their English side.
+    """Batches whose rows are sorted by length, with a teacher's vectors for their English side.
 
     The order within a batch does not matter to the loss.
     """
@@ -35,10 +36,11 @@ class SortingCollator(SentenceTransformerDataCollator):
         """Rows of one table to tensors."""
         first = next(iter(features[0]))
         rows = sorted(features, key=lambda row: len(row[first]))
-        batch: dict[str, Any] = super().__call__(rows)
-        if self.teacher is not None and "english" in rows[0]:
-            batch["label"] = self.teacher([row["english"] for row in rows])
-        return batch
+        if self.teacher is None or "english" not in rows[0]:
+            return super().__call__(rows)
+        wanted = self.teacher([row["english"] for row in rows])
+        asked = [{name: row[name] for name in row if name != "english"} for row in rows]
+        return {**super().__call__(asked), "label": wanted}
 
 
 @dataclass
@@ -66,8 +68,8 @@ class Contrast(MultipleNegativesRankingLoss):
     """Cross-entropy of each side's choice among all other sides of the batch (InfoNCE).
 
     Sources: van den Oord et al., arXiv 1807.03748; both directions as in Günther et al., arXiv
-    2310.19923. Where there are labels, they are a teacher's vectors for both sides (Reimers and
-    Gurevych, EMNLP 2020), which count for the share `taught` of the loss.
+    2310.19923. Where there are labels, they are a teacher's vectors of the other side: the distance
+    to them (Reimers and Gurevych, EMNLP 2020) counts for the share `taught` of the loss.
     """
 
     def __init__(self, model: SentenceTransformer, temperature: float, taught: float) -> None:
@@ -81,11 +83,13 @@ class Contrast(MultipleNegativesRankingLoss):
             torch.cat([self.model(part)["sentence_embedding"] for part in _parts(column)])
             for column in sentence_features
         ]
-        # It has no use for labels.
-        loss: torch.Tensor = self.compute_loss_from_embeddings(vectors, torch.empty(0))
         if labels is None:
-            return loss
-        return (1 - self._taught) * loss + self._taught * distance(vectors, labels)
+            # The library has no use for labels.
+            return self.compute_loss_from_embeddings(vectors, torch.empty(0))
+        (asked,) = vectors
+        wanted = _as_long(labels, asked)
+        loss: torch.Tensor = self.compute_loss_from_embeddings([asked, wanted], torch.empty(0))
+        return (1 - self._taught) * loss + self._taught * distance(asked, wanted)
 
 
 class CachedContrast(CachedMultipleNegativesRankingLoss):
@@ -98,6 +102,11 @@ class CachedContrast(CachedMultipleNegativesRankingLoss):
         super().__init__(model, mini_batch_size=at_once, **_settings(temperature))
         self._taught = taught
 
+    def forward(self, sentence_features: Any, labels: torch.Tensor | None) -> torch.Tensor:
+        """The loss of one batch; scalar."""
+        # The library's own refuses a batch whose other side is its labels.
+        return self.forward_cached(list(sentence_features), labels)
+
     def calculate_loss(
         self,
         reps: list[list[torch.Tensor]],
@@ -106,21 +115,27 @@ class CachedContrast(CachedMultipleNegativesRankingLoss):
         with_backward: bool = False,
     ) -> torch.Tensor:
         """The loss of one batch; `with_backward` leaves gradients at the vectors `reps`."""
-        loss: torch.Tensor = super().calculate_loss(reps, labels, with_backward=with_backward)
         if labels is None:
-            return loss
-        taught = self._taught * distance([torch.cat(column) for column in reps], labels)
+            return super().calculate_loss(reps, with_backward=with_backward)
+        (asked,) = reps
+        wanted = _as_long(labels, asked[0])
+        loss: torch.Tensor = super().calculate_loss([asked, [wanted]], with_backward=with_backward)
+        taught = self._taught * distance(torch.cat(asked), wanted)
         if with_backward:
-            for part in (part for column in reps for part in column):
+            for part in asked:
                 part.grad = cast("torch.Tensor", part.grad) * (1 - self._taught)
             taught.backward()  # type: ignore[no-untyped-call]  # no stubs
         return (1 - self._taught) * loss + taught.detach()
 
 
-def distance(vectors: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
-    """Mean squared distance of each side's vectors from those wanted for both."""
-    gaps = [(one - wanted.to(one)).square().sum(dim=1).mean() for one in vectors]
-    return torch.stack(gaps).mean()
+def distance(vectors: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance of vectors from those wanted."""
+    return (vectors - wanted).square().sum(dim=1).mean()
+
+
+def _as_long(wanted: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """A teacher's vectors cut off where the model's are, of length 1 again."""
+    return functional.normalize(wanted[:, : vectors.shape[1]].to(vectors), dim=1)
 
 
 def _settings(temperature: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Literal
@@ -47,6 +47,19 @@ def pairs(dataset: Dataset, part: Part) -> Iterator[Pair]:
         pair = _pair(row)
         if pair is not None:
             yield pair
+
+
+def with_english(found: Iterator[Pair]) -> Iterator[Pair]:
+    """The pairs, and each English side once as its own translation.
+
+    Who learns from the English sides of others would forget to read English.
+    """
+    seen: set[int] = set()
+    for pair in found:
+        yield pair
+        if pair.english and (number := hash(pair.found)) not in seen:
+            seen.add(number)
+            yield replace(pair, language="en", asked=pair.found)
 
 
 def write_tables(found: Iterator[Pair], folder: Path, negatives: int) -> Mapping[Table, Columns]:

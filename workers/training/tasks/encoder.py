@@ -27,7 +27,7 @@ from workers.training.contrast import CachedContrast, Contrast, SortingCollator,
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import adapter_config, dropped_out, new_model
-from workers.training.pairs import Table, find_negatives, pairs, write_tables
+from workers.training.pairs import Table, find_negatives, pairs, with_english, write_tables
 from workers.training.recipe import Count, Positive, Recipe
 from workers.training.searching import EncoderTrainer, Search
 from workers.training.tokenizer import tokenizer_for
@@ -46,10 +46,12 @@ class Encoder(Recipe):
     the text's. All rows of a `batch` are each other's negatives; where it is larger than
     `device_batch`, each text is embedded twice to save memory. `hard_negatives` are how many
     passages that only look right go with each question: those of its row; or, with `mine`, for
-    rows without any, those that the base takes for nearly right. `dimensions` are shorter lengths
+    rows without any, those that the base takes for nearly right. `max_tokens` cuts texts off while
+    the model learns; it goes on to read as much as its base did. `dimensions` are shorter lengths
     at which a vector cut off there should do as well (Kusupati et al., arXiv 2205.13147). A
     `teacher` is an encoder whose vectors of English texts are to be those of these texts and their
-    translations; `teacher_weight` is its share of the loss.
+    translations: it alone reads the English side, and the distance to it is the share
+    `teacher_weight` of the loss.
     """
 
     task: Literal["encoder"]
@@ -106,7 +108,10 @@ def build(recipe: Encoder, dataset: Dataset, checkpoints: Path) -> Job:
         loss=_loss(recipe, model),
         evaluator=Search(dev_columns),
         data_collator=SortingCollator(
-            model.preprocess, prompts=_prompts(model, train), teacher=_teacher(recipe, model)
+            model.preprocess,
+            prompts=_prompts(model, train),
+            max_length=recipe.max_tokens,
+            teacher=_teacher(recipe, model),
         ),
         callbacks=patience(recipe),
     )
@@ -139,7 +144,10 @@ def _train_tables(
     recipe: Encoder, dataset: Dataset, checkpoints: Path, model: SentenceTransformer
 ) -> Mapping[Table, Columns]:
     folder = checkpoints / "pairs"
-    tables = write_tables(pairs(dataset, Part.TRAIN), folder, recipe.hard_negatives)
+    rows = pairs(dataset, Part.TRAIN)
+    if recipe.teacher:
+        rows = with_english(rows)
+    tables = write_tables(rows, folder, recipe.hard_negatives)
     if recipe.mine:
         tables = find_negatives(tables, model, recipe.hard_negatives)
     return tables
@@ -169,15 +177,16 @@ def _load(recipe: Encoder, dataset: Dataset, folder: Path) -> SentenceTransforme
     if recipe.new is not None:
         return _new(recipe, dataset, folder)
     base = encoder_folder(recipe.base)
-    return open_folder(
-        base, recipe.max_tokens, dropped_out(recipe.model_copy(update={"base": str(base)}))
-    )
+    return open_folder(base, changes=dropped_out(recipe.model_copy(update={"base": str(base)})))
 
 
 def open_folder(
-    folder: Path, max_tokens: int, changes: Mapping[str, object] | None = None
+    folder: Path, max_tokens: int | None = None, changes: Mapping[str, object] | None = None
 ) -> SentenceTransformer:
     """An encoder; a plain transformer becomes one by the mean of its tokens' vectors.
+
+    `max_tokens` is how much of a text it reads at most, where that is less than it can.
+
 
     Raises: Misconfigured: the folder is neither.
     """
@@ -194,7 +203,7 @@ def open_folder(
     # The library raises whatever its loaders stumble over; the folder is at fault each time.
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
         raise Misconfigured(f"{folder}: cannot be loaded as an encoder ({error})") from error
-    if model.transformers_model is not None:
+    if max_tokens is not None and model.transformers_model is not None:
         model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
     return model
 
@@ -259,7 +268,7 @@ def _save(model: SentenceTransformer, recipe: Encoder, folder: Path) -> None:
     if recipe.adapter is not None:
         beside = folder.with_suffix(".adapter")
         cast("Any", model.transformers_model).save_pretrained(beside)
-        model = open_folder(encoder_folder(recipe.base), recipe.max_tokens)
+        model = open_folder(encoder_folder(recipe.base))
         with warnings.catch_warnings():
             # peft 0.21 asks transformers for a property by its old name.
             warnings.simplefilter("ignore", FutureWarning)

@@ -56,7 +56,6 @@ class Widening(Block):
     dataset: Path
     vocabulary: Annotated[int, Field(ge=100)] = 51_000
     temperature: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
-    max_tokens: Annotated[int, Field(ge=8)] = 128
     epochs: Positive = 2.0
     batch: Count = 1024
     learning_rate: Positive = 0.3
@@ -75,7 +74,7 @@ def widen(path: Path, folder: Path, progress: Progress) -> Result:
         return result
     began_s = time.monotonic()
     dataset = open_dataset(recipe.dataset)
-    encoder = open_folder(encoder_folder(recipe.base), recipe.max_tokens)
+    encoder = open_folder(encoder_folder(recipe.base))
     progress("reading", 0, 0)
     english, foreign, meant = _texts(dataset)
     base = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
