@@ -55,6 +55,12 @@ def train(
             with progress_bar() as progress:
                 result = widen(recipe, folder, progress)
             show = _show_wider
+        case "head":
+            from workers.training.head import fit_head
+
+            with progress_bar() as progress:
+                result = fit_head(recipe, folder, progress)
+            show = _show_head
         case _:
             trained = _train(recipe, folder, processes, as_json=as_json)
             if trained is None:
@@ -143,3 +149,17 @@ def _show_wider(result: Result, folder: Path) -> None:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _show_head(result: Result, folder: Path) -> None:
+    table = Table("Language", "rows", "macro-F1", "accuracy", "learnt", box=None, pad_edge=False)
+    for tag, scores in result["languages"].items():
+        cells = (_number(scores["macro_f1"]), _number(scores["accuracy"]))
+        table.add_row(tag, str(scores["rows"]), *cells, "yes" if scores["learnt"] else "")
+    table.add_row("all", "", *(_number(value) for value in result["test"].values()))
+    out.print(table)
+    err.print(
+        f"{', '.join(result['labels'])} from {result['rows']:,} rows in {result['took_s']:.0f} s.",
+        style="dim",
+    )
+    err.print(f"The head is in {folder / 'model'}.")

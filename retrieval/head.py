@@ -1,0 +1,69 @@
+"""A small classifier on the vectors of a sentence encoder.
+
+What the encoder reads alike is judged alike, in whatever language.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from core.errors import Misconfigured
+from retrieval.encoder import Vectors
+
+Probabilities = NDArray[np.float64]
+
+_WEIGHTS, _BIAS = "weights", "bias"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Weights float32 (labels, dim) and bias float32 (labels,) for the vectors of one encoder."""
+
+    labels: tuple[str, ...]
+    encoder: str
+    weights: Vectors
+    bias: Vectors
+
+    def probabilities(self, vectors: Vectors) -> Probabilities:
+        """Of each label for each of the vectors (n, dim), float64 (n, labels)."""
+        scores = vectors.astype(np.float64) @ self.weights.T + self.bias
+        scores -= scores.max(axis=1, keepdims=True)
+        chances = np.exp(scores)
+        shares: Probabilities = chances / chances.sum(axis=1, keepdims=True)
+        return shares
+
+
+def save_head(head: Head, path: Path) -> None:
+    """Write one safetensors file, whose metadata names labels and encoder."""
+    told = {"labels": json.dumps(head.labels, ensure_ascii=False), "encoder": head.encoder}
+    # Of an array in another order, safetensors writes the numbers as they lie in memory.
+    weights = np.ascontiguousarray(head.weights)
+    save_file({_WEIGHTS: weights, _BIAS: head.bias}, path, metadata=told)
+
+
+def open_head(path: Path, encoder: str) -> Head:
+    """The head in a file, made for the encoder of this id.
+
+    Raises: Misconfigured: there is none, or it was made for another encoder.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            told = file.metadata() or {}
+            head = Head(
+                labels=tuple(json.loads(told["labels"])),
+                encoder=told["encoder"],
+                weights=file.get_tensor(_WEIGHTS),
+                bias=file.get_tensor(_BIAS),
+            )
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise Misconfigured(f"{path}: no classifier for an encoder's vectors") from error
+    if head.encoder != encoder:
+        raise Misconfigured(
+            f"{path}: was made for the encoder {head.encoder}, not for {encoder}; train it again"
+        )
+    return head
