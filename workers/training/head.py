@@ -3,7 +3,7 @@
     task: head
     encoder: ""               # a folder or hub id; the one that ships
     dataset: var/starter/tone # rows of kind label
-    languages: [en, de]       # to learn from; the others are only scored
+    languages: [en, de]       # to learn from; all rows of others are only scored
 
 What the encoder reads alike in two languages is judged alike, so a language without labels needs
 none. It writes model/head.safetensors and result.json.
@@ -54,7 +54,8 @@ class HeadRecipe(Block):
 def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
     """Carry out the recipe in the file `path`; the head is in `folder`/model.
 
-    Returns: the content of `result.json`, scores by language of test rows.
+    Returns: the content of `result.json`: scores of test rows, and of all rows of languages that it
+    did not learn from.
     Raises: Rejected, Misconfigured: the recipe is wrong, or does not fit the data.
     """
     recipe = _read(path)
@@ -66,11 +67,17 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
     rows = {part: dataset.rows(part, Label) for part in Part}
     learnt = [row for row in rows[Part.TRAIN] if _learns_from(recipe, row.lang)]
     chosen = [row for row in rows[Part.DEV] if _learns_from(recipe, row.lang)]
+    tested = [
+        row
+        for part in Part
+        for row in rows[part]
+        if part is Part.TEST or not _learns_from(recipe, row.lang)
+    ]
     names = sorted({row.label for row in learnt})
-    _check(dataset, names, rows[Part.DEV] + rows[Part.TEST], chosen)
+    _check(dataset, names, [*chosen, *tested], chosen)
     seen = _encode(encoder, learnt, progress)
     tried = _encode(encoder, chosen, progress)
-    asked = _encode(encoder, rows[Part.TEST], progress)
+    asked = _encode(encoder, tested, progress)
     models = [_fit(seen, _codes(learnt, names), strength) for strength in recipe.strengths]
     scores = [
         macro_f1(_codes(chosen, names), np.asarray(model.predict(tried), np.int64), len(names))
@@ -86,8 +93,8 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
         "rows": len(learnt),
         "strength": recipe.strengths[best],
         "dev": {"macro_f1": round(scores[best], 4)},
-        "test": _scores(rows[Part.TEST], found, names),
-        "languages": _by_language(recipe, rows[Part.TEST], found, names),
+        "test": _scores(tested, found, names),
+        "languages": _by_language(recipe, tested, found, names),
         "took_s": round(time.monotonic() - began_s, 1),
     }
     place = unfinished(folder)

@@ -53,6 +53,8 @@ async def test_what_was_learnt_in_one_language_is_judged_in_another(
     assert result["languages"]["en"] == {
         "rows": 24, "learnt": True, "macro_f1": 1.0, "accuracy": 1.0
     }  # fmt: skip
+    # All three parts: train, and dev and test, which are the same here.
+    assert result["languages"]["xx"]["rows"] == 3 * len(felt("xx"))
     assert not result["languages"]["xx"]["learnt"]
     assert result["languages"]["xx"]["macro_f1"] > 0.8
     assert await asyncio.to_thread(fit_head, path, tmp_path / "run", silent) == result
