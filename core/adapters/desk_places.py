@@ -2,8 +2,9 @@
 
 from sqlalchemy import bindparam, func, select, update
 
+from core.adapters.cases import AGENTS
 from core.adapters.database import Database, Now
-from core.adapters.tables import conversations, desk_events, desk_lines, desk_threads
+from core.adapters.tables import conversations, desk_events, desk_lines, desk_threads, inbox
 from core.cases import EventKind
 from core.turn import Channel, ConversationId, Owner, WorkspaceId
 
@@ -51,6 +52,11 @@ class DeskPlaces:
         """Whether a message of the platform was kept as a note."""
         wanted = {**self._desk, "ref": ref}
         return await self._database.read(lambda c: c.scalar(_NOTE, wanted)) is not None
+
+    async def is_reply(self, conversation: ConversationId, event_id: str) -> bool:
+        """Whether what an agent did under that id was kept as a reply to the customer."""
+        wanted = {"conversation": conversation, "event_id": AGENTS + event_id}
+        return await self._database.read(lambda c: c.scalar(_REPLY, wanted)) is not None
 
     async def claimed_at(self, conversation: ConversationId) -> float:
         """When an agent last took a conversation; 0 if nobody did."""
@@ -101,6 +107,10 @@ _NOTE = select(desk_lines.c.message_id).where(
     desk_lines.c.ref == bindparam("ref"),
     desk_lines.c.event_id.is_(None),
     desk_lines.c.message_id.is_not(None),
+)
+_REPLY = select(inbox.c.id).where(
+    inbox.c.conversation_id == bindparam("conversation"),
+    inbox.c.event_id == bindparam("event_id"),
 )
 _CLAIMED_AT = select(func.max(desk_events.c.created_at)).where(
     desk_events.c.conversation_id == bindparam("conversation"),

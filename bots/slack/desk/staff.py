@@ -80,9 +80,12 @@ class Staff:
         return await self._said(agent, where, said)
 
     async def _said(self, agent: Account, where: ConversationId, said: Said) -> bool:
-        if said.internal or await self._work.modes.internal(where, said.written_at):
+        # A redelivery is none the worse for what has changed since.
+        known = await self._work.places.is_reply(where, OUR + said.ref)
+        inside = not known and await self._work.modes.internal(where, said.written_at)
+        if said.internal or inside:
             return await self._note(agent, where, said)
-        if said.written_at < await self._work.places.claimed_at(where):
+        if not known and said.written_at < await self._work.places.claimed_at(where):
             # However late it comes to us, it was written for colleagues.
             return await self._refused(agent, where, said, Refused(why=Why.NOT_CLAIMED))
         case = await self._work.cases.get(agent.workspace, where)
@@ -96,7 +99,7 @@ class Staff:
         if isinstance(done, Refused):
             return await self._refused(agent, where, said, done)
         await self._judge(agent, case, said.text)
-        return True
+        return not known
 
     async def _refused(
         self, agent: Account, where: ConversationId, said: Said, refused: Refused

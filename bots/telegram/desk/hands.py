@@ -126,10 +126,7 @@ class Hands:
         if case is not None and (unfit := _unfit(case, said, agent.language)):
             self._tell(said, unfit)
             return
-        # What was written before anybody had the conversation was written to the team, however
-        # late it reaches us, and what was kept as a note stays one.
-        claimed_at = await does.places.claimed_at(conversation)
-        if said.sent_at < claimed_at - SKEW_S or await does.places.is_note(_ref(said)):
+        if await self._is_for_team(conversation, said):
             await self._note(agent, conversation, replace(said, tone=Tone.DOUBTFUL))
             return
         done = await does.desk.reply(
@@ -147,6 +144,17 @@ class Hands:
                 self._tell(said, why)
         else:
             await self._judge(done, said)
+
+    async def _is_for_team(self, conversation: ConversationId, said: Written) -> bool:
+        """Whether it was written before anybody had the conversation, however late it comes.
+
+        What was kept as a reply or as a note stays one.
+        """
+        places = self._does.places
+        if await places.is_reply(conversation, _event_id(said, said.message)):
+            return False
+        claimed_at = await places.claimed_at(conversation)
+        return said.sent_at < claimed_at - SKEW_S or await places.is_note(_ref(said))
 
     async def _note(
         self, agent: Account, conversation: ConversationId, said: Written, why: str = ""

@@ -103,6 +103,27 @@ async def test_what_was_written_before_the_claim_and_comes_late_is_internal(worl
     assert "geheim" not in told(world)
 
 
+async def test_a_reply_stays_one_when_it_is_delivered_again_after_another_claim(
+    world: World,
+) -> None:
+    await world.handed_over()
+    await world.claimed()
+    ts = world.agent_says("sichtbar")
+    await world.told("sichtbar")
+    world.press("return")
+    await world.until(lambda: "claim" in world.buttons())
+    await world.claimed()
+    world.slack.tells_again(DESK, ts)
+    world.agent_says("danach")
+    await world.told("danach")
+    await world.settled()
+    assert [internal for _, text, _, internal in await world.lines() if text == "sichtbar"] == [
+        False
+    ]
+    assert "lock" not in world.reactions(ts)
+    assert told(world).count("sichtbar") == 1
+
+
 async def test_who_does_not_have_it_is_told_who_has(world: World) -> None:
     await world.handed_over()
     await world.claimed(ANNA)

@@ -106,6 +106,23 @@ async def test_a_note_stays_one_when_it_is_delivered_again_later(database: Datab
         assert SECRET not in world.customer_read()
 
 
+async def test_a_reply_stays_one_when_it_is_delivered_again_after_another_claim(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        number = world.writes(thread, "Danke, einmal")
+        await world.customer_reads("einmal")
+        again = world.telegram.world.messages[GROUP, number]
+        # As if the claim that counts came long after it.
+        world.telegram.updates.add("message", {**again, "date": again["date"] - 600})
+        world.writes(thread, "Danke, danach")
+        await world.customer_reads("danach")
+        await world.idle()
+        assert [internal for _, internal in await lines_of(world)] == [False, False]
+        assert world.customer_read().count("einmal") == 1
+
+
 async def test_of_two_who_claim_at_once_the_second_is_told_who_has_it(database: Database) -> None:
     async with open_world(database) as world:
         thread = await world.handed_over()
