@@ -1,5 +1,6 @@
 """Where one platform's desk shows which conversation, and how far, under leases."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from core.adapters.cases import event_after, lines_between, newest_case
 from core.adapters.database import Database, Now
-from core.adapters.handoffs import in_order
+from core.adapters.handoffs import SAID, in_order
 from core.adapters.tables import desk_events, desk_lines, desk_threads, handoffs
 from core.adapters.upsert import for_each_dialect
 from core.cases import DeskLine, EventId, EventKind, Showing, ThreadLease
@@ -79,14 +80,7 @@ class SqlThreads:
             reopens = event is not None and event.kind is EventKind.OPENED
             lines: tuple[DeskLine, ...] = ()
             if row.place is None or reopens:
-                around = {"conversation": conversation, "after": row.shown}
-                lines = lines_between(
-                    connection,
-                    conversation,
-                    connection.scalar(_LAST_SHOWN, around) if row.place is not None else None,
-                    connection.scalar(_FIRST_UNSHOWN, around),
-                    LINES_BEFORE,
-                )
+                lines = _lines(connection, row, is_new=row.place is None)
             if event is not None and reopens:
                 event = replace(event, lines=lines)
             return Showing(place=row.place, case=case_, event=event, lines=lines)
@@ -134,6 +128,23 @@ class SqlThreads:
         wanted = {**self._desk, "its_place": place}
         found = await self._database.read(lambda c: c.scalar(_AT, wanted))
         return ConversationId(found) if found is not None else None
+
+
+def _lines(connection: Connection, thread: SqlRow, *, is_new: bool) -> tuple[DeskLine, ...]:
+    """What was said before the first event that a thread does not show yet.
+
+    With people each line is an event, of which a thread made anew shows the last ones as well. A
+    thread that goes on needs what was said while the bot had the conversation.
+    """
+    around = {"conversation": thread.conversation_id, "after": thread.shown}
+    details = connection.scalar(_HANDS_CHANGED, around)
+    said = json.loads(details).get(SAID) if details is not None else None
+    stands = [line for line in (connection.scalar(_LAST_SHOWN, around), said) if line is not None]
+    last = max(stands, default=None)
+    first = connection.scalar(_FIRST_UNSHOWN, around)
+    if is_new and last is not None:
+        return lines_between(connection, thread.conversation_id, None, last + 1, LINES_BEFORE)
+    return lines_between(connection, thread.conversation_id, last, first, LINES_BEFORE)
 
 
 def _locked(connection: Connection, lease: ThreadLease) -> SqlRow:
@@ -242,6 +253,16 @@ _FIRST_UNSHOWN = select(func.min(desk_events.c.message_id)).where(
     desk_events.c.conversation_id == bindparam("conversation"),
     desk_events.c.id > bindparam("after"),
     desk_events.c.kind.in_((EventKind.MESSAGE, EventKind.NOTE)),
+)
+_HANDS_CHANGED = (
+    select(desk_events.c.details)
+    .where(
+        desk_events.c.conversation_id == bindparam("conversation"),
+        desk_events.c.id <= bindparam("after"),
+        desk_events.c.kind.in_((EventKind.OPENED, EventKind.RETURNED, EventKind.RESOLVED)),
+    )
+    .order_by(desk_events.c.id.desc())
+    .limit(1)
 )
 _LAST_SHOWN = select(func.max(desk_events.c.message_id)).where(
     desk_events.c.conversation_id == bindparam("conversation"),

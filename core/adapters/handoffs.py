@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, text, update
 
 from core.adapters.database import Now
-from core.adapters.tables import conversations, desk_events, desk_threads, handoffs, inbox
+from core.adapters.tables import (
+    conversations,
+    desk_events,
+    desk_threads,
+    handoffs,
+    inbox,
+    messages,
+)
 from core.cases import CaseId, Change, EventId, EventKind
 from core.turn import ConversationId, Kind, Owner, WorkspaceId
 
@@ -14,6 +21,8 @@ from core.turn import ConversationId, Kind, Owner, WorkspaceId
 ANY_EPOCH = 2**31 - 1
 # BCP 47 for a text whose language nobody has determined.
 UNDETERMINED = "und"
+# In the details of an event: the last line when the conversation came to people, or went.
+SAID = "said"
 
 
 def open_case(
@@ -45,7 +54,8 @@ def open_case(
     connection.execute(_QUEUE, {"conversation": conversation, "why": reason, "opened": opened})
     if not waits:
         connection.execute(_NOBODY_WAITS, {"conversation": conversation})
-    record(connection, workspace, conversation, CaseId(opened), EventKind.OPENED)
+    said = _said_so_far(connection, conversation)
+    record(connection, workspace, conversation, CaseId(opened), EventKind.OPENED, details=said)
     return CaseId(opened)
 
 
@@ -123,7 +133,15 @@ def change_hands(
     What the bot has not sent by now it will not send.
     """
     connection.execute(_HAND, {"conversation": conversation, "new_owner": owner})
-    event = record(connection, workspace, conversation, case_id, EventKind(change), account=account)
+    event = record(
+        connection,
+        workspace,
+        conversation,
+        case_id,
+        EventKind(change),
+        account=account,
+        details=_said_so_far(connection, conversation),
+    )
     tell_customer(connection, conversation, change, event=event, account=account)
 
 
@@ -142,6 +160,11 @@ def agent_answered(connection: Connection, conversation: ConversationId, case_id
     """The last word is the agent's."""
     connection.execute(_ANSWERED, {"case_id": case_id})
     connection.execute(_NO_LONGER_WAITS, {"conversation": conversation})
+
+
+def _said_so_far(connection: Connection, conversation: ConversationId) -> Mapping[str, object]:
+    """Tells desks which lines come later: those below a case's are shown with its beginning."""
+    return {SAID: connection.scalar(_LAST_LINE, {"conversation": conversation}) or 0}
 
 
 def last_case(connection: Connection, conversation: ConversationId) -> CaseId | None:
@@ -224,6 +247,9 @@ _NO_LONGER_WAITS = (
     update(conversations)
     .where(_THIS, or_(conversations.c.owner == Owner.HUMAN, conversations.c.owner == Owner.CLOSED))
     .values(waiting_since=None)
+)
+_LAST_LINE = select(func.max(messages.c.id)).where(
+    messages.c.conversation_id == bindparam("conversation")
 )
 _LAST = select(func.max(handoffs.c.id)).where(
     handoffs.c.conversation_id == bindparam("conversation")

@@ -193,6 +193,8 @@ async def test_a_second_case_goes_on_in_the_same_thread(database: Database) -> N
     assert len(desk.opened) == 1
     said = [line.text for line in desk.events_of(where)[-1].lines]
     assert said[-4:] == ["meanwhile", "bot: meanwhile", PERSON, "to a person"]
+    # What led to the first stands there already.
+    assert said.count(PERSON) == 1
     assert [event.kind for event in desk.events_of(where)] == ["claimed", "resolved", "opened"]
 
 
