@@ -15,13 +15,15 @@ NAMES = (
 )
 # On the way to agents, of which a desk without people passes none.
 DESK_NAMES = ("thread_read", "thread_opened", "event_shown")
+# What an agent did is kept, and nobody was told so.
+AGENT_NAMES = ("reply_kept", "note_kept", "hands_changed")
 
 _armed: dict[str, int] = {}
 
 
 def arm(name: str, *, after: int) -> None:
     """Kill this process at the `after`-th passage of the place; only tests call this."""
-    if name not in NAMES + DESK_NAMES:
+    if name not in NAMES + DESK_NAMES + AGENT_NAMES:
         raise ValueError(f"no crash point is called {name}")
     _armed[name] = after
 

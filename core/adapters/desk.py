@@ -13,6 +13,7 @@ from core.adapters.handoffs import UNDETERMINED, change_hands, open_case, record
 from core.adapters.tables import accounts, conversations, desk_lines, handoffs, inbox, messages
 from core.adapters.upsert import for_each_dialect
 from core.cases import Act, Case, CaseId, Change, EventKind, Refused, Why
+from core.crashpoints import passed
 from core.errors import Rejected
 from core.handoff import MAX_SNOOZE_S, refusal, unfit
 from core.staff import Account
@@ -65,6 +66,7 @@ class Desk:
             return _now(connection, conversation)
 
         done = await self._database.write(work)
+        passed("hands_changed")
         await self._woken(conversation, done)
         return done
 
@@ -110,6 +112,7 @@ class Desk:
             return _now(connection, conversation)
 
         done = await self._database.write(work)
+        passed("reply_kept")
         await self._woken(conversation, done)
         return done
 
@@ -171,7 +174,9 @@ class Desk:
             _note(connection, agent, held, text, desk=desk, ref=event_id)
             return _now(connection, conversation)
 
-        return await self._database.write(work)
+        done = await self._database.write(work)
+        passed("note_kept")
+        return done
 
     async def alive(self, agent: Account, conversation: ConversationId) -> None:
         """Note a sign of life from who has the conversation: they read it, or are writing."""
