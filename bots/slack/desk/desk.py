@@ -18,6 +18,7 @@ from bots.slack.desk.port import SURE_S, Reads, SlackDeskPort
 from bots.slack.desk.posts import Posts
 from bots.slack.desk.presses import Presses
 from bots.slack.desk.staff import Staff, Work
+from bots.slack.desk.whose import Whose
 from bots.slack.files import SlackFiles
 from bots.slack.place import Place
 from bots.slack.port import Spawn
@@ -96,6 +97,7 @@ class SlackDesk:
             places=needs.places,
             modes=modes,
             people=people,
+            whose=Whose(posts, needs.places, needs.cases),
             takes_files=needs.takes_files,
         )
         self.staff = Staff(work, aside)

@@ -176,6 +176,18 @@ class Posts:
                 break
         return Thread(marks=marks, files=tuple(sorted(files)))
 
+    async def about(self, thread: str) -> str:
+        """What a thread hangs on, if that is a message of ours. Raises: as `post` does."""
+        team = await self.team()
+        page = await self.called(
+            team.client.conversations_replies(
+                channel=self.channel, ts=thread, limit=1, include_all_metadata=True
+            )
+        )
+        [root] = page.get("messages", [])[:1] or [{}]
+        mark = mark_of(root, team)
+        return mark.about if mark is not None else ""
+
     async def find_root(self, mark: Mark, since_s: float) -> str | None:
         """A message of ours in the channel itself, the newest of that mark. Raises: as `post`."""
         team = await self.team()

@@ -68,7 +68,7 @@ class Presses:
         Raises: Unavailable: it could not be committed.
         """
         press = heard.pressed(body)
-        where = None if press is None else await self._where(press)
+        where = None if press is None else await self._where(team, press)
         if press is None or where is None:
             log.info("slack_interaction_ignored")
             return
@@ -105,10 +105,10 @@ class Presses:
         if fate is not None:
             await self._work.suggestions.judge(agent.workspace, case.id, fate)
 
-    async def _where(self, press: Pressed) -> ConversationId | None:
+    async def _where(self, team: Team, press: Pressed) -> ConversationId | None:
         """A card says by where it stands what it is about; on a Home tab only the button does."""
         if press.place:
-            return await self._work.places.conversation_at(press.place)
+            return await self._work.whose.conversation_at(team.me.workspace, press.place)
         is_number = press.value.isascii() and press.value.isdigit() and len(press.value) < 19
         return ConversationId(int(press.value)) if is_number else None
 

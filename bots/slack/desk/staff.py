@@ -12,6 +12,7 @@ from bots.slack.desk.heard import OUR, Said
 from bots.slack.desk.modes import Modes
 from bots.slack.desk.people import People
 from bots.slack.desk.port import DESK
+from bots.slack.desk.whose import Whose
 from bots.slack.files import MAX_BYTES, name_of
 from bots.slack.teams import Team
 from core.adapters.briefings import suggested_reply
@@ -43,6 +44,7 @@ class Work:
     places: DeskPlaces
     modes: Modes
     people: People
+    whose: Whose
     takes_files: frozenset[Channel]
 
 
@@ -68,8 +70,10 @@ class Staff:
             # A card, or nothing of ours.
             await self._work.places.lost(lost)
         said = heard.said(event, team.me)
-        where = None if said is None else await self._work.places.conversation_at(said.place)
-        if said is None or where is None:
+        if said is None:
+            return False
+        where = await self._work.whose.conversation_at(team.me.workspace, said.place)
+        if where is None:
             return False
         agent = await self._work.people.agent(team, said.user)
         if agent is None:

@@ -180,6 +180,30 @@ async def test_a_process_killed_before_its_commit_leaves_no_second_message(
     assert len(set(after)) == len(after)
 
 
+async def test_agents_work_on_a_card_whose_place_nobody_has_kept_yet(
+    slack: FakeSlack, telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    async with open_world(slack, url, tmp_path, runs_desk=False, telegram=telegram) as world:
+        world.customer_says(PERSON)
+        await world.told("to a person")
+    await _killed_at("thread_opened", slack.url, url, tmp_path)
+    # The lease of the dead process lasts on.
+    async with open_world(slack, url, tmp_path, telegram=telegram) as world:
+        world.agent_says("! notiz")
+        await world.until(lambda: _kept(world, ["notiz"]))
+        world.press("claim")
+        await world.told(say(Phrase.PERSON_JOINED, "ja"))
+        world.agent_says("ja, bitte")
+        await world.told("ja, bitte")
+        async with open_database(url) as database:
+            lapsed = update(desk_threads).values(held_until=Now())
+            await database.write(lambda c: c.execute(lapsed).rowcount)
+        await world.until(lambda: "resolve" in world.buttons())
+        await world.settled()
+        assert len([m for m in slack.messages(DESK) if m.thread_ts is None]) == 1
+
+
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
     async with FakeTelegram() as running:
