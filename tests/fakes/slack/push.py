@@ -40,7 +40,8 @@ class Push:
     """Sends envelopes over a websocket, or signed posts, and again until they are acknowledged.
 
     Slack waits 3 s, then tries at once, after a minute and after five; `patience_s` and
-    `retries_s` are those, compressed.
+    `retries_s` are those, compressed. With `presses_once`, a press that nobody acknowledged is
+    gone, as it is in Slack.
     """
 
     def __init__(self, faults: Faults, *, signing_secret: str) -> None:
@@ -50,6 +51,7 @@ class Push:
         self.interactions_url: str | None = None
         self.patience_s = 2.0
         self.retries_s: tuple[float, ...] = (0.0, 0.2, 1.0)
+        self.presses_once = False
         self.sockets: list[web.WebSocketResponse] = []
         self.lost = 0
         self.unacknowledged = 0
@@ -94,7 +96,8 @@ class Push:
         if late_s:
             await asyncio.sleep(late_s)
         url = self.events_url if kind == "events_api" else self.interactions_url
-        for number, pause_s in enumerate((None, *self.retries_s)):
+        once = self.presses_once and kind == "interactive"
+        for number, pause_s in enumerate((None, *(() if once else self.retries_s))):
             await asyncio.sleep(pause_s or 0)
             if url is not None:
                 done = await self._post(url, kind, payload, number)
