@@ -15,13 +15,16 @@ import httpx
 
 from core.crashpoints import NAMES
 
+# A busy machine may take long to start one.
+START_S = 240.0
+
 
 @dataclass(slots=True, kw_only=True)
 class Nemesis:
     """Kills its victims so many times, each time in another way.
 
     Times are in lengths of the victim's own start, so that a busy machine has time for as much.
-    A named place that is not passed within `patience` becomes a random one.
+    A place of `names` that is not passed within `patience` becomes a random one.
     """
 
     settings: dict[str, object]
@@ -30,14 +33,18 @@ class Nemesis:
     dice: random.Random
     patience: float = 4.0
     resend_unknown: bool = False
+    names: tuple[str, ...] = NAMES
     killed: Counter[str] = field(default_factory=Counter)
     let_loose: asyncio.Event = field(default_factory=asyncio.Event)
+    # How long the last one took to start.
+    start_s: float = 0.0
 
     async def haunt(self) -> None:
         """Start the victim again and again until all kills are done; then let it live."""
         while self.kills:
+            name = self.dice.choice(self.names) if self.kills % 2 else ""
             self.kills -= 1
-            await self._kill_one(self.dice.choice(NAMES) if self.kills % 2 else "")
+            await self._kill_one(name)
         victim = await self._start("", 0)
         try:
             await victim.wait()
@@ -53,10 +60,10 @@ class Nemesis:
         how = name or "anywhere"
         try:
             await self._ready(victim)
-            start_s = time.monotonic() - started_s
+            self.start_s = time.monotonic() - started_s
             await self.let_loose.wait()
             life = self.patience if name else self.dice.uniform(0, 1)
-            async with asyncio.timeout(life * start_s):
+            async with asyncio.timeout(life * self.start_s):
                 await victim.wait()
         except TimeoutError:
             how = "anywhere"
@@ -70,7 +77,7 @@ class Nemesis:
     async def _ready(self, victim: asyncio.subprocess.Process) -> None:
         """Wait until it serves, or is dead already."""
         url = f"http://127.0.0.1:{self.settings['port']}/healthz"
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + START_S
         async with httpx.AsyncClient(trust_env=False) as client:
             while victim.returncode is None:
                 with suppress(httpx.HTTPError):

@@ -1,6 +1,5 @@
 """Kill -9 at random and at named places: nothing lost, nothing answered twice, all in order."""
 
-import asyncio
 import random
 from pathlib import Path
 
@@ -8,14 +7,12 @@ import pytest
 from sqlalchemy import func, select
 
 from core.adapters.database import Database, open_database
-from core.adapters.tables import cursors, inbox
+from core.adapters.tables import inbox
 from tests.crash.nemesis import Nemesis
+from tests.crash.ordeal import undergo
 from tests.crash.verdict import judge, records, unfinished
 from tests.crash.world import Way, open_world
 from tests.services import free_port
-
-# The seconds over which the questions for one victim are spread, its start included.
-SPREAD_S = 2.2
 
 
 async def survive(
@@ -41,35 +38,16 @@ async def survive(
             patience=patience,
             resend_unknown=resend_unknown,
         )
-        haunting = asyncio.create_task(nemesis.haunt())
-        try:
-            await _at_work(haunting, database)
-            nemesis.let_loose.set()
-            for number in range(count):
-                while number * kills >= count * (kills - nemesis.kills) and nemesis.kills:
-                    assert not haunting.done(), haunting.exception()
-                    await asyncio.sleep(0.05)
-                world.ask(number, dice.randrange(1, 1 + max(4, count // 10)))
-                await asyncio.sleep(kills * SPREAD_S / count)
-            async with asyncio.timeout(300):
-                while nemesis.kills or not await _all_settled(database, count):
-                    assert not haunting.done(), haunting.exception()
-                    await asyncio.sleep(0.2)
-        finally:
-            haunting.cancel()
-            await asyncio.gather(haunting, return_exceptions=True)
+        await undergo(
+            nemesis,
+            database,
+            lambda number: world.ask(number, dice.randrange(1, 1 + max(4, count // 10))),
+            lambda: _all_settled(database, count),
+            count=count,
+        )
         verdict = judge(world, await records(database))
         print(verdict | nemesis.killed)
         return verdict
-
-
-async def _at_work(haunting: "asyncio.Task[None]", database: Database) -> None:
-    """Wait until the first victim has noted where to read on: nobody answers what was before."""
-    noted = select(func.count()).select_from(cursors)
-    async with asyncio.timeout(60):
-        while not await database.read(lambda connection: connection.scalar(noted)):
-            assert not haunting.done(), haunting.exception()
-            await asyncio.sleep(0.05)
 
 
 async def _all_settled(database: Database, count: int) -> bool:

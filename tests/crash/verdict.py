@@ -42,7 +42,9 @@ async def unfinished(database: Database) -> int:
 
 async def records(database: Database) -> Records:
     """Read them."""
-    questions = select(inbox.c.text, inbox.c.sent_at, inbox.c.id)
+    questions = select(inbox.c.text, inbox.c.sent_at, inbox.c.id).where(
+        inbox.c.text.startswith("question")
+    )
     rows = await database.read(lambda connection: connection.execute(questions).all())
     unknown = outbox.c.state == "unknown"
     return Records(

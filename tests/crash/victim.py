@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bots.server import build_app, serving
+from bots.slack.desk.desk import DeskNeeds
 from bots.telegram.polling import Pauses
-from core import crashpoints
+from core import crashpoints, mirror
 from core.adapters.database import open_database
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
@@ -19,22 +20,35 @@ from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
 from core.ports import ShowPartial
 from core.serving import Pace, Station
-from core.turn import Answer, Served, Turn
+from core.turn import Answer, Handoff, Reason, Served, Turn
 from dragoman.channels import keep_running, open_channels
 from dragoman.logs import configure
 from dragoman.settings import Settings
+from tests.core.takeover import PERSON
 
 # A lease outlives its process by this; a short one keeps the test short.
 HELD_S = 3.0
 POLL_HELD_S = 1.0
+# A thread's lease must outlive what is shown under it, and what is remembered of it must not.
+THREAD_HELD_S, SHOW_S = 12.0, 10.0
 
 
 async def echo(turn: Turn, show: ShowPartial) -> Served:
     """Repeat the question, after about as long as a passage takes to be found."""
     await asyncio.sleep(random.uniform(0, 0.03))
-    return Served(
-        outcome=Answer(text=f"re: {turn.text}", citations=()), language="en", probability=1.0
-    )
+    text = f"re: {' / '.join(turn.texts)}"
+    outcome: Answer | Handoff = Answer(text=text, citations=())
+    if PERSON in text:
+        outcome = Handoff(reason=Reason.ASKED, text=text)
+    return Served(outcome=outcome, language="en", probability=1.0)
+
+
+def shorten() -> None:
+    """Let what outlives a process lapse soon, and Slack take as much as it can."""
+    (Pauses.__init__.__kwdefaults__ or {})["held_s"] = POLL_HELD_S
+    (mirror.Mirror.__init__.__kwdefaults__ or {})["held_s"] = THREAD_HELD_S
+    mirror.SHOW_S = SHOW_S
+    (DeskNeeds.__init__.__kwdefaults__ or {}).update(every_s=0.0, sure_s=SHOW_S)
 
 
 async def _healthy() -> Mapping[str, str | None]:
@@ -71,7 +85,7 @@ async def main(settings: Settings, *, resend_unknown: bool) -> None:
 
 if __name__ == "__main__":
     told = json.loads(sys.argv[1])
-    (Pauses.__init__.__kwdefaults__ or {})["held_s"] = POLL_HELD_S
+    shorten()
     configure(level="warning", form="json")
     if told["crash_at"]:
         crashpoints.arm(told["crash_at"], after=told["crash_after"])

@@ -94,13 +94,7 @@ class World:
         return self.slack.user_says(DESK, text, user=user, thread_ts=self.card().ts, **more)
 
     def buttons(self, card: FakeMessage | None = None) -> set[str]:
-        root = card or self.card()
-        found = (item for block in root.blocks for item in block.get("elements", []))
-        return {
-            item["action_id"].removeprefix("dragoman_desk_")
-            for item in found
-            if item["type"] == "button"
-        }
+        return buttons_of(card or self.card())
 
     def reactions(self, ts: str) -> set[str]:
         found = self.slack.team.channels[DESK].messages[ts].reactions
@@ -175,6 +169,16 @@ class World:
         parcels = await self.rows(outbox)
         unsent = [p for p in parcels if p.state in ("pending", "sending")]
         return not unsent and all(t.due_at is None and t.holder is None for t in threads)
+
+
+def buttons_of(message: FakeMessage) -> set[str]:
+    """What the desk's buttons under a message do."""
+    found = (item for block in message.blocks for item in block.get("elements", []))
+    return {
+        item["action_id"].removeprefix("dragoman_desk_")
+        for item in found
+        if item["type"] == "button"
+    }
 
 
 def words_of(message: FakeMessage) -> str:
