@@ -62,15 +62,18 @@ class Interpreter:
         lines = tuple([await self._line(text, turn, target) for text in turn.texts])
         return Heard(lines=lines, language=choice.language, chosen=choice.requested)
 
-    async def relayed(self, turn: Turn) -> tuple[Served | None, Heard]:
-        """An agent's doing as the customer reads it; nothing where there is nothing to read."""
+    async def relayed(self, turn: Turn, *, as_written: bool = False) -> tuple[Served | None, Heard]:
+        """An agent's doing as the customer reads it; nothing where there is nothing to read.
+
+        `as_written` has it neither read nor translated, and says so.
+        """
         language = turn.language or self.default_language
         if turn.kind is Kind.CHANGE:
             return _served(_notice(Change(turn.text), language), language), Heard(lines=())
         if not turn.text.strip() and not turn.attachments and turn.kind is Kind.AGENT_REPLY:
             # Taken back before anybody read it.
             return None, Heard(lines=())
-        spoken = await self._line_of_agent(turn, language)
+        spoken = await self._line_of_agent(turn, language, as_written=as_written)
         text = spoken.translation or turn.text
         if spoken.fault:
             text = f"{say(Phrase.UNTRANSLATED, language)}\n\n{text}"
@@ -87,10 +90,13 @@ class Interpreter:
         source = await self._language(text, turn.language or self.default_language)
         return await self.spoken(turn.address.workspace, text, source=source, target=target)
 
-    async def _line_of_agent(self, turn: Turn, target: str) -> Spoken:
+    async def _line_of_agent(self, turn: Turn, target: str, *, as_written: bool) -> Spoken:
         own = (
             turn.agent.language if turn.agent else await self.desk_language(turn.address.workspace)
         )
+        if as_written:
+            fault = "" if same_language(own, target) else Fault.UNAVAILABLE
+            return Spoken(text=turn.text, language=own, fault=fault)
         source = await self._language(turn.text, own)
         return await self.spoken(turn.address.workspace, turn.text, source=source, target=target)
 

@@ -154,12 +154,14 @@ class Serving:
         if turn is None:
             return await self._station.outbox.next(self.lease)
         structlog.contextvars.bind_contextvars(conversation=turn.conversation, turn=turn.id)
-        if self._attempts > LAST_TRY:
+        given_up = self._attempts > LAST_TRY
+        if given_up and not turn.kind.by_agent:
             return await self._park(turn)
         started_s = time.perf_counter()
         heard: Heard | None
         if turn.kind.by_agent:
-            served, heard = await self._station.interpreter.relayed(turn)
+            # What an agent wrote has to arrive: as it was written, if reading it ends each try.
+            served, heard = await self._station.interpreter.relayed(turn, as_written=given_up)
         else:
             served, heard = await asyncio.gather(self._answered(turn), self._heard(turn))
             if served is None and not self._only_recorded(turn):

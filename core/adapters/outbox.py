@@ -77,14 +77,14 @@ class SqlOutbox:
                 conversation = lock(connection, lease)
             except LeaseLost:
                 # What was sent was sent, whoever holds the lease by now.
-                if delivered.fate is Fate.SENT:
-                    _record(connection, parcel, delivered)
+                if delivered.fate is Fate.SENT and _record(connection, parcel, delivered):
+                    _tell_agent(connection, lease, parcel)
                 return None
             by_agent = _record(connection, parcel, delivered)
             if delivered.fate in (Fate.REFUSED, Fate.UNKNOWN):
                 _tell_desk(connection, lease, conversation, parcel, delivered)
             elif delivered.fate is Fate.SENT and by_agent:
-                _tell_agent(connection, lease, conversation, parcel)
+                _tell_agent(connection, lease, parcel)
             return advance(connection, lease, conversation)
 
         step = await self._database.write(work)
@@ -127,14 +127,14 @@ def _record(connection: Connection, parcel: Parcel, delivered: Delivered) -> boo
     return bool(connection.scalar(_SETTLE, outcome) == ANY_EPOCH)
 
 
-def _tell_agent(connection: Connection, lease: Lease, conversation: SqlRow, parcel: Parcel) -> None:
+def _tell_agent(connection: Connection, lease: Lease, parcel: Parcel) -> None:
     """Let an agent know that all of their words have arrived."""
     line = connection.scalar(_LINE, {"parcel": parcel.id})
     if line is None or connection.scalar(_REST, {"parcel": parcel.id}) is not None:
         return
     record(
         connection,
-        conversation.workspace,
+        parcel.address.workspace,
         lease.conversation,
         last_case(connection, lease.conversation),
         EventKind.DELIVERED,

@@ -25,12 +25,21 @@ from core.turn import (
     Handoff,
     Kind,
     Owner,
+    Parcel,
     Reason,
     Served,
     Turn,
     WorkspaceId,
 )
-from tests.core.takeover import ADDRESS, PERSON, WORKSPACE, bot, open_rig, rows_of
+from tests.core.takeover import (
+    ADDRESS,
+    PERSON,
+    WORKSPACE,
+    bot,
+    is_idle,
+    open_rig,
+    rows_of,
+)
 from tests.fakes.port import FakePort
 from tests.fakes.translator import FakeTranslator, backwards
 
@@ -92,6 +101,26 @@ async def test_what_nobody_can_translate_goes_out_as_it_is_and_both_sides_are_to
     assert rig.port.texts[-1] == f"{say(Phrase.UNTRANSLATED, 'ja')}\n\nGuten Tag"
     assert [line.translation for line in lines[-2:]] == [None, None]
     assert all(line.fault for line in lines[-2:])
+
+
+async def test_a_reply_that_ends_each_try_arrives_as_it_was_written(database: Database) -> None:
+    translator = FakeTranslator()
+    async with open_rig(database, translator=translator) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        translator.fault = ValueError("a bug")
+        await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
+        due = update(conversations).where(conversations.c.holder.is_(None))
+        async with asyncio.timeout(20):
+            while not await is_idle(database):
+                await database.write(lambda connection: connection.execute(due.values(due_at=0.0)))
+                await rig.delivery.sweep()
+                await asyncio.sleep(0.01)
+        [*_, line] = await rig.cases.lines(WORKSPACE, where)
+    assert rig.port.texts[-1] == f"{say(Phrase.UNTRANSLATED, 'ja')}\n\nGuten Tag"
+    assert (line.text, line.translation, bool(line.fault)) == ("Guten Tag", None, True)
 
 
 async def test_a_takeover_in_mid_generation_silences_the_bot(database: Database) -> None:
@@ -182,6 +211,29 @@ async def test_words_sent_just_before_a_resolution_still_arrive_and_before_its_n
     assert port.texts[2:5] == ["日本 0", "日本 1", "日本 2"]
     assert port.texts[5].startswith(say(Phrase.RESOLVED, "ja"))
     assert len(port.texts) == 6
+
+
+async def test_an_agent_hears_that_words_arrived_though_the_lease_went_meanwhile(
+    database: Database,
+) -> None:
+    class Slow(FakePort):
+        async def send(self, parcel: Parcel) -> str:
+            if parcel.body == "日本":
+                lapses = update(conversations).values(
+                    holder="another", held_until=Now(), fence=conversations.c.fence + 1
+                )
+                await database.write(lambda connection: connection.execute(lapses))
+            return await super().send(parcel)
+
+    async with open_rig(database, port=Slow()) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        await rig.idle()
+    assert rig.port.texts[-1] == "日本"
+    kinds = [row.kind for row in await rows_of(database, desk_events)]
+    assert kinds.count("delivered") == 1
 
 
 async def test_a_redelivered_reply_changes_nothing(database: Database) -> None:
