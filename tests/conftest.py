@@ -1,18 +1,16 @@
 """Fixtures that more than one folder of tests needs."""
 
 import os
-import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
-from sqlalchemy.engine import make_url
 
 from core.adapters.database import Database, open_database
+from tests.databases import new_postgres, postgres_template, sqlite_at
 from tests.desk import make_demo_home
 from tests.services import missing, postgres
 
@@ -33,24 +31,26 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_template_url(postgres_url: str) -> AsyncIterator[str]:
+    async with postgres_template(postgres_url) as url:
+        yield url
+
+
 @pytest.fixture
-async def postgres_database_url(postgres_url: str) -> AsyncIterator[str]:
+async def postgres_database_url(
+    postgres_url: str, postgres_template_url: str
+) -> AsyncIterator[str]:
     """A database of its own for one test."""
-    name = f"dragoman_test_{secrets.token_hex(6)}"
-    admin = await asyncpg.connect(postgres_url)
-    await admin.execute(f'create database "{name}"')
-    try:
-        yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        await admin.execute(f'drop database if exists "{name}" with (force)')
-        await admin.close()
+    async with new_postgres(postgres_url, postgres_template_url) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Each test that asks for it runs on both databases."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'dragoman.db'}"
+        return sqlite_at(tmp_path / "dragoman.db")
     url: str = request.getfixturevalue("postgres_database_url")
     return url
 

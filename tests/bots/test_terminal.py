@@ -16,12 +16,13 @@ from bots.web.client import Connection
 from core.errors import Unavailable
 from core.phrases import Phrase, say
 from tests.bots.web.desk import Desk, open_desk
+from tests.databases import sqlite_at
 from tests.services import free_port
 
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(f"sqlite:///{tmp_path / 'desk.db'}") as opened:
+    async with open_desk(sqlite_at(tmp_path / "desk.db")) as opened:
         yield opened
 
 
@@ -94,7 +95,7 @@ async def test_a_desk_that_is_not_there_is_one_clear_line() -> None:
 
 
 async def test_the_chat_survives_a_restart_of_the_desk(tmp_path: Path) -> None:
-    database_url, port = f"sqlite:///{tmp_path / 'desk.db'}", free_port()
+    database_url, port = sqlite_at(tmp_path / "desk.db"), free_port()
     async with AsyncExitStack() as running:
 
         async def start() -> Desk:

@@ -12,6 +12,7 @@ from core.adapters.accounts import Accounts
 from core.adapters.database import open_database
 from core.phrases import Phrase, say
 from tests.core.takeover import PERSON, WORKSPACE, Rig, open_rig
+from tests.databases import sqlite_at
 from tests.desk import command, environment
 
 
@@ -29,7 +30,7 @@ class Shell:
 
 @pytest.fixture
 async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
-    url = f"sqlite:///{tmp_path / 'dragoman.db'}"
+    url = sqlite_at(tmp_path / "dragoman.db")
     async with open_database(url) as database, open_rig(database) as rig:
         yield Shell(tmp_path, rig)
 
@@ -94,7 +95,7 @@ async def test_who_calls_is_known_by_login_then_an_admin_then_the_machines_name(
 async def test_where_there_is_no_account_yet_the_machines_user_becomes_an_agent(
     tmp_path: Path,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'dragoman.db'}"
+    url = sqlite_at(tmp_path / "dragoman.db")
     async with open_database(url) as database:
         env = environment(tmp_path) | {"USER": "root2", "LOGNAME": "root2"}
         done = await asyncio.to_thread(command, "desk", "take", "1", env=env)

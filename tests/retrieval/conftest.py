@@ -5,12 +5,13 @@ import pytest
 
 from core.adapters.database import Database, open_database
 from retrieval.opening import Retrieval, open_retriever
+from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
 
 
 @pytest.fixture
 async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(f"sqlite:///{tmp_path / 'dragoman.db'}") as database:
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
         yield database
 
 

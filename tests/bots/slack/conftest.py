@@ -16,6 +16,7 @@ from core.adapters.database import Database, open_database
 from core.adapters.holds import Holds
 from core.adapters.vault import Vault
 from core.turn import Address, Channel, Inbound, WorkspaceId
+from tests.databases import sqlite_at
 from tests.fakes.slack import FakeSlack
 
 HOME = WorkspaceId("home")
@@ -143,5 +144,5 @@ async def rig(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Rig]:
         app_token=slack.app_token,
         api_url=slack.api_url,
     )
-    async with open_database(f"sqlite:///{tmp_path / 'slack.db'}") as database:
+    async with open_database(sqlite_at(tmp_path / "slack.db")) as database:
         yield Rig(slack=slack, desk=Desk(), database=database, options=options)

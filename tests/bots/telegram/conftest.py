@@ -15,6 +15,7 @@ from core.adapters.database import SqliteDatabase, open_database
 from core.adapters.holds import Holds
 from core.errors import Unavailable
 from core.turn import Address, Inbound, WorkspaceId
+from tests.databases import sqlite_at
 from tests.fakes.telegram import FakeTelegram
 
 WORKSPACE = WorkspaceId("acme")
@@ -86,7 +87,7 @@ def intake(api: TelegramApi, desk: Desk) -> Intake:
 
 @pytest.fixture
 async def holds(tmp_path: Path) -> AsyncIterator[Holds]:
-    async with open_database(f"sqlite:///{tmp_path / 'holds.db'}") as database:
+    async with open_database(sqlite_at(tmp_path / "holds.db")) as database:
         yield Holds(database)
 
 

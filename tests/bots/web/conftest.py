@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.bots.web.desk import Desk, open_desk
+from tests.databases import sqlite_at
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def desk_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def open_module_desk(desk_folder: Path) -> AsyncIterator[Desk]:
-    database_url = f"sqlite:///{desk_folder / 'desk.db'}"
+    database_url = sqlite_at(desk_folder / "desk.db")
     async with open_desk(database_url, client_ip_header="X-Test-Address") as opened:
         yield opened
 

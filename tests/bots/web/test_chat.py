@@ -18,6 +18,7 @@ from core.adapters.tables import inbox, messages
 from core.phrases import Phrase, say
 from core.turn import Author
 from tests.bots.web.desk import Desk, Script, delivery_on, open_desk
+from tests.databases import sqlite_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,7 +52,7 @@ async def until_reply(visitor: httpx.AsyncClient, path: str = "/chat/events") ->
 
 
 async def stored(folder: Path, query: Select[Any]) -> list[Any]:
-    async with open_database(f"sqlite:///{folder / 'desk.db'}") as database:
+    async with open_database(sqlite_at(folder / "desk.db")) as database:
         return list(await database.read(lambda connection: connection.scalars(query).all()))
 
 
@@ -127,7 +128,7 @@ async def test_the_beginning_of_a_reply_is_shown_while_it_is_written(
 
 async def test_a_reply_of_another_process_is_seen_by_looking(tmp_path: Path) -> None:
     """The visitor's window is open here, while the reply is written over there."""
-    database_url = f"sqlite:///{tmp_path / 'desk.db'}"
+    database_url = sqlite_at(tmp_path / "desk.db")
     async with (
         open_desk(database_url) as desk,
         httpx.AsyncClient(base_url=desk.url, trust_env=False) as visitor,
@@ -364,7 +365,7 @@ async def test_the_page_is_closed_to_frames_scripts_and_caches(desk: Desk) -> No
 
 
 async def test_behind_https_the_cookie_is_bound_to_host_and_tls(tmp_path: Path) -> None:
-    opening = open_desk(f"sqlite:///{tmp_path / 'desk.db'}", client_ip_header="X-Forwarded-For")
+    opening = open_desk(sqlite_at(tmp_path / "desk.db"), client_ip_header="X-Forwarded-For")
     async with opening as desk, httpx.AsyncClient(base_url=desk.url, trust_env=False) as client:
         headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
         cookie = (await client.get("/", headers=headers)).headers["Set-Cookie"]

@@ -17,12 +17,13 @@ from core.staff import Role
 from core.turn import Address, Channel, ConversationId
 from tests.bots.web.desk import WORKSPACE, open_desk
 from tests.bots.web.test_chat import events
+from tests.databases import sqlite_at
 
 
 async def test_a_customer_reads_the_agents_words_and_their_changes_but_no_note(
     tmp_path: Path,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    url = sqlite_at(tmp_path / "desk.db")
     async with (
         open_desk(url) as chat,
         httpx.AsyncClient(base_url=chat.url, trust_env=False) as visitor,

@@ -10,6 +10,7 @@ from core.pipeline import Pipeline
 from core.turn import WorkspaceId
 from retrieval.knowledge import silent
 from retrieval.opening import open_retriever
+from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
 from workers.evaluation.product import Product
 
@@ -18,7 +19,7 @@ from workers.evaluation.product import Product
 async def product(tmp_path: Path) -> AsyncIterator[Product]:
     """The product without a model, over an encoder of shared words."""
     async with (
-        open_database(f"sqlite:///{tmp_path / 'dragoman.db'}") as database,
+        open_database(sqlite_at(tmp_path / "dragoman.db")) as database,
         open_retriever(database, tmp_path / "data", encoder=FakeEncoder()) as retrieval,
     ):
         yield Product(

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.bots.slack.desk.world import World, open_world
+from tests.databases import sqlite_at
 from tests.fakes.slack import FakeSlack
 
 
 @pytest.fixture
 async def world(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[World]:
-    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    url = sqlite_at(tmp_path / "desk.db")
     async with open_world(slack, url, tmp_path) as opened:
         yield opened

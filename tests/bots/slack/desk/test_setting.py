@@ -19,11 +19,12 @@ from dragoman.channels import open_channels
 from dragoman.settings import Settings
 from tests.bots.slack.desk.world import DESK, HOME, World, people, settings_for
 from tests.core.takeover import bot
+from tests.databases import sqlite_at
 from tests.fakes.slack import FakeSlack
 
 
 async def checked(settings: Settings, folder: Path) -> str:
-    async with open_database(f"sqlite:///{folder / 'desk.db'}") as database:
+    async with open_database(sqlite_at(folder / "desk.db")) as database:
         station = Station(
             turns=SqlTurns(database),
             outbox=SqlOutbox(database),

@@ -63,6 +63,7 @@ from core.turn import (
     WorkspaceId,
 )
 from retrieval.opening import Retrieval, open_retriever
+from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.phrasebook import Phrasebook
 
@@ -229,7 +230,7 @@ async def open_console(
 ) -> AsyncIterator[Console]:
     """A console on a free port, or on `port`, with one article in its knowledge."""
     async with AsyncExitStack() as stack:
-        url = database_url or f"sqlite:///{folder / 'desk.db'}"
+        url = database_url or sqlite_at(folder / "desk.db")
         database = await stack.enter_async_context(open_database(url))
         retrieval = await stack.enter_async_context(
             open_retriever(database, folder, encoder=FakeEncoder())
