@@ -1,6 +1,6 @@
 """The loss of a sentence encoder: what belongs together is alike, all else in a batch is not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -79,10 +79,7 @@ class Contrast(MultipleNegativesRankingLoss):
 
     def forward(self, sentence_features: Any, labels: torch.Tensor | None) -> torch.Tensor:
         """The loss of one batch; scalar."""
-        vectors = [
-            torch.cat([self.model(part)["sentence_embedding"] for part in _parts(column)])
-            for column in sentence_features
-        ]
+        vectors = [self._embed(column) for column in sentence_features]
         if labels is None:
             # The library has no use for labels.
             return self.compute_loss_from_embeddings(vectors, torch.empty(0))
@@ -90,6 +87,20 @@ class Contrast(MultipleNegativesRankingLoss):
         wanted = _as_long(labels, asked)
         loss: torch.Tensor = self.compute_loss_from_embeddings([asked, wanted], torch.empty(0))
         return (1 - self._taught) * loss + self._taught * distance(asked, wanted)
+
+    def _embed(self, column: Mapping[str, Any]) -> torch.Tensor:
+        """The rows of a padded batch a few at a time, without the padding that these do not need.
+
+        Texts of as many characters may be of more or fewer tokens, by language.
+        """
+        mask = column.get("attention_mask")
+        if mask is None:
+            whole: torch.Tensor = self.model(column)["sentence_embedding"]
+            return whole
+        order = mask.sum(dim=1).argsort()
+        parts = [_rows(column, mask, rows) for rows in order.split(_CHUNK)]
+        found = torch.cat([self.model(part)["sentence_embedding"] for part in parts])
+        return found[order.argsort()]
 
 
 class CachedContrast(CachedMultipleNegativesRankingLoss):
@@ -148,18 +159,11 @@ def _settings(temperature: float) -> dict[str, Any]:
     }
 
 
-def _parts(column: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The rows of a padded batch a few at a time, without the padding that these do not need."""
-    mask = column.get("attention_mask")
-    if mask is None:
-        yield column
-        return
-    for start in range(0, len(mask), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        used = mask[rows].any(dim=0)
-        yield {
-            key: value[rows][:, used]
-            if isinstance(value, torch.Tensor) and value.shape == mask.shape
-            else value
-            for key, value in column.items()
-        }
+def _rows(column: Mapping[str, Any], mask: torch.Tensor, rows: torch.Tensor) -> Mapping[str, Any]:
+    used = mask[rows].any(dim=0)
+    return {
+        key: value[rows][:, used]
+        if isinstance(value, torch.Tensor) and value.shape == mask.shape
+        else value
+        for key, value in column.items()
+    }
