@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install run test check format bench crash messages wheel clean
+.PHONY: install run test check format bench crash starter messages wheel clean
 
 install: $(INSTALLED)
 
@@ -37,6 +37,26 @@ bench: install
 
 crash: install
 	$(BIN)/pytest -m slow -s tests/crash
+
+# The models that ship, from ../shared/data: some two hours on two cores. What is finished is kept.
+STARTER := var/starter
+
+starter: $(STARTER)/small/result.json
+	rm -rf models/starter-encoder
+	cp -r $(STARTER)/small/model models/starter-encoder
+	$(BIN)/python -m benchmarks.calibration
+
+$(STARTER)/encoder-data/manifest.json: models/recipes/starter-encoder-data.yaml | install
+	$(BIN)/python -m workers.training.dataset $< $(@D)
+
+$(STARTER)/wide/result.json: models/recipes/starter-wide.yaml $(STARTER)/encoder-data/manifest.json
+	$(BIN)/dragoman train $< $(@D)
+
+$(STARTER)/encoder/result.json: models/recipes/starter-encoder.yaml $(STARTER)/wide/result.json
+	$(BIN)/dragoman train $< $(@D)
+
+$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/encoder/result.json
+	$(BIN)/dragoman train $< $(@D)
 
 messages: install
 	mkdir -p var

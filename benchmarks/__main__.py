@@ -12,6 +12,7 @@ PARTS = {
     "path": "The durable path",
     "desk": "People take over",
     "retrieval": "Retrieval",
+    "encoder": "The starter encoder",
     "language": "Language detection",
     "pii": "Personal data",
     "pretraining": "Pre-training",

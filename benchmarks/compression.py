@@ -21,7 +21,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from retrieval.encoder import SentenceEncoder, Vectors, model_folder
+from retrieval.encoder import SentenceEncoder, Vectors
 from retrieval.onnx_encoder import GRAPH
 from workers.training.compression.compress import compress
 from workers.training.dataset.examples import Parallel, Text
@@ -33,6 +33,7 @@ from workers.training.dataset.folder import (
     write_manifest,
     write_part,
 )
+from workers.training.tasks.encoder import ENGLISH, encoder_folder
 
 QUESTIONS = Path("../shared/data/banking77/train.jsonl.gz")
 DECODER = Path("var/bench/base-decoder/model")
@@ -60,7 +61,7 @@ def _encoder_table(folder: Path) -> None:
     rows = random.Random(0).sample(sorted(_questions()), KNOWN + ASKED)
     known, asked = rows[:KNOWN], rows[KNOWN:]
     corpus = _corpus(folder / "questions", [text for text, _ in known])
-    base = model_folder(None)
+    base = encoder_folder(ENGLISH)
     changes: dict[str, dict[str, Any]] = {
         "float32, as shipped": {},
         "bfloat16": {"weights": "bfloat16"},
