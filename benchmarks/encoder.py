@@ -63,12 +63,12 @@ def help_questions(trained_on: Path) -> Questions:
 
 
 def translations(trained_on: Path) -> dict[str, list[tuple[str, str]]]:
-    """Texts with their English side, at most `AMONG` of a language, no English side twice."""
+    """Texts of the named languages with their English side, which none has twice."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for pair in pairs(open_dataset(trained_on), Part.TEST):
-        of_language = found[_language(pair.language)]
-        if pair.english and len(of_language) < AMONG:
-            of_language.setdefault(pair.found, pair.asked)
+        tag = _language(pair.language)
+        if pair.english and tag in NAMED and len(found[tag]) < AMONG:
+            found[tag].setdefault(pair.found, pair.asked)
     return {
         tag: [(asked, english) for english, asked in of_language.items()]
         for tag, of_language in sorted(found.items())
@@ -142,17 +142,16 @@ def _table(
     sentences: Mapping[str, dict[str, float]],
 ) -> str:
     many = [tag for tag, some in questions.asked.items() if tag != "en" and len(some) >= ENOUGH]
-    named = [tag for tag in NAMED if tag in both]
     lines = [
         f"The English page among {len(questions.pages)} within five, for a question in each"
-        f" language; the English side of a text as the nearest among at most {AMONG}. Means: of"
-        f" the {len(many)} other languages with at least {ENOUGH} questions; of the {len(named)}"
-        " named languages that have translations.\n",
+        f" language; the English side of a text as the nearest of at most {AMONG}. Means: of"
+        f" the {len(many)} others with at least {ENOUGH} questions; of the {len(both)} with"
+        " translations.\n",
         "| language | questions | English encoder | starter | translations | English encoder |"
         " starter |",
         "|---|---|---|---|---|---|---|",
         f"| mean | | {_mean(pages['English'], many)} | {_mean(pages['starter'], many)} | |"
-        f" {_mean(sentences['English'], named)} | {_mean(sentences['starter'], named)} |",
+        f" {_mean(sentences['English'], list(both))} | {_mean(sentences['starter'], list(both))} |",
     ]
     for tag in sorted({*questions.asked, *both}):
         lines.append(
