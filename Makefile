@@ -42,8 +42,7 @@ crash: install
 STARTER := var/starter
 
 starter: $(STARTER)/small/result.json
-	rm -rf models/starter-encoder
-	cp -r $(STARTER)/small/model models/starter-encoder
+	cp -r $(STARTER)/small/model/. models/starter-encoder
 	$(BIN)/python -m benchmarks.calibration
 
 $(STARTER)/encoder-data/manifest.json: models/recipes/starter-encoder-data.yaml | install
