@@ -396,3 +396,77 @@ preferences = Table(
     Column("name", String(64), primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+# One night's learning in one workspace; a second beat finds the slot taken.
+nights = Table(
+    "nights",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    # The day on which it ends, such as 2027-01-31; one started by hand has a suffix.
+    Column("slot", String(32), nullable=False),
+    # core.nights.NightState
+    Column("state", String(12), nullable=False, server_default="queued"),
+    # Why it ended as it did, in one line.
+    Column("reason", Text),
+    # What each step found, as JSON by step.
+    Column("figures", Text, nullable=False, server_default="{}"),
+    Column("holder", String(64)),
+    Column("held_until", Seconds),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    # Starts of the step that it is in.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # When to go on; NULL once it has ended or waits for a person.
+    Column("due_at", Seconds),
+    Column("created_at", Seconds, nullable=False),
+    Column("ended_at", Seconds),
+    UniqueConstraint("workspace", "slot"),
+    Index("ix_nights_due", "due_at"),
+)
+
+# What a night made: a folder of files under the data folder, whose hashes stand here.
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    # core.nights.VersionKind
+    Column("kind", String(16), nullable=False),
+    # Such as encoder-2027-01-31; unique in the workspace, and the name of its folder.
+    Column("name", String(128), nullable=False),
+    # The version that was in service when it was made; NULL for the one that ships.
+    Column("parent", String(128)),
+    Column("night_id", RowId, ForeignKey("nights.id", ondelete="SET NULL")),
+    # core.nights.VersionState
+    Column("state", String(12), nullable=False, server_default="candidate"),
+    Column("reason", Text),
+    # SHA-256 of each file and a signature over them, as JSON.
+    Column("manifest", Text, nullable=False),
+    # Of the frozen set that it learnt from.
+    Column("data_sha256", String(64), nullable=False),
+    Column("code_version", String(64), nullable=False),
+    # The gate's figures, as JSON.
+    Column("metrics", Text, nullable=False, server_default="{}"),
+    # The index that was built with it; NULL where none is needed.
+    Column("index_name", String(128)),
+    Column("created_at", Seconds, nullable=False),
+    Column("decided_at", Seconds),
+    # Who approved, refused or rolled back; NULL for the gate itself.
+    Column("account_id", RowId, ForeignKey("accounts.id", ondelete="SET NULL")),
+    UniqueConstraint("workspace", "name"),
+)
+
+# Who asked to be forgotten, so that a restored backup forgets again: only a keyed hash of their id.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("workspace", String(64), nullable=False),
+    Column("channel", String(16), nullable=False),
+    # HMAC-SHA256 of the platform's id of the customer, by the installation's key.
+    Column("customer_hash", String(64), nullable=False),
+    Column("asked_at", Seconds, nullable=False),
+    # When the last trained artefact that had seen them was replaced; NULL while one is in use.
+    Column("completed_at", Seconds),
+    UniqueConstraint("workspace", "channel", "customer_hash"),
+)

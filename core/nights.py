@@ -1,0 +1,152 @@
+"""A night: what the platform learns from a day's conversations, step by step.
+
+Curate, train, evaluate, publish. Each step runs in a child process, is told its `Order` on stdin,
+works in the night's folder and ends with a `StepResult`. A step that is started again after a kill
+goes on from what stands in the folder.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.turn import WorkspaceId
+
+
+class Step(StrEnum):
+    """What is done in a night, in this order."""
+
+    CURATE = "curate"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    PUBLISH = "publish"
+
+
+class NightState(StrEnum):
+    """Where a night stands; the last four have an end."""
+
+    QUEUED = "queued"
+    CURATING = "curating"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    WAITING = "waiting"
+    """For a person to approve what passed the gate."""
+    PUBLISHING = "publishing"
+    PUBLISHED = "published"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class VersionKind(StrEnum):
+    """What a version replaces. An encoder's folder holds its calibration as well."""
+
+    ENCODER = "encoder"
+    DIALOGUE = "dialogue"
+
+
+class VersionState(StrEnum):
+    """Where a version stands."""
+
+    CANDIDATE = "candidate"
+    READY = "ready"
+    """Passed the gate, and waits for a person."""
+    REFUSED = "refused"
+    LIVE = "live"
+    RETIRED = "retired"
+    """Was live; the one before the live one can be rolled back to in seconds."""
+
+
+class Ended(StrEnum):
+    """How a step ended; a step that fails raises instead."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    """There is too little to go on."""
+    REFUSED = "refused"
+    """What was made is not better, or not safe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A night's work in one workspace.
+
+    `encoder` and `model` are the settings of those names: the pinned bases. `database` is a URL
+    and may hold a password: an order is passed by stdin, never written to disk or a command line.
+    `precision` is what the operator wants an answer to be right by. `approve` is true where a
+    person decides what goes live.
+    """
+
+    workspace: WorkspaceId
+    slot: str
+    database: str
+    data_dir: Path
+    encoder: str = ""
+    model: str = ""
+    default_language: str = "en"
+    precision: float = 0.8
+    approve: bool = False
+    signing_key: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where the night keeps what it makes on its way."""
+        return self.data_dir / "nights" / self.workspace / self.slot
+
+    @property
+    def dataset(self) -> Path:
+        """The frozen set, in the form of `workers.training.dataset.folder`."""
+        return self.folder / "data"
+
+    def result(self, step: Step) -> Path:
+        """Where a step's result is kept, written last: its presence means that it has ended."""
+        return self.folder / f"{step}.json"
+
+    def run(self, kind: VersionKind) -> Path:
+        """Where one model is trained."""
+        return self.folder / "runs" / kind
+
+    def version_name(self, kind: VersionKind) -> str:
+        """The name of the version that this night makes."""
+        return f"{kind}-{self.slot}"
+
+    def to_json(self) -> str:
+        """For a child's stdin."""
+        return json.dumps(asdict(self) | {"data_dir": str(self.data_dir)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Order":
+        """What `to_json` wrote."""
+        told = json.loads(text)
+        return cls(**(told | {"data_dir": Path(told["data_dir"])}))
+
+
+def version_folder(data_dir: Path, workspace: WorkspaceId, name: str) -> Path:
+    """Where a version's files are; every process that serves it sees this folder."""
+    return data_dir / "models" / workspace / name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """How a step ended, why in one line, and its figures for the console."""
+
+    ended: Ended
+    reason: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def keep(self, path: Path) -> None:
+        """Write it under another name first: one that is there is whole."""
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
+        unfinished.rename(path)
+
+    @classmethod
+    def read(cls, path: Path) -> "StepResult | None":
+        """What `keep` wrote; None if the step has not ended."""
+        try:
+            told = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        return cls(ended=Ended(told["ended"]), reason=told["reason"], figures=told["figures"])

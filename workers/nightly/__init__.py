@@ -1,0 +1,1 @@
+"""The night: curate, train, evaluate, publish."""
