@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from playwright.async_api import Browser, async_playwright
 
 from core.adapters.database import Database, open_database
@@ -23,6 +24,13 @@ CHROMIUM = [
     "--disable-sync",
     "--no-first-run",
 ]
+
+
+def pytest_configure() -> None:
+    """Log errors as the program does: structlog's own way draws every variable, for seconds."""
+    *others, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, plain])
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,11 @@ from dragoman.logs import configure
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
-    kept = root.handlers[:], root.level
+    kept = root.handlers[:], root.level, structlog.get_config()
     yield
-    root.handlers[:], _ = kept
-    root.setLevel(kept[1])
-    structlog.reset_defaults()
+    root.handlers[:], level, settings = kept
+    root.setLevel(level)
+    structlog.configure(**settings)
 
 
 def test_a_line_is_json_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
