@@ -26,7 +26,7 @@ from core.staff import Role
 from core.turn import Found
 from dragoman.channels import ChatChannel
 from dragoman.composition import Core, ask
-from dragoman.health import CHECK_S, Health
+from dragoman.health import Health, limit_s
 from dragoman.settings import Settings
 from retrieval.calibration import ANY_ENCODER, Calibration
 
@@ -92,12 +92,12 @@ def console_needs(
 
 async def _look(name: str, check: Callable[[], Awaitable[str]]) -> PartHealth:
     try:
-        async with asyncio.timeout(CHECK_S):
+        async with asyncio.timeout(limit_s(name)):
             return PartHealth(name=name, line=await check())
     except DragomanError as error:
         return PartHealth(name=name, line=str(error), fault=True)
     except TimeoutError:
-        return PartHealth(name=name, line=f"no answer within {CHECK_S:.0f} s", fault=True)
+        return PartHealth(name=name, line=f"no answer within {limit_s(name):.0f} s", fault=True)
 
 
 def _switched_off(channels: Sequence[ChatChannel]) -> list[PartHealth]:

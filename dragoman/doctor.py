@@ -10,7 +10,7 @@ from core.errors import DragomanError
 from dragoman.app import make_delivery
 from dragoman.channels import open_channels
 from dragoman.composition import Core, open_core
-from dragoman.health import CHECK_S, Health
+from dragoman.health import Health, limit_s
 from dragoman.settings import Settings
 from workers import broker
 from workers.model_server import check_folder
@@ -45,12 +45,12 @@ async def examine(settings: Settings) -> list[Finding]:
 
 async def _find(part: str, check: Check) -> Finding:
     try:
-        async with asyncio.timeout(CHECK_S):
+        async with asyncio.timeout(limit_s(part)):
             return Finding(part=part, state="ok", text=await check())
     except DragomanError as error:
         return Finding(part=part, state="bad", text=str(error))
     except TimeoutError:
-        return Finding(part=part, state="bad", text=f"no answer within {CHECK_S:.0f} s")
+        return Finding(part=part, state="bad", text=f"no answer within {limit_s(part):.0f} s")
 
 
 async def _model(settings: Settings) -> list[Finding]:
