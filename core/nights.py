@@ -76,7 +76,8 @@ class Order:
     `encoder` and `model` are the settings of those names: the pinned bases. `database` is a URL
     and may hold a password: an order is passed by stdin, never written to disk or a command line.
     `precision` is what the operator wants an answer to be right by. `approve` is true where a
-    person decides what goes live.
+    person decides what goes live. `fence` is that of the lease under which a step runs: what
+    cannot be undone asks `core.adapters.nights.hold` first.
     """
 
     workspace: WorkspaceId
@@ -89,6 +90,7 @@ class Order:
     precision: float = 0.8
     approve: bool = False
     signing_key: str = ""
+    fence: int = 0
 
     @property
     def folder(self) -> Path:
@@ -150,3 +152,37 @@ class StepResult:
         except FileNotFoundError:
             return None
         return cls(ended=Ended(told["ended"]), reason=told["reason"], figures=told["figures"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightLease:
+    """The right to carry a night on; `fence` grows each time that somebody takes it.
+
+    `attempts` counts the starts of the step that the night is in.
+    """
+
+    night: int
+    workspace: WorkspaceId
+    slot: str
+    state: NightState
+    attempts: int
+    holder: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """A night as the console shows it; times are in seconds since 1970.
+
+    `figures` are those of each step that has ended. `reason` says why it ended so, or why its step
+    has to be started again.
+    """
+
+    id: int
+    workspace: WorkspaceId
+    slot: str
+    state: NightState
+    reason: str
+    figures: Mapping[str, Mapping[str, Any]]
+    created_at: float
+    ended_at: float | None
