@@ -32,7 +32,7 @@ from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
 from dragoman.health import Health
-from dragoman.settings import Settings, kept_secret
+from dragoman.settings import Settings
 from retrieval.knowledge import silent
 from retrieval.writing import Progress
 
@@ -65,7 +65,7 @@ async def serving(
         health = Health(core)
         await stack.enter_async_context(keep_running(channels, health.channel_stopped))
         token = secrets.token_urlsafe(32)
-        secret = kept_secret(settings.data_dir / "cookie-key")
+        secret = settings.cookie_key()
         console = console_needs(
             core,
             preferences=core.preferences,

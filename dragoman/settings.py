@@ -1,9 +1,12 @@
 """Every setting, read once from the environment or from a file `.env`."""
 
 import difflib
+import hmac
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -303,25 +306,47 @@ class Settings(BaseSettings):
             return self.secret_key.get_secret_value().encode()
         return kept_secret(self.data_dir / "secret-key", Fernet.generate_key)
 
+    def cookie_key(self) -> bytes:
+        """The key that signs cookies: replicas with the same `secret_key` have the same one.
 
-def kept_secret(path: Path, make: object = None) -> bytes:
-    """The secret in a file that only its owner can read, made on first use."""
+        Raises: Misconfigured: none is set, and the data folder cannot be written.
+        """
+        secret = self.secret_key.get_secret_value()
+        if secret:
+            return hmac.digest(secret.encode(), b"dragoman cookies", "sha256")
+        return kept_secret(self.data_dir / "cookie-key")
+
+
+def kept_secret(path: Path, make: Callable[[], bytes] | None = None) -> bytes:
+    """The secret in a file that only its owner can read, made on first use.
+
+    Of several processes that are the first, one makes it, and none reads a half of it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        secret = make() if callable(make) else secrets.token_urlsafe(32).encode()
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret)
+        if not path.exists():
+            _keep_first(path, make() if make else secrets.token_urlsafe(32).encode())
+        return path.read_bytes()
     except OSError as error:
         raise Misconfigured(
             f"cannot keep a key in {path}: {error.strerror}; set DRAGOMAN_DATA_DIR to a folder"
             " that can be written"
         ) from error
-    else:
-        return bytes(secret)
+
+
+def _keep_first(path: Path, secret: bytes) -> None:
+    """Write the secret there unless another was faster."""
+    # Only its owner may read it, from the beginning: so mkstemp makes it.
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
+        Path(unfinished).unlink()
 
 
 def load() -> Settings:

@@ -1,10 +1,12 @@
 """Settings as an operator writes them."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from core.errors import Misconfigured
 from dragoman.settings import Settings, example, load, variables
@@ -73,3 +75,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match="DRAGOMAN_DATA_DIR"):
         Settings(data_dir=tmp_path / "file" / "data").sealing_key()
+
+
+def test_replicas_that_start_together_have_one_key(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    with ThreadPoolExecutor(16) as threads:
+        keys = set(threads.map(lambda _: settings.sealing_key(), range(64)))
+    assert len(keys) == 1
+    Fernet(keys.pop())
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret-key"]
+
+
+def test_replicas_without_a_common_folder_know_each_others_cookies(tmp_path: Path) -> None:
+    key = Fernet.generate_key().decode()
+    one, two = (
+        Settings(data_dir=tmp_path / name, secret_key=SecretStr(key)) for name in ("one", "two")
+    )
+    assert one.cookie_key() == two.cookie_key()
+    assert key.encode() not in one.cookie_key()
+    assert Settings(data_dir=tmp_path / "one").cookie_key() != one.cookie_key()
