@@ -1,7 +1,7 @@
 """Conversations of the database as rows: what people answered, and what customers thought of it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -22,10 +22,13 @@ _RATINGS = {1: "up", -1: "down"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
-    """One message; `details` is how a bot's reply came about, `rating` 1, -1 or None.
+class Line:
+    """One message on the customer's side; `details` is how a bot's reply came about.
 
-    `translated` are an agent's words as the customer read them, which no person has written.
+    `translated` are an agent's words as the customer read them, which no person has written;
+    `other` is the same on the agent's side, in `other_language`, empty where nobody translated.
+    `ids` are those of the messages that it is made of, `at` is when the first was written, in
+    seconds since 1970. `rating` is 1, -1 or None.
     """
 
     conversation: int
@@ -35,6 +38,10 @@ class _Line:
     rating: int | None
     details: dict[str, Any]
     translated: bool = False
+    other: str = ""
+    other_language: str = ""
+    ids: tuple[int, ...] = ()
+    at: float = 0.0
 
     @property
     def passages(self) -> tuple[Evidence, ...]:
@@ -55,17 +62,27 @@ async def read(database: Database, workspace: WorkspaceId, *, after: float = 0.0
     Raises: Unavailable: the database cannot be reached.
     """
     found: list[Example] = []
-    lines: Sequence[_Line] = ()
-    while True:
-        last = lines[-1].conversation if lines else 0
-        lines = await database.read(partial(_lines, workspace, after, last))
-        if not lines:
-            return found
-        for _, said in groupby(lines, key=lambda line: line.conversation):
-            found.extend(_rows(tuple(said)))
+    async for said in logged(database, workspace, after=after):
+        found.extend(_rows(said))
+    return found
 
 
-def _lines(workspace: str, after: float, last: int, connection: Connection) -> list[_Line]:
+async def logged(
+    database: Database, workspace: WorkspaceId, *, after: float = 0.0
+) -> AsyncIterator[tuple[Line, ...]]:
+    """What was said in each conversation with a message since `after`, by their ids.
+
+    Notes among agents and what was taken back are left out.
+
+    Raises: Unavailable: the database cannot be reached.
+    """
+    last = 0
+    while lines := await database.read(partial(_lines, workspace, after, last)):
+        for last, said in groupby(lines, key=lambda line: line.conversation):
+            yield tuple(said)
+
+
+def _lines(workspace: str, after: float, last: int, connection: Connection) -> list[Line]:
     """All messages of the next conversations, in the order of their ids."""
     recent = (
         select(messages.c.conversation_id)
@@ -97,24 +114,30 @@ def _lines(workspace: str, after: float, last: int, connection: Connection) -> l
     ]
 
 
-def _line(row: Any) -> _Line:
+def _line(row: Any) -> Line:
     """One message in the customer's language, in which the bot is to answer."""
     translated = row.author == Author.AGENT and row.translation is not None
-    return _Line(
+    sides = (row.text, row.language), (row.translation or "", row.translation_language or "")
+    (text, language), (other, other_language) = sides[::-1] if translated else sides
+    return Line(
         conversation=row.conversation_id,
         author=Author(row.author),
-        text=row.translation if translated else row.text,
-        language=row.translation_language if translated else row.language,
+        text=text,
+        language=language,
         rating=row.rating,
         details=json.loads(row.details),
         translated=translated,
+        other=other,
+        other_language=other_language,
+        ids=(row.id,),
+        at=row.created_at,
     )
 
 
-def _rows(said: Sequence[_Line]) -> Iterator[Example]:
-    lines = _joined(said)
+def _rows(said: Sequence[Line]) -> Iterator[Example]:
+    lines = joined(said)
     for at, line in enumerate(lines):
-        asked = _asked(lines[:at])
+        asked = told(lines[:at])
         if line.author is Author.CUSTOMER or not asked:
             continue
         if line.author is Author.AGENT:
@@ -128,33 +151,36 @@ def _rows(said: Sequence[_Line]) -> Iterator[Example]:
                 yield from _questions(line, asked[-1].text)
 
 
-def _joined(lines: Sequence[_Line]) -> list[_Line]:
+def joined(lines: Sequence[Line]) -> list[Line]:
     """The messages that say something; what an agent wrote in a row is one reply."""
-    found: list[_Line] = []
+    found: list[Line] = []
     for line in lines:
         if not line.text.strip():
             continue
         if found and line.author is found[-1].author is Author.AGENT:
+            before = found[-1]
             found[-1] = replace(
-                found[-1],
-                text=f"{found[-1].text}\n{line.text}",
-                translated=found[-1].translated or line.translated,
+                before,
+                text=f"{before.text}\n{line.text}",
+                translated=before.translated or line.translated,
+                other=f"{before.other}\n{line.other}".strip(),
+                ids=before.ids + line.ids,
             )
         else:
             found.append(line)
     return found
 
 
-def _asked(before: Sequence[_Line]) -> tuple[Said, ...]:
+def told(before: Sequence[Line]) -> tuple[Said, ...]:
     """What was said up to the last message of the customer."""
     places = [at for at, line in enumerate(before) if line.author is Author.CUSTOMER]
     if not places:
         return ()
-    told = before[: places[-1] + 1][-_HISTORY:]
-    return tuple(Said(author=line.author, text=line.text) for line in told)
+    recent = before[: places[-1] + 1][-_HISTORY:]
+    return tuple(Said(author=line.author, text=line.text) for line in recent)
 
 
-def _mended(before: Sequence[_Line]) -> str:
+def _mended(before: Sequence[Line]) -> str:
     """The bot's reply to the same message, if the customer rated it down."""
     for line in reversed(before):
         if line.author is Author.CUSTOMER:
@@ -164,7 +190,7 @@ def _mended(before: Sequence[_Line]) -> str:
     return ""
 
 
-def _reply(line: _Line, asked: tuple[Said, ...], rejected: str = "") -> Reply:
+def _reply(line: Line, asked: tuple[Said, ...], rejected: str = "") -> Reply:
     passages = line.passages
     return Reply.model_validate(
         {
@@ -178,13 +204,13 @@ def _reply(line: _Line, asked: tuple[Said, ...], rejected: str = "") -> Reply:
     )
 
 
-def _questions(line: _Line, question: str) -> Iterator[Question]:
+def _questions(line: Line, question: str) -> Iterator[Question]:
     for passage in line.passages:
         fields = {**_about(line), "query": question, "passage": passage.text}
         yield Question.model_validate(fields)
 
 
-def _about(line: _Line) -> dict[str, str]:
+def _about(line: Line) -> dict[str, str]:
     return {
         "lang": line.language,
         "group": f"conversation:{line.conversation}",
