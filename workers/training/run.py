@@ -130,7 +130,10 @@ def _claim(run: Run, recipe: Recipe, dataset: Dataset) -> None:
 def _same_recipe(run: Run, recipe: Recipe) -> None:
     kept = json.loads((run.folder / RECIPE).read_bytes())
     now = recipe.model_dump(mode="json")
-    changed = sorted(key for key in kept | now if kept.get(key) != now.get(key))
+    # A run that began before there was a setting has its default.
+    usual = type(recipe).model_construct().model_dump(mode="json")
+    known = usual | kept
+    changed = sorted(key for key in known | now if known.get(key) != now.get(key))
     if changed:
         raise Rejected(
             f"{run.folder} holds a run of another recipe ({', '.join(changed)} differ);"
