@@ -17,6 +17,8 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 from torch.nn import functional
 
+from workers.training.pairs import GROUP
+
 # Texts of about one length, which pad little, go through the model together.
 _CHUNK = 32
 # So many texts' vectors a teacher keeps, at 2 bytes a number.
@@ -35,7 +37,8 @@ class SortingCollator(SentenceTransformerDataCollator):
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         """Rows of one table to tensors."""
         first = next(iter(features[0]))
-        rows = sorted(features, key=lambda row: len(row[first]))
+        texts = [{name: row[name] for name in row if name != GROUP} for row in features]
+        rows = sorted(texts, key=lambda row: len(row[first]))
         if self.teacher is None or "english" not in rows[0]:
             return super().__call__(rows)
         wanted = self.teacher([row["english"] for row in rows])

@@ -20,6 +20,9 @@ from workers.training.dataset.folder import Dataset, Part
 Table = Literal["pairs", "english", "hard"]
 """Pairs as they are; with an English second side; with passages that only look right."""
 
+GROUP = "group"
+"""A column that tells which rows must not be in one batch; no text for the model."""
+
 # Written to disk together.
 _ROWS = 10_000
 # A found passage has to be this much less alike than the right one, or it may be right as well.
@@ -35,6 +38,7 @@ class Pair:
     found: str
     negatives: tuple[str, ...] = ()
     english: bool = False
+    group: str = ""
 
 
 def pairs(dataset: Dataset, part: Part) -> Iterator[Pair]:
@@ -62,19 +66,25 @@ def with_english(found: Iterator[Pair]) -> Iterator[Pair]:
             yield replace(pair, language="en", asked=pair.found)
 
 
-def write_tables(found: Iterator[Pair], folder: Path, negatives: int) -> Mapping[Table, Columns]:
+def write_tables(
+    found: Iterator[Pair], folder: Path, negatives: int, *, groups: bool = False
+) -> Mapping[Table, Columns]:
     """The pairs in files that are read as they are needed, however many there are.
 
-    `negatives` is how many columns of them `hard` has; who has fewer repeats them.
+    `negatives` is how many columns of them `hard` has; who has fewer repeats them. With `groups`,
+    those of questions have a column `GROUP`.
 
     Returns: tables that are not empty.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    columns: Mapping[Table, list[str]] = {
+    columns: dict[Table, list[str]] = {
         "pairs": ["asked", "found"],
         "english": ["asked", "english"],
         "hard": ["asked", "found", *(f"negative_{at}" for at in range(1, negatives + 1))],
     }
+    if groups:
+        for table in ("pairs", "hard"):
+            columns[table].append(GROUP)
     counts: dict[Table, int] = dict.fromkeys(columns, 0)
     writers = {
         table: ArrowWriter(
@@ -86,7 +96,8 @@ def write_tables(found: Iterator[Pair], folder: Path, negatives: int) -> Mapping
     }
     for pair in found:
         table, texts = _filed(pair, negatives)
-        writers[table].write(dict(zip(columns[table], texts, strict=True)))
+        row = dict(zip(columns[table], [*texts, pair.group], strict=False))
+        writers[table].write(row)
         counts[table] += 1
     for writer in writers.values():
         writer.finalize()
@@ -137,7 +148,11 @@ def _pair(row: Example) -> Pair | None:
     match row:
         case Question():
             return Pair(
-                language=row.lang, asked=row.query, found=row.passage, negatives=row.negatives
+                language=row.lang,
+                asked=row.query,
+                found=row.passage,
+                negatives=row.negatives,
+                group=row.group,
             )
         case Parallel() if same_language(row.lang, "en"):
             return Pair(language=row.target_lang, asked=row.target, found=row.text, english=True)

@@ -17,6 +17,8 @@ from retrieval.encoder import open_encoder
 from tests.workers.training.small import ABOUT, build_encoder, silent, write_dataset
 from workers.training.contrast import CachedContrast, Contrast, SortingCollator
 from workers.training.dataset.examples import Example, Label, Parallel, Question
+from workers.training.dataset.folder import Dataset
+from workers.training.job import Job
 from workers.training.run import train
 from workers.training.tasks import encoder
 
@@ -144,6 +146,42 @@ def test_short_vectors_and_hard_negatives_learn_too(tmp_path: Path, base: Path) 
         learning_rate=0.01,
     )
     assert result["dev"]["recall@5"] > 0.5
+
+
+def test_rows_of_one_group_are_kept_apart(tmp_path: Path, base: Path) -> None:
+    rows = [
+        row.model_copy(update={"group": row.query.split()[-1], "negatives": negatives})
+        for row, negatives in zip(QUESTIONS, ([()] * 10 + [("all about a cup",)] * 10), strict=True)
+    ]
+    seen: list[list[str]] = []
+
+    class Watch(SortingCollator):
+        def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+            seen.append([row["group"] for row in features if "group" in row])
+            return super().__call__(features)
+
+    write_dataset(tmp_path / "data", rows, rows)
+    recipe = encoder.Encoder(
+        task="encoder",
+        dataset=tmp_path / "data",
+        base=str(base),
+        batch=20,
+        device_batch=20,
+        max_tokens=16,
+        learning_rate=5e-3,
+        max_steps=8,
+        apart=True,
+    )
+
+    def build(recipe: encoder.Encoder, dataset: Dataset, checkpoints: Path) -> Job:
+        job = encoder.build(recipe, dataset, checkpoints)
+        job.trainer.data_collator.__class__ = Watch
+        return job
+
+    train(recipe, build, tmp_path / "run", silent)
+    batches = [groups for groups in seen if groups]
+    assert batches
+    assert all(len(groups) == len(set(groups)) <= len(THINGS) for groups in batches)
 
 
 def test_a_teacher_hands_its_vectors_on(tmp_path: Path, base: Path) -> None:

@@ -28,7 +28,14 @@ from workers.training.contrast import CachedContrast, Contrast, SortingCollator,
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import adapter_config, dropped_out, new_model
-from workers.training.pairs import Table, find_negatives, pairs, with_english, write_tables
+from workers.training.pairs import (
+    GROUP,
+    Table,
+    find_negatives,
+    pairs,
+    with_english,
+    write_tables,
+)
 from workers.training.recipe import Count, Positive, Recipe
 from workers.training.searching import EncoderTrainer, Search
 from workers.training.tokenizer import tokenizer_for
@@ -47,7 +54,9 @@ class Encoder(Recipe):
     token, whose mean is the text's. All rows of a `batch` are each other's negatives; where it is
     larger than `device_batch`, each text is embedded twice to save memory. `hard_negatives` are
     how many passages that only look right go with each question: those of its row; or, with
-    `mine`, for rows without any, those that the base takes for nearly right. `max_tokens` cuts
+    `mine`, for rows without any, those that the base takes for nearly right. With `apart`, no
+    question shares its batch with another one of its `group`, whose passage may be right for it as
+    well: then an update has fewer rows where one group has many. `max_tokens` cuts
     texts off while the model learns; it goes on to read as much as its base did. `dimensions` are
     shorter lengths at which a vector cut off there should do as well (Kusupati et al., arXiv
     2205.13147). A `teacher` is an encoder whose vectors of English texts are to be those of these
@@ -62,6 +71,7 @@ class Encoder(Recipe):
     temperature: Positive = 0.05
     hard_negatives: Annotated[int, Field(ge=0)] = 1
     mine: bool = False
+    apart: bool = False
     dimensions: tuple[Count, ...] = ()
     teacher: str = ""
     teacher_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -82,6 +92,8 @@ class Encoder(Recipe):
             raise ValueError("label_smoothing, adversary and sharded are not for an encoder")
         if self.mine and not self.hard_negatives:
             raise ValueError("mine: says to find hard_negatives, of which there are to be 0")
+        if self.mine and self.apart:
+            raise ValueError("apart: what is mined knows no groups; leave one of the two out")
         return self
 
 
@@ -148,7 +160,7 @@ def _train_tables(
     rows = pairs(dataset, Part.TRAIN)
     if recipe.teacher:
         rows = with_english(rows)
-    tables = write_tables(rows, folder, recipe.hard_negatives)
+    tables = write_tables(rows, folder, recipe.hard_negatives, groups=recipe.apart)
     if recipe.mine:
         tables = find_negatives(tables, model, recipe.hard_negatives)
     return tables
@@ -160,7 +172,7 @@ def _prompts(model: SentenceTransformer, tables: Mapping[Table, Columns]) -> dic
     # The names that the library looks for, in its order.
     known = [name for name in ("document", "passage", "corpus") if name in model.prompts]
     found = model.prompts[known[0]] if known else ""
-    columns = {name for table in tables.values() for name in table.column_names}
+    columns = {name for table in tables.values() for name in table.column_names} - {GROUP}
     told = {column: asked if column == "asked" else found for column in columns}
     return {column: prompt for column, prompt in told.items() if prompt}
 
