@@ -10,6 +10,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import Misconfigured
+from retrieval.encoder import CALIBRATION
 from retrieval.ranking import Evidence, base_language
 
 SHIPPED = Path(__file__).parent / "calibrations"
@@ -91,14 +92,17 @@ def _least(thresholds: dict[str, float], precision: float) -> float:
     return thresholds[min(enough, key=float)] if enough else 1.0
 
 
-def find_calibration(encoder: str, data_dir: Path) -> Calibration:
-    """The operator's own for this encoder, else ours, else a cautious one that suits any.
+def find_calibration(encoder: str, data_dir: Path, folder: Path | None = None) -> Calibration:
+    """The operator's own for this encoder, else what its `folder` holds, else ours.
 
-    Raises: Misconfigured: the operator's file cannot be read.
+    Where there is none of these, a cautious one that suits any.
+    Raises: Misconfigured: a file of the first two cannot be read.
     """
     own = calibration_path(data_dir, encoder)
     if own.is_file():
         return read_calibration(own)
+    if folder is not None and (folder / CALIBRATION).is_file():
+        return read_calibration(folder / CALIBRATION)
     for path in sorted(SHIPPED.glob("*.json")):
         shipped = read_calibration(path)
         if shipped.encoder == encoder:

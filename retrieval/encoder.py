@@ -24,6 +24,9 @@ _STARTER = Path(__file__).with_name("starter-encoder")
 _CHECKOUT = Path(__file__).parents[1] / "models"
 _SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
+CALIBRATION = "calibration.json"
+"""Where a model folder may keep what was learnt about its probabilities; no part of its id."""
+
 Vectors = NDArray[np.float32]
 
 
@@ -71,6 +74,11 @@ class SentenceEncoder:
     def id(self) -> str:
         """The folder's name with a hash over its files."""
         return self._id
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self._folder
 
     async def questions(self, texts: Sequence[str]) -> Vectors:
         """Encode as questions, with the model's own prompt for them if it has one."""
@@ -170,8 +178,9 @@ def _json(path: Path) -> Any:
 
 def _fingerprint(folder: Path) -> str:
     total = hashlib.sha256()
+    weighty = {".safetensors", ".json", ".txt", ".model", ".onnx"}
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".safetensors", ".json", ".txt", ".model", ".onnx"}:
+        if path.suffix in weighty and path != folder / CALIBRATION:
             with path.open("rb") as file:
                 total.update(path.relative_to(folder).as_posix().encode())
                 total.update(hashlib.file_digest(file, "sha256").digest())

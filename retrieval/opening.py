@@ -11,7 +11,7 @@ from core.adapters.documents import Documents
 from core.adapters.pages import Pages
 from core.ports import Detector
 from retrieval.calibration import Calibration, find_calibration
-from retrieval.encoder import Encoder, open_encoder
+from retrieval.encoder import Encoder, SentenceEncoder, open_encoder
 from retrieval.knowledge import Knowledge
 from retrieval.reranker import CrossEncoderReranker
 from retrieval.search import Search
@@ -54,7 +54,8 @@ async def open_retriever(
         encoder = await asyncio.to_thread(open_encoder, encoder, threads=threads)
     documents = Documents(database)
     shelf = Shelf(documents, data_dir, encoder.id)
-    calibration = find_calibration(encoder.id, data_dir)
+    folder = encoder.folder if isinstance(encoder, SentenceEncoder) else None
+    calibration = find_calibration(encoder.id, data_dir, folder)
     search = Search(
         documents=documents,
         shelf=shelf,

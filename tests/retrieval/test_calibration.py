@@ -13,7 +13,7 @@ from retrieval.calibration import (
     read_calibration,
     write_calibration,
 )
-from retrieval.encoder import open_encoder
+from retrieval.encoder import CALIBRATION, open_encoder
 from retrieval.fitting import Labelled, Sample, fit
 from retrieval.ranking import Evidence
 
@@ -98,6 +98,13 @@ def test_an_operators_calibration_comes_first_and_a_damaged_one_is_named(tmp_pat
     path.write_text("{}")
     with pytest.raises(Misconfigured, match="fit it again"):
         find_calibration("mine@1", tmp_path)
+
+
+def test_a_model_folder_may_bring_its_own_calibration(tmp_path: Path) -> None:
+    shipped = find_calibration(open_encoder().id, tmp_path)
+    mine = shipped.model_copy(update={"encoder": "mine@1"})
+    write_calibration(mine, tmp_path / "mine" / CALIBRATION)
+    assert find_calibration("mine@1", tmp_path, tmp_path / "mine") == mine
 
 
 def test_an_unknown_encoder_gets_the_one_that_suits_any(tmp_path: Path) -> None:

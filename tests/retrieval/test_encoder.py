@@ -46,6 +46,8 @@ def test_the_id_follows_the_files(tmp_path: Path) -> None:
     folder = model(tmp_path / "mine", config__json={"a": 1})
     first = SentenceEncoder(folder, threads=1).id
     assert first.startswith("mine@")
+    (folder / "calibration.json").write_text("{}")
+    assert SentenceEncoder(folder, threads=1).id == first
     (folder / "config.json").write_text('{"a": 2}')
     assert SentenceEncoder(folder, threads=1).id != first
 
