@@ -4,7 +4,7 @@ import asyncio
 import math
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import cast
@@ -46,6 +46,7 @@ def build_app(
     routes: Sequence[BaseRoute],
     *,
     ready: Ready,
+    spare: Collection[str] = (),
     frame_ancestors: Sequence[str] = (),
     client_ip_header: str = "",
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -53,13 +54,15 @@ def build_app(
 ) -> Starlette:
     """Assemble the application.
 
-    `frame_ancestors` are sites that may show our pages in a frame. `client_ip_header` is set by a
-    proxy in front of us; naming it also makes us believe that proxy's X-Forwarded-Proto.
-    `larger_bodies` are paths that take files, with what they take in bytes.
+    We are ready without the `spare` parts: a balancer must not take all replicas out of service for
+    what each of them does without. `frame_ancestors` are sites that may show our pages in a frame.
+    `client_ip_header` is set by a proxy in front of us; naming it also makes us believe that
+    proxy's X-Forwarded-Proto. `larger_bodies` are paths that take files, with what they take in
+    bytes.
     """
     known_paths = frozenset(getattr(route, "path", "") for route in routes)
     return Starlette(
-        routes=[*_operator_routes(ready), *routes],
+        routes=[*_operator_routes(ready, spare), *routes],
         middleware=[
             Middleware(_BehindProxy, client_ip_header=client_ip_header),
             Middleware(_Edge, headers=_headers(frame_ancestors), known_paths=known_paths),
@@ -241,7 +244,7 @@ def _headers(frame_ancestors: Sequence[str]) -> Mapping[str, str]:
     }
 
 
-def _operator_routes(ready: Ready) -> list[BaseRoute]:
+def _operator_routes(ready: Ready, spare: Collection[str]) -> list[BaseRoute]:
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok")
 
@@ -256,7 +259,8 @@ def _operator_routes(ready: Ready) -> list[BaseRoute]:
             # What exactly is wrong is for the log: anyone may ask this address.
             log.warning("not_ready", **broken)
         states = {name: "failed" if name in broken else "ok" for name in faults}
-        return JSONResponse({"ready": not broken, **states}, 503 if broken else 200)
+        is_ready = broken.keys() <= set(spare)
+        return JSONResponse({"ready": is_ready, **states}, 200 if is_ready else 503)
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

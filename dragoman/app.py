@@ -31,7 +31,7 @@ from dragoman.briefing import keep_briefing
 from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
-from dragoman.health import Health
+from dragoman.health import SPARE, Health
 from dragoman.settings import Settings
 from retrieval.knowledge import silent
 from retrieval.writing import Progress
@@ -91,6 +91,7 @@ async def serving(
                 *(route for channel in channels for route in channel.routes),
             ],
             ready=health.problems,
+            spare=SPARE,
             frame_ancestors=settings.frame_ancestors,
             client_ip_header=settings.client_ip_header,
             larger_bodies=LARGER_BODIES,

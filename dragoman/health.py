@@ -1,5 +1,6 @@
 """What works and what does not, for `/readyz` and for `dragoman doctor`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.adapters.conversations import Conversations
@@ -8,8 +9,14 @@ from core.turn import Channel
 from dragoman.composition import Core
 
 CHECK_S = 15.0
+# Whoever asks `/readyz` has no time, and a part that is silent must not hide the others.
+PROBE_S = 4.0
+# Without a model the passages speak for themselves, without a platform the other channels go on.
+SPARE = frozenset({"model", *map(str, Channel)})
 # The first search of a process loads the encoder, for which a busy machine takes its time.
 LOAD_S = 60.0
+
+Check = Callable[[], Awaitable[str]]
 
 
 def limit_s(part: str) -> float:
@@ -31,18 +38,15 @@ class Health:
 
     async def problems(self) -> Mapping[str, str | None]:
         """What is wrong with each part; None where nothing is."""
-        parts: dict[str, str | None] = {}
-        for name, check in self.checks().items():
-            try:
-                await check()
-                parts[name] = None
-            except DragomanError as error:
-                parts[name] = str(error)
-        return parts | {str(channel): why for channel, why in self._stopped.items()}
+        checks = self.checks()
+        faults = await asyncio.gather(*(_fault(check) for check in checks.values()))
+        return dict(zip(checks, faults, strict=True)) | {
+            str(channel): why for channel, why in self._stopped.items()
+        }
 
-    def checks(self) -> dict[str, Callable[[], Awaitable[str]]]:
+    def checks(self) -> dict[str, Check]:
         """The parts that every desk has; each check returns a line, or raises one."""
-        checks: dict[str, Callable[[], Awaitable[str]]] = {
+        checks: dict[str, Check] = {
             "database": self._core.database.check,
             "index": self._index,
         }
@@ -67,3 +71,14 @@ class Health:
             f"{trouble.parked} turns parked, {trouble.unknown} sends of unknown fate,"
             f" {trouble.refused} refused, {trouble.late} conversations late"
         )
+
+
+async def _fault(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(PROBE_S):
+            await check()
+    except DragomanError as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {PROBE_S:g} s"
+    return None
