@@ -1,0 +1,240 @@
+"""Customers who ask to be forgotten: gone from rows and files at once, from weights in a night.
+
+Until the version in service has been replaced by one that never saw them, an erasure is not
+complete; after a restore from a backup it is carried out again.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, select, update
+
+from core.adapters.customer_rows import Held, delete_conversation, held, some_of, unlist
+from core.adapters.database import Database, Now
+from core.adapters.ledger import Entry, Ledger, Person
+from core.adapters.night_files import forgotten_in, scrub
+from core.adapters.tables import (
+    conversations,
+    erasures,
+    inbox,
+    messages,
+    model_versions,
+    nights,
+    pointers,
+)
+from core.errors import Unavailable
+from core.nights import VersionState, version_folder
+from core.turn import WorkspaceId
+
+log = structlog.get_logger()
+
+_WHY = "it had learnt from a customer who was erased"
+
+# SQLAlchemy types a row by its columns, one type argument each.
+SqlRow = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What is gone: rows by table, nights whose sets held them, and versions of models.
+
+    `versions_in_service` saw them too, and go with the next night; until then the erasure is not
+    `complete`. `agent` and `articles` stay, see `Held`.
+    """
+
+    rows: dict[str, int]
+    nights: tuple[str, ...] = ()
+    versions_removed: tuple[str, ...] = ()
+    versions_in_service: tuple[str, ...] = ()
+    agent: str = ""
+    articles: tuple[str, ...] = ()
+    complete: bool = True
+
+
+class Erasures:
+    """Erases customers, and knows who was."""
+
+    def __init__(self, database: Database, key: bytes, data_dir: Path) -> None:
+        """`key` is the installation's: with another one nobody is recognised again."""
+        self._database = database
+        self._key = key
+        self._data_dir = data_dir
+        self._ledger = Ledger(database, data_dir)
+
+    async def held(self, person: Person) -> Held:
+        """What there is of somebody now.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        return await self._database.read(lambda connection: held(connection, person))
+
+    async def erase(self, person: Person) -> Erased:
+        """Forget somebody; what is cut short is finished by `forget_again`.
+
+        Raises: Unavailable: the database does not answer, or a file cannot be deleted.
+        """
+        await self._ledger.enter(person, self._key)
+        return await self._carry_out(person, await self.held(person))
+
+    async def was_erased(self, workspace: WorkspaceId) -> frozenset[str]:
+        """The hashes of everybody who ever asked: nothing is learnt from them any more."""
+        return await self._ledger.hashes(workspace)
+
+    async def settle(self, workspace: WorkspaceId) -> int:
+        """Delete versions that saw somebody erased and serve no longer; how many erasures wait.
+
+        Raises: Unavailable: the database does not answer, or a file cannot be deleted.
+        """
+        pending = 0
+        for mark in await self._ledger.waiting(workspace):
+            _, serving = await self._retire(workspace, mark)
+            pending += bool(serving)
+        return pending
+
+    async def forget_again(self) -> int:
+        """Erase whoever asked for it and came back with a backup; how many conversations it took.
+
+        Somebody who wrote again after they were erased is a new customer and stays.
+        Raises: Unavailable: the database does not answer, or a file cannot be deleted.
+        """
+        entries = await self._ledger.reconcile()
+        if not entries:
+            return 0
+        back = await self._database.read(lambda connection: self._returned(connection, entries))
+        for person, ids in back.items():
+            await self._carry_out(person, await self._database.read(_held_of(person, ids)))
+        if back:
+            log.info("customers_forgotten_again", customers=len(back))
+        return sum(map(len, back.values()))
+
+    async def _carry_out(self, person: Person, there: Held) -> Erased:
+        """Files before rows: the rows are what the files are found by."""
+        mark = person.hash(self._key)
+        scrubbed = scrub(self._data_dir, person.workspace, there.conversations, mark)
+        for conversation in there.conversations:
+            await self._delete(conversation)
+        await self._database.write(lambda connection: unlist(connection, person))
+        removed, serving = await self._retire(person.workspace, mark)
+        return Erased(
+            rows=there.rows,
+            nights=tuple(scrubbed),
+            versions_removed=removed,
+            versions_in_service=serving,
+            agent=there.agent,
+            articles=there.articles,
+            complete=not serving,
+        )
+
+    async def _delete(self, conversation: int) -> None:
+        for table in (messages, inbox):
+            while await self._database.write(some_of(table, conversation)):
+                pass
+        await self._database.write(lambda connection: delete_conversation(connection, conversation))
+
+    async def _retire(
+        self, workspace: WorkspaceId, mark: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Delete what saw them and is not in service; the names of what went, and what serves.
+
+        The erasure is complete once nothing that serves has seen them.
+        """
+        seen = await self._database.read(lambda connection: self._saw(connection, workspace, mark))
+        serving = tuple(row.name for row in seen if row.state == VersionState.LIVE)
+        gone = tuple(row.name for row in seen if row.state != VersionState.LIVE)
+        # The rows first: nobody may go back to a version whose files are being deleted.
+        await self._database.write(lambda connection: _withdraw(connection, workspace, gone))
+        removed = tuple(name for name in gone if self._remove(workspace, name))
+        if not serving:
+            await self._database.write(lambda connection: _complete(connection, workspace, mark))
+        return removed, serving
+
+    def _saw(self, connection: Connection, workspace: WorkspaceId, mark: str) -> Sequence[SqlRow]:
+        """The versions of nights that had learnt from them."""
+        versions = (
+            select(model_versions.c.name, model_versions.c.state, nights.c.slot)
+            .join(nights, nights.c.id == model_versions.c.night_id)
+            .where(model_versions.c.workspace == workspace)
+            .order_by(model_versions.c.id)
+        )
+        place = self._data_dir / "nights" / workspace
+        return [
+            row for row in connection.execute(versions) if mark in forgotten_in(place / row.slot)
+        ]
+
+    def _remove(self, workspace: WorkspaceId, name: str) -> bool:
+        folder = version_folder(self._data_dir, workspace, name)
+        if not folder.exists():
+            return False
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise Unavailable("the models' files", error.strerror or str(error)) from error
+        return True
+
+    def _returned(
+        self, connection: Connection, entries: Sequence[Entry]
+    ) -> dict[Person, tuple[int, ...]]:
+        """Who is in the ledger and has a conversation from before they asked."""
+        ledger = {one.who: one.asked_at for one in entries}
+        found: dict[Person, tuple[int, ...]] = {}
+        for workspace in sorted({one.workspace for one in entries}):
+            latest = max(one.asked_at for one in entries if one.workspace == workspace)
+            for row in connection.execute(_older(workspace, latest)):
+                person = Person(
+                    workspace=WorkspaceId(workspace), channel=row.channel, id=row.customer
+                )
+                who = (workspace, row.channel, person.hash(self._key))
+                if row.created_at <= ledger.get(who, 0.0):
+                    found[person] = (*found.get(person, ()), row.id)
+        return found
+
+
+async def forget_again(database: Database, key: bytes, data_dir: Path) -> int:
+    """Erase whoever asked for it and came back with a backup; how many conversations it took.
+
+    Raises: Unavailable: the database does not answer, or a file cannot be deleted.
+    """
+    return await Erasures(database, key, data_dir).forget_again()
+
+
+def _held_of(person: Person, ids: Sequence[int]) -> Any:
+    return lambda connection: held(connection, person, ids)
+
+
+def _older(workspace: str, latest: float) -> Any:
+    columns = [conversations.c[name] for name in ("id", "channel", "customer", "created_at")]
+    return select(*columns).where(
+        conversations.c.workspace == workspace, conversations.c.created_at <= latest
+    )
+
+
+def _withdraw(connection: Connection, workspace: WorkspaceId, gone: Sequence[str]) -> None:
+    """Write down that versions are gone, so that nobody goes back to one."""
+    if not gone:
+        return
+    connection.execute(
+        update(model_versions)
+        .where(model_versions.c.workspace == workspace, model_versions.c.name.in_(gone))
+        .values(state=VersionState.REFUSED, reason=_WHY)
+    )
+    connection.execute(
+        update(pointers)
+        .where(pointers.c.workspace == workspace, pointers.c.previous.in_(gone))
+        .values(previous=None)
+    )
+
+
+def _complete(connection: Connection, workspace: WorkspaceId, mark: str) -> None:
+    connection.execute(
+        update(erasures)
+        .where(
+            erasures.c.workspace == workspace,
+            erasures.c.customer_hash == mark,
+            erasures.c.completed_at.is_(None),
+        )
+        .values(completed_at=Now())
+    )

@@ -1,0 +1,95 @@
+"""What nights left on the disk of single conversations, and how it goes away again."""
+
+import json
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from core.errors import Unavailable
+from core.turn import WorkspaceId
+
+ORIGINS = "origins.jsonl"
+"""Beside each frozen set: which messages each of its rows came from, and not a word of them.
+
+A line is {"part", "row", "conversation", "messages"}. The parts of the set itself are `LEARNT`;
+the others are rows that only measure, or are only shown to people.
+"""
+FORGOTTEN = "forgotten.jsonl"
+"""The hashes of those whose rows were taken out of a night after it had read them."""
+SAMPLE = "sample.html"
+HELD_OUT = "held_out.jsonl"
+LEARNT = frozenset({"train", "dev", "test"})
+
+# What says how a step ended, holds no words of anybody, and shows in the console.
+_KEPT = frozenset({"curate.json", "train.json", "evaluate.json", "publish.json", "lock", FORGOTTEN})
+_REPORTS = frozenset({"report.html", "report.json"})
+
+
+def scrub(
+    data_dir: Path, workspace: WorkspaceId, conversations: Collection[int], mark: str
+) -> list[str]:
+    """Delete what nights keep of some conversations, and leave `mark` where they learnt from them.
+
+    Returns: the slots of these nights.
+    A set with a row of theirs goes as a whole: it is frozen, and the next night makes another.
+    Raises: Unavailable: a file cannot be deleted.
+    """
+    done: list[str] = []
+    try:
+        for folder in _nights(data_dir, workspace):
+            seen = {
+                part for part, conversation in _origins(folder) if conversation in conversations
+            }
+            if not seen:
+                continue
+            done.append(folder.name)
+            if seen & LEARNT:
+                _leave(folder, mark)
+            _delete(folder, reports="held_out" in seen)
+    except OSError as error:
+        raise Unavailable("the nights' files", error.strerror or str(error)) from error
+    return done
+
+
+def forgotten_in(folder: Path) -> frozenset[str]:
+    """The hashes that `scrub` left in a night's folder."""
+    with suppress(FileNotFoundError):
+        lines = (folder / FORGOTTEN).read_text(encoding="utf-8").splitlines()
+        return frozenset(json.loads(line)["customer"] for line in lines if line.strip())
+    return frozenset()
+
+
+def _nights(data_dir: Path, workspace: WorkspaceId) -> Iterator[Path]:
+    place = data_dir / "nights" / workspace
+    if place.is_dir():
+        yield from (folder for folder in sorted(place.iterdir()) if folder.is_dir())
+
+
+def _origins(folder: Path) -> Iterator[tuple[str, int]]:
+    """The part and the conversation of each row, also of a set that is not whole yet."""
+    for path in (folder / ORIGINS, folder / f"{ORIGINS}.part"):
+        with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
+            for line in file:
+                # The last line may have been cut off by a kill.
+                with suppress(ValueError, KeyError, TypeError):
+                    told = json.loads(line)
+                    yield told["part"], told["conversation"]
+
+
+def _leave(folder: Path, mark: str) -> None:
+    """First of all: should the rest not come to its end, the versions are known by it."""
+    if mark not in forgotten_in(folder):
+        with (folder / FORGOTTEN).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"customer": mark}) + "\n")
+
+
+def _delete(folder: Path, *, reports: bool) -> None:
+    """The origins go last, since they are what the rest is found by."""
+    kept = _KEPT | (frozenset() if reports else _REPORTS)
+    last = [folder / f"{ORIGINS}.part", folder / ORIGINS]
+    for path in [*(one for one in folder.iterdir() if one not in last), *last]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in kept and path.suffix != ".log":
+            path.unlink(missing_ok=True)
