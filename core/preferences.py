@@ -22,6 +22,7 @@ class Preferences:
         handover_words: A message with one of these goes to a person.
         handover_customers: So does each of these customers, by the channel's id.
         handover_upset: So does a message that is insulting, angry or urgent.
+        learn: Each night may learn from what people answered here.
     """
 
     time_zone: str = "UTC"
@@ -35,6 +36,7 @@ class Preferences:
     handover_words: tuple[str, ...] = ()
     handover_customers: tuple[str, ...] = ()
     handover_upset: bool = True
+    learn: bool = True
 
     @property
     def opening(self) -> Hours:

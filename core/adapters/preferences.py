@@ -60,6 +60,7 @@ _FORMS: Mapping[str, TypeAdapter[Any]] = {
     "handover_words": TypeAdapter(Annotated[tuple[_Phrase, ...], Field(max_length=1_000)]),
     "handover_customers": TypeAdapter(Annotated[tuple[_Phrase, ...], Field(max_length=10_000)]),
     "handover_upset": TypeAdapter(Annotated[bool, Field(strict=True)]),
+    "learn": TypeAdapter(Annotated[bool, Field(strict=True)]),
 }
 
 

@@ -216,7 +216,7 @@ def _manifest(
     return Manifest(
         created=datetime.now(UTC).date().isoformat(),
         seed=recipe.seed,
-        code=_code(),
+        code=code_version(),
         recipe=recipe.model_dump(mode="json", exclude_defaults=True, exclude={"sources", "model"}),
         files=files,
         origins=tuple(
@@ -234,7 +234,7 @@ def _manifest(
     )
 
 
-def _code() -> str:
+def code_version() -> str:
     """The commit that this program runs from, or its version where there is no repository."""
     try:
         described = subprocess.run(
