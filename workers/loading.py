@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,7 +93,7 @@ def _load(folder: Path, form: str) -> tuple[Any, Any]:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what matters is refused below
-    torch.set_num_threads(min(4, os.cpu_count() or 1))
+    torch.set_num_threads(min(4, torch.get_num_threads()))
     safe = {"trust_remote_code": False, "local_files_only": True}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **safe)
