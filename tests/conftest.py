@@ -27,7 +27,10 @@ CHROMIUM = [
 
 
 def pytest_configure() -> None:
-    """Log errors as the program does: structlog's own way draws every variable, for seconds."""
+    """Set up this process, and what it starts, for a machine that has other things to do."""
+    # As many tests run at a time as there are cores: a second thread of one waits, and spins.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Errors are logged as the program does it: structlog's own way draws every variable.
     *others, _ = structlog.get_config()["processors"]
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*others, plain])
