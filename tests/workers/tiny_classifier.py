@@ -13,9 +13,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests.workers.made_once import made_once
+
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
+@made_once
 def build_sentiment(
     folder: Path, labels: Sequence[str] = ("negative", "neutral", "positive")
 ) -> Path:
@@ -24,6 +27,7 @@ def build_sentiment(
     return _build(folder, BertForSequenceClassification, labels, words)
 
 
+@made_once
 def build_entities(folder: Path, labels: Sequence[str] = ("O", "B-PER", "I-PER", "B-LOC")) -> Path:
     """Write a model that tags `ada` B-PER, `lovelace` I-PER, `london` B-LOC and the rest O."""
     words = {"is": 0, "ada": 1, "lovelace": 2, "london": 3}
@@ -31,7 +35,6 @@ def build_entities(folder: Path, labels: Sequence[str] = ("O", "B-PER", "I-PER",
 
 
 def _build(folder: Path, form: Any, labels: Sequence[str], words: dict[str, int]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(list(words))
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)

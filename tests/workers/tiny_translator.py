@@ -17,6 +17,8 @@ from transformers import (
     NllbTokenizer,
 )
 
+from tests.workers.made_once import made_once
+
 
 class Pair(NamedTuple):
     """A sentence and its translation, with ISO 639-1 codes."""
@@ -50,9 +52,9 @@ _SIZES = {
 }
 
 
+@made_once
 def build_m2m100(folder: Path) -> Path:
     """Write an M2M100 that knows PAIRS by heart."""
-    folder.mkdir(parents=True, exist_ok=True)
     spm = folder / "sentencepiece.bpe.model"
     texts = [text for pair in PAIRS for text in (pair.text, pair.translated)]
     with spm.open("wb") as file:
@@ -69,6 +71,7 @@ def build_m2m100(folder: Path) -> Path:
     return _save(folder, tokenizer, model, {"en": "en", "de": "de", "fr": "fr"})
 
 
+@made_once
 def build_nllb(folder: Path) -> Path:
     """Write an NLLB, which is an M2M100 with another tokenizer, that knows PAIRS by heart."""
     tokenizer = NllbTokenizer(vocab={word: at for at, word in enumerate(_letters())}, merges=[])
@@ -76,6 +79,7 @@ def build_nllb(folder: Path) -> Path:
     return _save(folder, tokenizer, model, {"en": "eng_Latn", "de": "deu_Latn", "fr": "fra_Latn"})
 
 
+@made_once
 def build_mbart50(folder: Path) -> Path:
     """Write an mBART-50 that knows PAIRS by heart."""
     # As sentencepiece writes it: <unk>, <s> and </s> come first, the tokenizer puts in the rest.
@@ -85,6 +89,7 @@ def build_mbart50(folder: Path) -> Path:
     return _save(folder, tokenizer, model, {"en": "en_XX", "de": "de_DE", "fr": "fr_XX"})
 
 
+@made_once
 def build_mbart25(folder: Path) -> Path:
     """Write the first mBART, whose decoder starts with the language, that knows PAIRS by heart."""
     codes = {"en": "en_XX", "de": "de_DE", "fr": "fr_XX"}
