@@ -6,7 +6,8 @@ from pathlib import Path
 
 import structlog
 
-from core.adapters.documents import Documents, Pointer
+from core.adapters.documents import Documents
+from core.adapters.pointers import Pointer
 from core.errors import DragomanError, Unavailable
 from core.turn import WorkspaceId
 from retrieval.snapshot import Snapshot, SnapshotRefused, load, workspace_folder

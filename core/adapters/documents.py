@@ -3,16 +3,16 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select
 
 from core.adapters.database import Database, Now
-from core.adapters.tables import documents, pointers
+from core.adapters.pointers import INDEX, Pointer, move, pointed
+from core.adapters.tables import documents
 from core.adapters.upsert import insert_into
+from core.nights import VersionKind
 from core.turn import WorkspaceId
 
-_KIND = "index"
 # SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535.
 _BATCH = 5_000
 
@@ -47,19 +47,16 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
-    """The snapshot in service, and the one before it."""
-
-    name: str
-    previous: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What holds at this moment: the snapshot in service, and the wording of some documents."""
+    """What holds at this moment: what is in service, and the wording of some documents.
+
+    `pointer` is the index's; `encoder` that of the version that it goes with, None where it is the
+    encoder of the settings.
+    """
 
     pointer: Pointer | None
     wordings: dict[str, str]
+    encoder: Pointer | None = None
 
 
 class Documents:
@@ -99,18 +96,22 @@ class Documents:
         return tuple(Listed(**row._mapping) for row in rows)
 
     async def standing(self, workspace: WorkspaceId, ids: Collection[str]) -> Standing:
-        """Read the pointer, together with the wording (sha256) of those documents that exist."""
-        pointed = select(pointers.c.name, pointers.c.previous).where(_mine(workspace))
+        """Read the pointers, together with the wording (sha256) of those documents that exist."""
+        pointing = pointed(workspace, INDEX, VersionKind.ENCODER)
         worded = select(documents.c.id, documents.c.sha256).where(
             documents.c.workspace == workspace, documents.c.id.in_(list(ids))
         )
 
         def work(connection: Connection) -> Standing:
-            pointer = connection.execute(pointed).first()
+            at = {
+                row.kind: Pointer(name=row.name, previous=row.previous)
+                for row in connection.execute(pointing)
+            }
             rows = connection.execute(worded).all() if ids else []
             return Standing(
-                pointer=Pointer(name=pointer.name, previous=pointer.previous) if pointer else None,
+                pointer=at.get(INDEX),
                 wordings={row.id: row.sha256 for row in rows},
+                encoder=at.get(VersionKind.ENCODER),
             )
 
         return await self._database.read(work)
@@ -145,31 +146,15 @@ class Documents:
         """
 
         def work(connection: Connection) -> bool:
-            if not _flip(connection, workspace, name, instead_of):
+            if not move(
+                connection, workspace, INDEX, name, instead_of=instead_of, previous=instead_of
+            ):
                 return False
             if put:
                 _put(connection, workspace, put)
             return True
 
         return await self._database.write(work)
-
-
-def _flip(
-    connection: Connection, workspace: WorkspaceId, name: str, instead_of: str | None
-) -> bool:
-    pointer = {"name": name, "previous": instead_of, "flipped_at": Now()}
-    statement: Any
-    if instead_of is None:
-        first = insert_into(connection, pointers).values(workspace=workspace, kind=_KIND, **pointer)
-        statement = first.on_conflict_do_nothing()
-    else:
-        at = pointers.c.name == instead_of
-        statement = update(pointers).values(**pointer).where(_mine(workspace), at)
-    return connection.execute(statement.returning(pointers.c.name)).first() is not None
-
-
-def _mine(workspace: WorkspaceId) -> ColumnElement[bool]:
-    return and_(pointers.c.workspace == workspace, pointers.c.kind == _KIND)
 
 
 def _put(connection: Connection, workspace: WorkspaceId, put: Sequence[Document]) -> None:

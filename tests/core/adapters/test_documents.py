@@ -2,7 +2,8 @@ import asyncio
 from dataclasses import replace
 
 from core.adapters.database import Database
-from core.adapters.documents import Document, Documents, Pointer
+from core.adapters.documents import Document, Documents
+from core.adapters.pointers import Pointer
 from core.turn import WorkspaceId
 
 SHOP = WorkspaceId("shop")

@@ -1,0 +1,243 @@
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+
+from core.adapters.accounts import Accounts, NewAccount
+from core.adapters.database import Database, Now
+from core.adapters.documents import Documents
+from core.adapters.in_service import Flip, InService
+from core.adapters.pointers import Pointer
+from core.adapters.sealing import Manifest, check, seal
+from core.adapters.tables import nights
+from core.adapters.versions import Made, Version, Versions
+from core.errors import Rejected
+from core.nights import NightState, VersionKind, VersionState
+from core.staff import Role
+from core.turn import WorkspaceId
+
+SHOP, OTHER = WorkspaceId("shop"), WorkspaceId("other")
+ENCODER, DIALOGUE = VersionKind.ENCODER, VersionKind.DIALOGUE
+KEY = "the installation's key"
+
+
+def made(name: str, *, kind: VersionKind = ENCODER, slot: str = "", parent: str = "") -> Made:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return Made(
+        kind=kind,
+        name=name,
+        slot=slot,
+        parent=parent or None,
+        manifest=Manifest(files={"model.safetensors": digest}, signature="s"),
+        data_sha256="d",
+        code_version="1",
+        metrics={"overall": {"right": 0.8}},
+    )
+
+
+async def states(database: Database, workspace: WorkspaceId = SHOP) -> dict[str, VersionState]:
+    return {each.name: each.state for each in await Versions(database).list(workspace)}
+
+
+async def get(database: Database, name: str) -> Version:
+    version = await Versions(database).get(SHOP, name)
+    assert version is not None
+    return version
+
+
+async def pair(database: Database) -> tuple[str, str]:
+    standing = await Documents(database).standing(SHOP, ())
+    assert standing.pointer is not None
+    return (standing.encoder.name if standing.encoder else "", standing.pointer.name)
+
+
+async def two_published(database: Database) -> InService:
+    """The encoder that ships with i0, then e1 with i1, then e2 with i2."""
+    service, documents = InService(database), Documents(database)
+    assert await documents.publish(SHOP, "i0", instead_of=None)
+    for name, before, index, index_before in (
+        ("e1", "encoder-base", "i1", "i0"),
+        ("e2", "e1", "i2", "i1"),
+    ):
+        parent = before if before != "encoder-base" else ""
+        await Versions(database).add(SHOP, made(name, parent=parent))
+        flip = await service.publish(
+            SHOP, name, instead_of=before, index=index, index_before=index_before
+        )
+        assert flip is Flip.DONE
+    return service
+
+
+async def test_encoder_and_index_go_live_as_one_and_go_back_as_one(database: Database) -> None:
+    service = await two_published(database)
+    assert await pair(database) == ("e2", "i2")
+    assert await states(database) == {
+        "e2": VersionState.LIVE,
+        "e1": VersionState.RETIRED,
+        "encoder-base": VersionState.RETIRED,
+    }
+    assert (await get(database, "e1")).index == "i1"
+    # An article has been added since: that index is what e2 comes back with.
+    assert await Documents(database).publish(SHOP, "i3", instead_of="i2")
+    await service.roll_back(SHOP, ENCODER, to="e1")
+    assert await pair(database) == ("e1", "i1")
+    assert (await get(database, "e2")).index == "i3"
+    assert (await get(database, "e2")).reason == "rolled back"
+    # Back from there is what was before it, not what was rolled back.
+    assert await service.live(SHOP, ENCODER) == Pointer(name="e1", previous="encoder-base")
+    await service.roll_back(SHOP, ENCODER, to="encoder-base")
+    assert await pair(database) == ("encoder-base", "i0")
+    assert (await service.live(SHOP, ENCODER)).previous is None
+
+
+@pytest.mark.parametrize(
+    ("to", "said"), [("e2", "is live"), ("e9", "no encoder version"), ("c", "is candidate")]
+)
+async def test_only_what_was_in_service_can_be_again(
+    database: Database, to: str, said: str
+) -> None:
+    service = await two_published(database)
+    await Versions(database).add(SHOP, made("c"))
+    with pytest.raises(Rejected, match=said):
+        await service.roll_back(SHOP, ENCODER, to=to)
+    assert await pair(database) == ("e2", "i2")
+
+
+async def test_nothing_is_flipped_by_half(database: Database) -> None:
+    service = await two_published(database)
+    await Versions(database).add(SHOP, made("e3", parent="e2"))
+    stale = await service.publish(SHOP, "e3", instead_of="e2", index="i3", index_before="i1")
+    late = await service.publish(SHOP, "e3", instead_of="e1", index="i3", index_before="i2")
+    assert (stale, late) == (Flip.INDEX_MOVED, Flip.VERSION_MOVED)
+    assert await pair(database) == ("e2", "i2")
+    assert (await states(database))["e3"] is VersionState.CANDIDATE
+    # Twice is once: whoever was killed after the flip begins again.
+    for _ in range(2):
+        flip = await service.publish(SHOP, "e3", instead_of="e2", index="i3", index_before="i2")
+        assert flip is Flip.DONE
+    assert list((await states(database)).values()).count(VersionState.LIVE) == 1
+
+
+async def test_of_two_who_publish_at_once_one_wins(database: Database) -> None:
+    service = InService(database)
+    for name in ("e1", "e2"):
+        await Versions(database).add(SHOP, made(name))
+    flips = await asyncio.gather(
+        *(service.publish(SHOP, n, instead_of="encoder-base", index=n) for n in ("e1", "e2"))
+    )
+    assert sorted(flips) == [Flip.DONE, Flip.VERSION_MOVED]
+    assert len(set(await pair(database))) == 1
+
+
+async def test_a_refused_version_never_serves(database: Database) -> None:
+    versions = Versions(database)
+    await versions.add(SHOP, made("e1"))
+    assert await versions.refuse(SHOP, "e1", "worse in ja")
+    assert not await versions.refuse(SHOP, "e1", "again")
+    with pytest.raises(Rejected, match="worse in ja"):
+        await InService(database).publish(SHOP, "e1", instead_of="encoder-base", index="i1")
+
+
+async def test_a_dialogue_model_moves_no_index(database: Database) -> None:
+    service = InService(database)
+    await Documents(database).publish(SHOP, "i0", instead_of=None)
+    await Versions(database).add(SHOP, made("d1", kind=DIALOGUE))
+    assert await service.publish(SHOP, "d1", instead_of="dialogue-base") is Flip.DONE
+    assert await pair(database) == ("", "i0")
+    await service.roll_back(SHOP, DIALOGUE, to="dialogue-base")
+    assert (await service.live(SHOP, DIALOGUE)).name == "dialogue-base"
+
+
+async def test_workspaces_are_walls(database: Database) -> None:
+    service = await two_published(database)
+    assert await states(database, OTHER) == {}
+    assert await Versions(database).get(OTHER, "e1") is None
+    with pytest.raises(Rejected):
+        await service.roll_back(OTHER, ENCODER, to="e1")
+    with pytest.raises(Rejected):
+        await service.publish(OTHER, "e1", instead_of="encoder-base", index="i9")
+    assert not await Versions(database).refuse(OTHER, "e1", "not yours")
+    assert await pair(database) == ("e2", "i2")
+
+
+async def test_a_name_stands_for_one_set_of_files(database: Database) -> None:
+    versions = Versions(database)
+    first = await versions.add(SHOP, made("e1"))
+    assert await versions.add(SHOP, made("e1")) == first
+    other = Manifest(files={"model.safetensors": "0"}, signature="s")
+    changed = made("e2")
+    with pytest.raises(Rejected, match="changed after"):
+        await versions.add(SHOP, Made(**{**_fields(changed), "name": "e1", "manifest": other}))
+
+
+def _fields(made: Made) -> dict[str, object]:
+    return {name: getattr(made, name) for name in Made.__slots__}
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_decision_ends_the_night_that_waits_for_it(
+    database: Database, approved: bool
+) -> None:
+    person = await Accounts(database).create(
+        SHOP, NewAccount(name="Ada", role=Role.ADMIN, language="en")
+    )
+    night = {"workspace": SHOP, "slot": "2027-01-31", "state": NightState.WAITING}
+    await database.write(lambda c: c.execute(insert(nights).values(created_at=Now(), **night)))
+    versions = Versions(database)
+    await versions.add(SHOP, made("e1", slot="2027-01-31"))
+    await versions.ready(SHOP, "e1")
+    if approved:
+        await InService(database).publish(
+            SHOP, "e1", instead_of="encoder-base", index="i1", account=person
+        )
+    else:
+        await versions.refuse(SHOP, "e1", "too bold", account=person)
+    version = await get(database, "e1")
+    assert (version.slot, version.account) == ("2027-01-31", "Ada")
+    assert version.state is (VersionState.LIVE if approved else VersionState.REFUSED)
+    state = await database.read(lambda c: c.scalar(select(nights.c.state)))
+    assert state == (NightState.PUBLISHED if approved else NightState.REFUSED)
+
+
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "e1"
+    (place / "1_Pooling").mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(b"weights" * 100)
+    (place / "1_Pooling" / "config.json").write_text("{}")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda p: (p / "model.safetensors").write_bytes(b"weights"), "model.safetensors is dam"),
+        (lambda p: (p / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (lambda p: (p / "extra.py").write_text("x"), "extra.py was added"),
+        (lambda p: (p / "1_Pooling" / ".x").touch(), "was added"),
+        (lambda p: (p / "link").symlink_to("/etc/passwd"), "no plain file"),
+        (lambda p: p.rename(p.with_name("e2")), "is not there"),
+    ],
+)
+def test_a_folder_that_was_changed_is_refused_in_one_line(
+    tmp_path: Path, harm: object, said: str
+) -> None:
+    place = folder(tmp_path)
+    manifest = Manifest.from_json(seal(place, workspace=SHOP, key=KEY).to_json())
+    check(place, manifest, workspace=SHOP, key=KEY)
+    harm(place)  # type: ignore[operator]
+    with pytest.raises(Rejected, match=said) as refused:
+        check(place, manifest, workspace=SHOP, key=KEY)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_signature_is_of_one_key_workspace_and_name(tmp_path: Path) -> None:
+    place = folder(tmp_path)
+    manifest = seal(place, workspace=SHOP, key=KEY)
+    for workspace, key in ((OTHER, KEY), (SHOP, "another")):
+        with pytest.raises(Rejected, match="signature"):
+            check(place, manifest, workspace=workspace, key=key)
+    renamed = place.rename(place.with_name("e2"))
+    with pytest.raises(Rejected, match="signature"):
+        check(renamed, manifest, workspace=SHOP, key=KEY)
