@@ -14,6 +14,7 @@ from core.adapters.detector import CombinedDetector
 from core.adapters.expectation import Expectations
 from core.adapters.generator import HttpGenerator
 from core.adapters.glossary import Glossary
+from core.adapters.holds import Holds
 from core.adapters.preferences import SqlPreferences
 from core.errors import Misconfigured, Unavailable
 from core.escalation import Policy
@@ -42,6 +43,9 @@ from retrieval.opening import Retrieval, open_retriever
 from retrieval.writing import Progress
 
 log = structlog.get_logger()
+
+# Encoding the demo company takes that long on two busy cores.
+DEMO_S = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +200,11 @@ async def load_demo(core: Core, progress: Progress = silent) -> None:
     knowledge = core.retrieval.knowledge
     if not core.settings.demo or await knowledge.list(core.workspace):
         return
-    log.info("demo_loading")
-    await knowledge.add(core.workspace, [str(demo_folder() / "knowledge")], progress)
+    # Replicas that start together would all encode it.
+    async with Holds(core.database).held(f"demo:{core.workspace}", DEMO_S):
+        if not await knowledge.list(core.workspace):
+            log.info("demo_loading")
+            await knowledge.add(core.workspace, [str(demo_folder() / "knowledge")], progress)
 
 
 def demo_folder() -> Path:

@@ -1,10 +1,17 @@
 """One holder at a time for work that must not run twice."""
 
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from sqlalchemy import Connection, delete, or_
 
 from core.adapters.database import Database, Now
 from core.adapters.tables import holds
 from core.adapters.upsert import insert_into
+
+LOOK_S = 0.5
 
 
 class Holds:
@@ -40,3 +47,17 @@ class Holds:
             connection.execute(delete(holds).where(holds.c.name == name, holds.c.holder == holder))
 
         await self._database.write(work)
+
+    @asynccontextmanager
+    async def held(self, name: str, for_s: float) -> AsyncIterator[None]:
+        """Wait for the lease, and give it back after the block.
+
+        A block that takes longer than `for_s` may have company.
+        """
+        holder = secrets.token_hex(8)
+        while not await self.take(name, holder, for_s):  # noqa: ASYNC110 - another process has it
+            await asyncio.sleep(LOOK_S)
+        try:
+            yield
+        finally:
+            await self.drop(name, holder)
