@@ -16,6 +16,7 @@ from bots.web.console.console import console_routes
 from bots.web.console.doors import LARGER_BODIES
 from bots.web.port import WebPort
 from core.adapters.absences import Absences
+from core.adapters.conversations import Conversations
 from core.adapters.desk import Desk
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
@@ -32,6 +33,7 @@ from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
 from dragoman.health import SPARE, Health
+from dragoman.metrics import QueueGauges
 from dragoman.settings import Settings
 from retrieval.knowledge import silent
 from retrieval.writing import Progress
@@ -101,8 +103,9 @@ async def serving(
                 app, host=settings.host, port=settings.port, on_stop=[web.stop, console.news.stop]
             )
         )
-        running.announce(settings.data_dir, running.Running(url=url, token=token))
-        stack.callback(running.withdraw, settings.data_dir)
+        here = running.Running(url=url, token=token)
+        running.announce(settings.data_dir, here)
+        stack.callback(running.withdraw, settings.data_dir, here)
         if announce is not None:
             names = ["web", *(str(channel.name) for channel in channels)]
             documents = await core.retrieval.knowledge.list(core.workspace)
@@ -140,7 +143,7 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         inbox=SqlInbox(core.database),
         leases=SqlLeases(core.database),
         station=station,
-        chores=[look_after_absences],
+        chores=[look_after_absences, QueueGauges(Conversations(core.database)).look],
     )
     absences = Absences(core.database, idle_s, wake=delivery.wake)
     return delivery, station

@@ -1,9 +1,15 @@
-"""Prometheus metrics, counted from the events that are logged anyway."""
+"""Prometheus metrics: counted from the events that are logged anyway, and the queue's length."""
 
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+
+from core.adapters.conversations import Conversations
+
+# Prometheus asks every 15 s or so.
+LOOK_S = 5.0
 
 TURNS = Counter("dragoman_turns_total", "Turns served", ["channel", "outcome", "language"])
 TURN_SECONDS = Histogram(
@@ -17,6 +23,32 @@ NOT_SENT = Counter(
     "dragoman_parcels_not_sent_total", "Sends that did not succeed", ["channel", "fate"]
 )
 EVENTS = Counter("dragoman_faults_total", "Warnings and errors by event", ["event"])
+DUE = Gauge("dragoman_due_conversations", "Conversations that wait for a process to serve them")
+OLDEST_DUE = Gauge("dragoman_oldest_due_seconds", "For how long the first of them has waited")
+WAITING = Gauge("dragoman_waiting_for_person", "Conversations in which a customer awaits a person")
+
+
+class QueueGauges:
+    """Keeps the gauges of the queue, which is the same for every process on one database."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        """Read them from `conversations`."""
+        self._conversations = conversations
+        self._looked_s = -LOOK_S
+
+    async def look(self) -> None:
+        """Set them anew if that is due; a chore of the delivery.
+
+        Raises: Unavailable: the database does not answer; the gauges stay as they are.
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
+        backlog = await self._conversations.backlog()
+        DUE.set(backlog.due)
+        OLDEST_DUE.set(backlog.oldest_s)
+        WAITING.set(backlog.waiting)
 
 
 def count(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -36,10 +36,11 @@ def announce(data_dir: Path, running: Running) -> None:
         raise Misconfigured(f"cannot write {path}: {error.strerror}") from error
 
 
-def withdraw(data_dir: Path) -> None:
-    """Take the address back when the desk stops."""
+def withdraw(data_dir: Path, running: Running) -> None:
+    """Take the address back when the desk stops, unless another replica has left its own since."""
     with suppress(OSError):
-        _path(data_dir).unlink()
+        if _find(data_dir) == running:
+            _path(data_dir).unlink()
 
 
 def _find(data_dir: Path) -> Running | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.tables import conversations, inbox, messages, outbox
@@ -29,6 +29,18 @@ class Trouble:
     unknown: int
     refused: int
     late: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How many conversations wait for this program, the longest for `oldest_s`.
+
+    `waiting` for a person are conversations of every workspace.
+    """
+
+    due: int
+    oldest_s: float
+    waiting: int
 
 
 class Conversations:
@@ -148,6 +160,27 @@ class Conversations:
                 unknown=count.get("unknown", 0),
                 refused=count.get("refused", 0),
                 late=connection.scalar(late) or 0,
+            )
+
+        return await self._database.read(work)
+
+    async def backlog(self) -> Backlog:
+        """Count what is due in any workspace and held by nobody."""
+
+        def work(connection: Connection) -> Backlog:
+            due = connection.execute(
+                select(func.count(), Now() - func.min(conversations.c.due_at)).where(
+                    conversations.c.due_at <= Now(),
+                    or_(conversations.c.held_until.is_(None), conversations.c.held_until < Now()),
+                )
+            ).one()
+            waiting = (
+                select(func.count())
+                .select_from(conversations)
+                .where(conversations.c.owner == Owner.WAITING)
+            )
+            return Backlog(
+                due=due[0], oldest_s=due[1] or 0.0, waiting=connection.scalar(waiting) or 0
             )
 
         return await self._database.read(work)

@@ -2,11 +2,21 @@
 
 from dataclasses import replace
 
-from core.adapters.conversations import Conversations, Trouble
+from core.adapters.conversations import Backlog, Conversations, Trouble
 from core.adapters.database import Database
 from core.adapters.inbox import SqlInbox
+from core.adapters.leases import SqlLeases
 from core.adapters.turns import SqlTurns
-from core.turn import Address, Channel, Handoff, Inbound, Reason, Served, WorkspaceId
+from core.turn import (
+    Address,
+    Channel,
+    ConversationId,
+    Handoff,
+    Inbound,
+    Reason,
+    Served,
+    WorkspaceId,
+)
 
 WORKSPACE = WorkspaceId("default")
 ADDRESS = Address(workspace=WORKSPACE, channel=Channel.SLACK, place="C1/1.0")
@@ -57,3 +67,20 @@ async def test_a_conversation_moves_to_a_free_place_only(database: Database) -> 
     assert await seen.known(replace(ADDRESS, place="C2/1.0"))
     assert not await seen.move(ADDRESS, "C3/1.0")
     assert not await seen.move(replace(ADDRESS, place="C2/1.0"), "C2/1.0")
+
+
+async def test_the_backlog_is_what_nobody_serves(database: Database) -> None:
+    seen = Conversations(database)
+    assert await seen.backlog() == Backlog(due=0, oldest_s=0.0, waiting=0)
+    for place in ("C2/1.0", "C3/1.0"):
+        address = replace(ADDRESS, place=place)
+        inbound = Inbound(address=address, event_id=place, customer="U1", text="hello")
+        await SqlInbox(database).accept(inbound, holder=None, held_s=60)
+    backlog = await seen.backlog()
+    assert (backlog.due, backlog.waiting) == (2, 0)
+    assert 0 <= backlog.oldest_s < 60
+    lease = await SqlLeases(database).claim(ConversationId(1), holder="me", held_s=60)
+    assert lease is not None
+    assert (await seen.backlog()).due == 1
+    await hand_over(database)
+    assert (await seen.backlog()).waiting == 1
