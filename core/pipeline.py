@@ -137,6 +137,7 @@ class Pipeline:
             offer_languages=self._offer(turn, choice, guesses, menu=menu),
             model=model,
             index=found.index,
+            encoder=found.encoder,
             timings_ms=clock.timings_ms(),
         )
 

@@ -316,6 +316,7 @@ def _log_turn(turn: Turn, served: Served, took_s: float) -> None:
         probability=round(served.probability, 3),
         model=served.model,
         index=served.index,
+        encoder=served.encoder,
         took_s=round(took_s, 4),
         **{f"{step}_ms": round(ms, 1) for step, ms in served.timings_ms.items()},
     )

@@ -225,12 +225,13 @@ class Found:
     """What a search brought: passages best first, and how far to trust the first.
 
     `probability` is calibrated: of the questions given p, a share of about p is answered by the
-    cited passages. `index` names the snapshot that was searched.
+    cited passages. `index` names the snapshot that was searched, `encoder` what built it.
     """
 
     passages: tuple[Passage, ...]
     probability: float
     index: str
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +316,8 @@ class Served:
 
     `chosen` is true once the customer has picked the language; `offer_languages` asks the channel
     to show the choice. `survey` is a rating or a comment to be kept. `model` is empty where no
-    model wrote. Timings are in milliseconds by step.
+    model wrote, `index` and `encoder` where nothing was searched. Timings are in milliseconds by
+    step.
     """
 
     outcome: Outcome | Words
@@ -326,6 +328,7 @@ class Served:
     survey: Survey | None = None
     model: str = ""
     index: str = ""
+    encoder: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 

@@ -20,6 +20,8 @@ FORGOTTEN = "forgotten.jsonl"
 SAMPLE = "sample.html"
 HELD_OUT = "held_out.jsonl"
 LEARNT = frozenset({"train", "dev", "test"})
+SHOWN = "sample"
+"""What stands on the sample page alone."""
 
 # What says how a step ended, holds no words of anybody, and shows in the console.
 _KEPT = frozenset({"curate.json", "train.json", "evaluate.json", "publish.json", "lock", FORGOTTEN})
@@ -44,6 +46,9 @@ def scrub(
             if not seen:
                 continue
             done.append(folder.name)
+            if seen <= {SHOWN}:
+                _hide(folder, conversations)
+                continue
             if seen & LEARNT:
                 _leave(folder, mark)
             _delete(folder, reports="held_out" in seen)
@@ -82,6 +87,17 @@ def _leave(folder: Path, mark: str) -> None:
     if mark not in forgotten_in(folder):
         with (folder / FORGOTTEN).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"customer": mark}) + "\n")
+
+
+def _hide(folder: Path, conversations: Collection[int]) -> None:
+    """Delete the page alone; the set itself has nothing of theirs."""
+    (folder / SAMPLE).unlink(missing_ok=True)
+    path = folder / ORIGINS
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    left = [line for line in lines if json.loads(line)["conversation"] not in conversations]
+    unfinished = folder / f"{ORIGINS}.part"
+    unfinished.write_text("".join(left), encoding="utf-8")
+    unfinished.rename(path)
 
 
 def _delete(folder: Path, *, reports: bool) -> None:

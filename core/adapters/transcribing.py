@@ -297,6 +297,7 @@ def details(turn: Turn, served: Served) -> dict[str, object]:
         "probability": served.probability,
         "model": served.model,
         "index": served.index,
+        "encoder": served.encoder,
         "timings_ms": served.timings_ms,
     }
 

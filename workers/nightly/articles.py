@@ -95,11 +95,11 @@ class Articles:
         shares = _Shelf(passages).shares(answer)
         return passages[int(shares.argmax())]
 
-    def says_else(self, passage: Passage, answer: str, language: str) -> bool:
+    @staticmethod
+    def says_else(passage: str, language: str, answer: str, answer_language: str) -> bool:
         """Whether a passage of the answer's language says something else."""
-        if _base(passage.language) != _base(language):
-            return False
-        return share(answer, passage.text) < SAYS_ELSE
+        same = _base(language) == _base(answer_language)
+        return same and share(answer, passage) < SAYS_ELSE
 
 
 def share(text: str, of: str) -> float:

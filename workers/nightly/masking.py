@@ -5,13 +5,14 @@ after "my name is", before what shows respect, and wherever an agent's own name 
 """
 
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import regex
 
 from core import facts, redaction
+from core.adapters.documents import Document
 
 _PHRASES = Path(__file__).with_name("names.toml")
 _NAME, _ORDER = "NAME", "ORDER"
@@ -31,11 +32,29 @@ _SHORTEST_AGENT = 3
 Spans = Iterator[tuple[int, int]]
 
 
+class Public:
+    """What stands in the articles, and so gives nobody away."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        """Take over the texts of the documents."""
+        self._text = "\n".join(f"{one.title}\n{one.text}\n{one.source}" for one in documents)
+        plain = facts.ascii_digits(self._text)
+        self._codes = facts.codes(self._text) | frozenset(regex.findall(r"\d{5,20}", plain))
+
+    def says(self, value: str) -> bool:
+        """Whether an address or a number is the company's own."""
+        return value in self._text
+
+    def has_code(self, code: str) -> bool:
+        """Whether a code or a long number is nobody's order."""
+        return code.casefold() in self._codes
+
+
 class Masker:
     """Masks the texts of one conversation; one value has one mark in all of them."""
 
-    def __init__(self, *, staff: Iterable[str], public: Collection[str]) -> None:
-        """`staff` are the names of agents; a code in `public`, in lower case, is no customer's."""
+    def __init__(self, *, staff: Iterable[str], public: Public) -> None:
+        """`staff` are the names of agents."""
         self._patterns = (*_cues(), *_staff(frozenset(staff)))
         self._public = public
         self._known: Mapping[str, str] = {}
@@ -45,7 +64,9 @@ class Masker:
         """The text with a mark for each thing that says who is meant."""
         masked = redaction.mask(text, self._known)
         self._known = masked.replacements
-        named = self._replaced(masked.text, self._names(masked.text), _NAME)
+        ours = {mark: value for mark, value in self._known.items() if self._public.says(value)}
+        plain = redaction.restore(masked.text, ours)
+        named = self._replaced(plain, self._names(plain), _NAME)
         return self._replaced(named, self._orders(named), _ORDER)
 
     def _names(self, text: str) -> Spans:
@@ -65,7 +86,7 @@ class Masker:
         for start, end in spans:
             apart = all(end <= other or start >= other_end for other, other_end in taken)
             value = text[start:end]
-            if apart and value.casefold() not in self._public and not facts.links(value):
+            if apart and not self._public.has_code(value) and not facts.links(value):
                 yield start, end
 
     def _replaced(self, text: str, spans: Spans, kind: str) -> str:

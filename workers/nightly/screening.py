@@ -85,15 +85,6 @@ class Screen:
         return bool(numbers - self._numbers or _places(text) - self._places)
 
 
-def public_codes(documents: Iterable[Document]) -> frozenset[str]:
-    """Codes and long numbers that stand in the articles, in lower case: nobody's order."""
-    found: set[str] = set()
-    for one in documents:
-        text = f"{one.title}\n{one.text}"
-        found |= facts.codes(text) | set(re.findall(r"\d{5,20}", facts.ascii_digits(text)))
-    return frozenset(found)
-
-
 def orders(text: str) -> bool:
     """Whether a text tries to give a model orders, in any language that we know phrases of."""
     said = _folded(text)

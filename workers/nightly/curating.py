@@ -1,0 +1,257 @@
+"""The first step of a night: what may be learnt from the workspace's conversations, frozen.
+
+People's answers are learnt from: masked, looked at, rationed, without repetitions. What customers
+liked is only nominated. A set that is there already is the set: a step that is started again after
+a kill finds it whole, or makes it anew.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import select
+
+from core.adapters.database import Database, Now, open_database
+from core.adapters.documents import Document, Documents
+from core.adapters.erasures import Erasures
+from core.adapters.ledger import Person
+from core.adapters.preferences import SqlPreferences
+from core.adapters.proposals import Proposals
+from core.adapters.tables import nights
+from core.adapters.unanswered import Unanswered, UnansweredQuestions
+from core.errors import Unavailable
+from core.nights import Ended, NightState, Order, StepResult
+from core.preferences import Preferences
+from core.turn import Author
+from workers.nightly import sample
+from workers.nightly.exchanges import (
+    Around,
+    Customer,
+    Exchange,
+    Liked,
+    around,
+    exchanges,
+    liked,
+)
+from workers.nightly.rationing import DAY_S, Known, Ration, one_each, rationed
+from workers.nightly.sharing import Shared, share_out
+from workers.nightly.snapshot import Seen, earlier, freeze, frozen, show
+from workers.nightly.teaching import Lesson, Teacher
+from workers.training.dataset.conversations import Line, logged
+
+WINDOW_DAYS = 180
+"""What was answered earlier may no longer be so. Each night starts from the base, so that it has to
+see all that is to be known, not the last day alone."""
+FLOOR = 20
+"""With fewer answers a model learns them by heart; a gate could not tell whether it is better."""
+
+ERASED = "customer_was_erased"
+_MAX_SHOWN = 50
+
+
+@dataclass(slots=True, kw_only=True)
+class _Read:
+    """What was found in the workspace."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    liked: list[Liked] = field(default_factory=list)
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    staff: tuple[str, ...] = ()
+    documents: tuple[Document, ...] = ()
+    unanswered: tuple[Unanswered, ...] = ()
+    proposals: int = 0
+    now: float = 0.0
+    pending: int = 0
+    learnt_before: frozenset[int] | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+async def curate(order: Order) -> StepResult:
+    """Write the dataset, the rows held out, their origins and a page for people; or say why not.
+
+    Raises:
+        Unavailable: the database cannot be reached, or the disk is full.
+        Rejected: a row of the set cannot be written.
+    """
+    found = await asyncio.to_thread(frozen, order)
+    if found is not None:
+        return StepResult(ended=Ended.DONE, figures=found)
+    async with open_database(order.database) as database:
+        erasures = Erasures(database, order.signing_key.encode(), order.data_dir)
+        await erasures.forget_again()
+        pending = await erasures.settle(order.workspace)
+        consent = await SqlPreferences(database, Preferences()).of(order.workspace)
+        if not consent.learn:
+            told = {"pending_erasures": pending}
+            reason = "the workspace does not want us to learn from its conversations"
+            return StepResult(ended=Ended.SKIPPED, reason=reason, figures=told)
+        read = await _read(database, order, await erasures.was_erased(order.workspace))
+        read.pending = pending
+    try:
+        return await asyncio.to_thread(_frozen_from, order, read)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Unavailable("the night's folder", why) from error
+
+
+async def _read(database: Database, order: Order, erased: frozenset[str]) -> _Read:
+    now = await database.read(lambda connection: connection.execute(select(Now())).scalar_one())
+    read = _Read(now=now)
+    surroundings = await around(database, order.workspace)
+    read.staff = surroundings.staff
+    key, days = order.signing_key.encode(), defaultdict[tuple[str, str], set[int]](set)
+    after = now - WINDOW_DAYS * DAY_S
+    async for said in logged(database, order.workspace, after=after):
+        customer = surroundings.customers.get(said[0].conversation)
+        if customer is None:
+            continue
+        person = Person(workspace=order.workspace, channel=customer.channel, id=customer.id)
+        if person.hash(key) in erased:
+            read.left_out[ERASED] += 1
+            continue
+        _take_in(read, said, customer, surroundings, after)
+        days[customer.channel, customer.id] |= _days(said)
+    read.known = _known(surroundings, days)
+    read.documents = await Documents(database).all(order.workspace)
+    read.unanswered = await UnansweredQuestions(database).list(order.workspace)
+    read.proposals = len(await Proposals(database).open(order.workspace))
+    read.learnt_before = await _learnt_before(database, order)
+    return read
+
+
+def _take_in(
+    read: _Read, said: Sequence[Line], customer: Customer, surroundings: Around, after: float
+) -> None:
+    cases = surroundings.cases.get(said[0].conversation, ())
+    read.exchanges += [one for one in exchanges(said, customer, cases) if one.at >= after]
+    read.liked += [one for one in liked(said, customer) if one.at >= after]
+
+
+def _days(said: Iterable[Line]) -> set[int]:
+    return {int(line.at // DAY_S) for line in said if line.author is Author.CUSTOMER}
+
+
+def _known(
+    surroundings: Around, days: Mapping[tuple[str, str], set[int]]
+) -> dict[tuple[str, str], Known]:
+    since: dict[tuple[str, str], float] = {}
+    for customer in surroundings.customers.values():
+        who = (customer.channel, customer.id)
+        since[who] = min(since.get(who, customer.since), customer.since)
+    return {who: Known(since=since[who], days=len(found)) for who, found in days.items()}
+
+
+async def _learnt_before(database: Database, order: Order) -> frozenset[int] | None:
+    """The messages that the last night read which came to a verdict; None if there was none."""
+    judged = (NightState.PUBLISHED, NightState.REFUSED, NightState.WAITING)
+    wanted = (
+        select(nights.c.slot)
+        .where(
+            nights.c.workspace == order.workspace,
+            nights.c.slot != order.slot,
+            nights.c.state.in_(judged),
+        )
+        .order_by(nights.c.id.desc())
+        .limit(1)
+    )
+    slot = await database.read(lambda connection: connection.scalar(wanted))
+    if slot is None:
+        return None
+    found = await asyncio.to_thread(earlier, replace(order, slot=slot).folder)
+    # Its files went with somebody who was erased.
+    return found or None
+
+
+def _frozen_from(order: Order, read: _Read) -> StepResult:
+    """Everything that needs no database."""
+    teacher, left_out = Teacher(read.documents, read.staff), read.left_out
+    lessons: list[Lesson] = []
+    for exchange in read.exchanges:
+        lesson = teacher.lesson(exchange)
+        if isinstance(lesson, Lesson):
+            lessons.append(lesson)
+        else:
+            left_out[lesson] += 1
+    lessons = rationed(lessons, left_out)
+    people = _for_people(read, teacher, left_out)
+    order.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shared = share_out(lessons, order.folder, left_out)
+    fresh = _fresh(shared, read)
+    told = {
+        "new": fresh,
+        "nominations": people.nominated_count,
+        "gaps": people.gap_count,
+        "proposals": people.proposals,
+        "pending_erasures": read.pending,
+    }
+    reason = _too_little(shared, fresh, read)
+    learnt = _learnt(shared) if shared is not None else lessons
+    text, conversations = sample.page(order, learnt, people, left_out, skipped=reason)
+    seen = Seen(page=text, conversations=conversations)
+    if reason or shared is None:
+        show(order, seen)
+        figures = {**told, "left_out": dict(sorted((+left_out).items()))}
+        return StepResult(ended=Ended.SKIPPED, reason=reason, figures=figures)
+    return StepResult(ended=Ended.DONE, figures=freeze(order, shared, seen, left_out, told))
+
+
+def _learnt(shared: Shared) -> list[Lesson]:
+    found = {id(row.lesson): row.lesson for rows in shared.rows.values() for row in rows}
+    return list(found.values())
+
+
+def _fresh(shared: Shared | None, read: _Read) -> int:
+    """How many answers no earlier night has read."""
+    if shared is None:
+        return 0
+    before = read.learnt_before or frozenset()
+    lessons = [*_learnt(shared), *shared.held_out]
+    return sum(not before.issuperset(one.exchange.messages) for one in lessons)
+
+
+def _too_little(shared: Shared | None, fresh: int, read: _Read) -> str:
+    """Why there is nothing to learn; empty if there is."""
+    answers = shared.lessons() if shared is not None else 0
+    if answers < FLOOR:
+        return f"{answers} answers of people are to be learnt from; it takes {FLOOR}"
+    # What serves has seen somebody who was erased: it is replaced, with nothing new as well.
+    if read.learnt_before is not None and fresh < FLOOR and not read.pending:
+        return f"{fresh} answers are new since the last night; it takes {FLOOR}"
+    return ""
+
+
+def _for_people(read: _Read, teacher: Teacher, left_out: Counter[str]) -> sample.ForPeople:
+    nominated = _nominated(read, teacher, left_out)
+    gaps = [
+        sample.Gap(
+            conversation=one.conversation, question=teacher.masked(one.text), times=len(one.replies)
+        )
+        for one in read.unanswered
+        if one.text.strip()
+    ]
+    shown = [gap for gap in gaps if teacher.fault(gap.question) is None]
+    return sample.ForPeople(
+        nominated=tuple(nominated[:_MAX_SHOWN]),
+        nominated_count=len(nominated),
+        gaps=tuple(shown[:_MAX_SHOWN]),
+        gap_count=len(gaps),
+        proposals=read.proposals,
+    )
+
+
+def _nominated(read: _Read, teacher: Teacher, left_out: Counter[str]) -> list[Liked]:
+    """What customers liked whom we have known for a while, one of each, masked and looked at."""
+    found: list[Liked] = []
+    for one in sorted(read.liked, key=lambda liked: -liked.at):
+        masked = replace(one, question=teacher.masked(one.question))
+        fault = teacher.fault(masked.question)
+        if not read.known[one.customer.channel, one.customer.id].well(read.now):
+            left_out[Ration.NEW_CUSTOMER] += 1
+        elif fault is not None:
+            left_out[fault] += 1
+        else:
+            found.append(masked)
+    first = one_each([one.customer for one in found])
+    left_out[Ration.CUSTOMER] += len(found) - len(first)
+    return [found[at] for at in first]
