@@ -17,13 +17,22 @@ NAMES = (
 DESK_NAMES = ("thread_read", "thread_opened", "event_shown")
 # What an agent did is kept, and nobody was told so.
 AGENT_NAMES = ("reply_kept", "note_kept", "hands_changed")
+# On a version's way into service.
+VERSION_NAMES = (
+    "version_sealed",
+    "version_added",
+    "index_built",
+    "version_proven",
+    "version_flipped",
+    "versions_pruned",
+)
 
 _armed: dict[str, int] = {}
 
 
 def arm(name: str, *, after: int) -> None:
     """Kill this process at the `after`-th passage of the place; only tests call this."""
-    if name not in NAMES + DESK_NAMES + AGENT_NAMES:
+    if name not in NAMES + DESK_NAMES + AGENT_NAMES + VERSION_NAMES:
         raise ValueError(f"no crash point is called {name}")
     _armed[name] = after
 

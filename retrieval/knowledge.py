@@ -1,26 +1,25 @@
 """A workspace's knowledge, as its operator handles it."""
 
-import asyncio
-import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
-from core.adapters.documents import Document, Documents, Listed
+from core.adapters.documents import Document, Documents, Listed, Standing
 from core.adapters.pages import Pages
 from core.errors import Unavailable
 from core.ports import Detector
 from core.turn import Found, WorkspaceId
-from retrieval.building import Memory, cut_up
-from retrieval.encoder import Encoder
+from retrieval.assembling import Assembler
+from retrieval.building import Memory
+from retrieval.encoders import BASE, EncoderRefused, Encoders, Fitted
 from retrieval.gathering import Fault, gather
 from retrieval.loaders.drafts import Draft
 from retrieval.search import Search
 from retrieval.shelf import Shelf
-from retrieval.snapshot import SnapshotRefused, workspace_folder
-from retrieval.writing import Progress, prune, write
+from retrieval.snapshot import SnapshotRefused
+from retrieval.writing import Progress
 
 # Another command that flips the pointer first costs us one more round, without encoding again.
 MAX_ROUNDS = 20
@@ -61,8 +60,8 @@ class Knowledge:
         documents: Documents,
         shelf: Shelf,
         search: Search,
-        encoder: Encoder,
-        data_dir: Path,
+        encoders: Encoders,
+        assembler: Assembler,
         pages: Pages,
         detector: Detector | None = None,
         default_language: str = "en",
@@ -71,8 +70,8 @@ class Knowledge:
         self._documents = documents
         self._shelf = shelf
         self._search = search
-        self._encoder = encoder
-        self._data_dir = data_dir
+        self._encoders = encoders
+        self._assembler = assembler
         self._pages = pages
         self._detector = detector
         self._default_language = default_language
@@ -105,7 +104,7 @@ class Knowledge:
         known = {document.id: document for document in await self._documents.all(workspace)}
         changed = [document for document in given if known.get(document.id) != document]
         if changed:
-            index = await self._publish(workspace, changed, Memory(), progress)
+            index = await self._publish(workspace, changed, progress)
         else:
             pointer = (await self._documents.standing(workspace, ())).pointer
             index = pointer.name if pointer else ""
@@ -131,7 +130,7 @@ class Knowledge:
         removed = await self._documents.remove(workspace, ids)
         if removed:
             try:
-                await self._publish(workspace, (), Memory(), progress)
+                await self._publish(workspace, (), progress)
             except Unavailable as error:
                 # The rows are gone, so nobody cites them; the next change rebuilds the index.
                 log.warning("index_not_rebuilt", workspace=workspace, reason=str(error))
@@ -149,7 +148,32 @@ class Knowledge:
 
         Raises: Unavailable: database, encoder or disk do not serve; the old one serves on.
         """
-        return await self._publish(workspace, (), None, progress)
+        return await self._publish(workspace, (), progress, afresh=True)
+
+    async def catch_up(self, workspace: WorkspaceId, progress: Progress = silent) -> bool:
+        """Index what changed since the index in service was built, as after a rollback.
+
+        Returns: False if there was nothing to do; then no encoder was loaded either.
+        Raises: Unavailable: database, encoder or disk do not serve.
+        """
+        standing = await self._documents.standing(workspace, ())
+        if standing.pointer is None or not await self._behind(workspace, standing.pointer.name):
+            return False
+        await self._publish(workspace, (), progress)
+        return True
+
+    async def _behind(self, workspace: WorkspaceId, index: str) -> bool:
+        """Whether the rows hold other wordings than an index."""
+        rows = {
+            document.id: document.sha256
+            for document in await self._documents.all(workspace)
+            if document.text.strip()
+        }
+        try:
+            indexed = await self._assembler.wordings(workspace, index)
+        except SnapshotRefused:
+            return True
+        return indexed != rows
 
     async def _document(self, draft: Draft) -> Document:
         language = draft.language or await self._detected(f"{draft.title}\n{draft.text}")
@@ -171,58 +195,36 @@ class Knowledge:
         self,
         workspace: WorkspaceId,
         put: Sequence[Document],
-        memory: Memory | None,
         progress: Progress,
+        *,
+        afresh: bool = False,
     ) -> str:
         """Build a snapshot of the rows with `put` and flip to it; begin again if others did.
 
-        Without a `memory` nothing is taken over from the snapshot in service.
+        `afresh` takes nothing over from the snapshot in service.
         """
-        folder = workspace_folder(self._data_dir, workspace)
-        known = memory or Memory()
+        memories: defaultdict[str, Memory] = defaultdict(Memory)
         for _ in range(MAX_ROUNDS):
-            pointer = (await self._documents.standing(workspace, ())).pointer
-            if pointer is not None and memory is not None:
-                await self._learn(workspace, pointer.name, known)
-            name = await self._build(workspace, put, known, folder, progress)
-            before = pointer.name if pointer else None
+            standing = await self._documents.standing(workspace, ())
+            fitted = await self._encoder(workspace, standing)
+            # Another encoder may have been put into service since the last round.
+            memory = memories[fitted.encoder.id]
+            before = standing.pointer.name if standing.pointer else None
+            if before is not None and not afresh:
+                await self._assembler.learn(workspace, before, fitted, memory)
+            name = await self._assembler.build(workspace, fitted, memory, progress, put=put)
             if await self._documents.publish(workspace, name, instead_of=before, put=put):
-                await asyncio.to_thread(prune, folder, in_service=name, previous=before)
+                await self._assembler.prune(workspace, name, before)
                 await self._shelf.refresh(workspace)
                 return name
-            await asyncio.to_thread(shutil.rmtree, folder / name, True)
+            await self._assembler.discard(workspace, name)
             log.info("index_rebuilt_after_another", workspace=workspace)
         raise Unavailable("index", "other commands keep changing this workspace's knowledge")
 
-    async def _learn(self, workspace: WorkspaceId, version: str, memory: Memory) -> None:
+    async def _encoder(self, workspace: WorkspaceId, standing: Standing) -> Fitted:
+        """The encoder in service."""
         try:
-            snapshot = await self._shelf.open(workspace, version)
-        except SnapshotRefused as error:
-            log.warning("index_not_reused", workspace=workspace, reason=str(error))
-            return
-        await asyncio.to_thread(memory.learn, snapshot)
-
-    async def _build(
-        self,
-        workspace: WorkspaceId,
-        put: Sequence[Document],
-        memory: Memory,
-        folder: Path,
-        progress: Progress,
-    ) -> str:
-        rows = {document.id: document for document in await self._documents.all(workspace)}
-        rows |= {document.id: document for document in put}
-        documents = sorted(rows.values(), key=lambda document: document.id)
-        cuts = await asyncio.to_thread(cut_up, documents, progress)
-        await memory.fill(cuts, self._encoder, progress)
-
-        def work() -> str:
-            return write(
-                folder,
-                memory.contents(cuts),
-                workspace=workspace,
-                encoder=self._encoder.id,
-                progress=progress,
-            )
-
-        return await asyncio.to_thread(work)
+            name = standing.encoder.name if standing.encoder else BASE
+            return await self._encoders.open(workspace, name)
+        except EncoderRefused as error:
+            raise Unavailable("encoder", str(error)) from error

@@ -1,35 +1,62 @@
 """Retrieval put together from its parts, for as long as it is needed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.adapters.database import Database
 from core.adapters.documents import Documents
+from core.adapters.in_service import InService
 from core.adapters.pages import Pages
+from core.adapters.versions import Versions
 from core.ports import Detector
-from retrieval.calibration import Calibration, find_calibration
-from retrieval.encoder import Encoder, SentenceEncoder, open_encoder
+from core.turn import WorkspaceId
+from retrieval.assembling import Assembler
+from retrieval.calibration import Calibration
+from retrieval.encoder import Encoder, open_encoder
+from retrieval.encoders import Encoders
 from retrieval.knowledge import Knowledge
 from retrieval.reranker import CrossEncoderReranker
 from retrieval.search import Search
 from retrieval.shelf import Shelf
+from retrieval.succession import Succession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
-    """What the rest of the program uses."""
+    """What the rest of the program uses; `succession` changes the encoder of a workspace."""
 
     retriever: Search
     knowledge: Knowledge
-    encoder: Encoder
-    calibration: Calibration
+    succession: Succession
+    _encoders: Encoders
+    _shelf: Shelf
 
-    async def warm(self) -> None:
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the settings, which serves where no version does."""
+        return self._encoders.base.encoder
+
+    @property
+    def calibration(self) -> Calibration:
+        """What is known of the encoder of the settings."""
+        return self._encoders.base.calibration
+
+    async def calibration_of(self, workspace: WorkspaceId) -> Calibration:
+        """What is known of the encoder that serves a workspace.
+
+        Raises: Unavailable: nothing of the workspace can be used.
+        """
+        served = await self._shelf.current(workspace)
+        return served.fitted.calibration if served else self.calibration
+
+    async def warm(self, workspace: WorkspaceId | None = None) -> None:
         """Load the encoder now, so that the first customer does not wait for it."""
-        await self.encoder.questions(["warm"])
+        served = await self._shelf.current(workspace) if workspace else None
+        encoder = served.fitted.encoder if served else self.encoder
+        await encoder.questions(["warm"])
 
 
 @asynccontextmanager
@@ -43,39 +70,57 @@ async def open_retriever(
     default_language: str = "en",
     allowed_hosts: Collection[str] = (),
     threads: int | None = None,
+    key: str = "",
 ) -> AsyncIterator[Retrieval]:
-    """Open retrieval over `database`, its snapshots below `data_dir`.
+    """Open retrieval over `database`, its snapshots and versions below `data_dir`.
 
     `encoder` and `reranker` are a model folder or hub id; no encoder means the one that ships.
-    No model is loaded before it is needed.
+    `key` is what this installation signs versions with. No model is loaded before it is needed.
     Raises: Misconfigured: a model or calibration cannot be used.
     """
-    if encoder is None or isinstance(encoder, (str, Path)):
-        encoder = await asyncio.to_thread(open_encoder, encoder, threads=threads)
-    documents = Documents(database)
-    shelf = Shelf(documents, data_dir, encoder.id)
-    folder = encoder.folder if isinstance(encoder, SentenceEncoder) else None
-    calibration = find_calibration(encoder.id, data_dir, folder)
+    documents, versions = Documents(database), Versions(database)
+    encoders = Encoders(versions, data_dir, _maker(encoder, threads), key=key, threads=threads)
+    # Whatever is wrong with it is said at the start.
+    await asyncio.to_thread(lambda: encoders.base)
+    assembler = Assembler(documents, versions, data_dir)
+    shelf = Shelf(documents, versions, encoders, assembler)
     search = Search(
         documents=documents,
         shelf=shelf,
-        encoder=encoder,
-        calibration=calibration,
         reranker=CrossEncoderReranker(reranker) if reranker is not None else None,
     )
     knowledge = Knowledge(
         documents=documents,
         shelf=shelf,
         search=search,
-        encoder=encoder,
-        data_dir=data_dir,
+        encoders=encoders,
+        assembler=assembler,
         pages=Pages(allowed_hosts),
         detector=detector,
         default_language=default_language,
     )
+    succession = Succession(
+        documents=documents,
+        versions=versions,
+        service=InService(database),
+        encoders=encoders,
+        assembler=assembler,
+        shelf=shelf,
+    )
     try:
         yield Retrieval(
-            retriever=search, knowledge=knowledge, encoder=encoder, calibration=calibration
+            retriever=search,
+            knowledge=knowledge,
+            succession=succession,
+            _encoders=encoders,
+            _shelf=shelf,
         )
     finally:
         await shelf.close()
+
+
+def _maker(encoder: Encoder | str | Path | None, threads: int | None) -> Callable[[], Encoder]:
+    """What makes the encoder of the settings, each time that it is wanted again."""
+    if encoder is not None and not isinstance(encoder, (str, Path)):
+        return lambda: encoder
+    return lambda: open_encoder(encoder, threads=threads)

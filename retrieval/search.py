@@ -6,13 +6,10 @@ from dataclasses import replace
 
 from core.adapters.documents import Documents
 from core.turn import Found, Passage, WorkspaceId
-from retrieval.calibration import Calibration
-from retrieval.encoder import Encoder
 from retrieval.hygiene import tidy
 from retrieval.ranking import Candidate, choose, evidence, rank
 from retrieval.reranker import Reranker
-from retrieval.shelf import Shelf
-from retrieval.snapshot import Snapshot
+from retrieval.shelf import Served, Shelf
 from retrieval.writing import indexed_text
 
 MAX_QUESTION_CHARS = 2_000
@@ -31,15 +28,11 @@ class Search:
         *,
         documents: Documents,
         shelf: Shelf,
-        encoder: Encoder,
-        calibration: Calibration,
         reranker: Reranker | None = None,
     ) -> None:
-        """Search the shelf's snapshots with the encoder that built them."""
+        """Search the shelf's snapshots, each with the encoder that built it."""
         self._documents = documents
         self._shelf = shelf
-        self._encoder = encoder
-        self._calibration = calibration
         self._reranker = reranker
 
     async def search(
@@ -47,30 +40,40 @@ class Search:
     ) -> Found:
         """Search the workspace's current snapshot; see `core.ports.Retriever`."""
         question = tidy(question)[:MAX_QUESTION_CHARS]
-        snapshot = await self._shelf.current(workspace)
-        if snapshot is None or not snapshot.shards or not question:
-            return Found(passages=(), probability=0.0, index=snapshot.version if snapshot else "")
-        ranked = await self._standing(workspace, await self._rank(snapshot, question, language))
+        served = await self._shelf.current(workspace)
+        if served is None:
+            return Found(passages=(), probability=0.0, index="")
+        nothing = Found(
+            passages=(),
+            probability=0.0,
+            index=served.snapshot.version,
+            encoder=served.fitted.encoder.id,
+        )
+        if not question:
+            return nothing
+        ranked = await self._standing(workspace, await self._rank(served, question, language))
         if self._reranker is not None and ranked:
             ranked = await self._reranked(question, ranked, self._reranker)
         if not ranked:
-            return Found(passages=(), probability=0.0, index=snapshot.version)
+            return nothing
         found = evidence(question, ranked)
-        return Found(
+        return replace(
+            nothing,
             passages=tuple(
                 replace(passage, score=candidate.score)
                 for candidate, passage in choose(ranked, limit)
             ),
-            probability=self._calibration.probability(found, language),
-            index=snapshot.version,
+            probability=served.fitted.calibration.probability(found, language),
         )
 
     async def _rank(
-        self, snapshot: Snapshot, question: str, language: str
+        self, served: Served, question: str, language: str
     ) -> list[tuple[Candidate, Passage, str]]:
         """The best candidates with their passages and the wordings these were cut from."""
-        vector = (await self._encoder.questions([question]))[0]
-        weights = self._calibration.coverage_weights
+        snapshot, weights = served.snapshot, served.fitted.calibration.coverage_weights
+        if not snapshot.shards:
+            return []
+        vector = (await served.fitted.encoder.questions([question]))[0]
 
         def work() -> list[tuple[Candidate, Passage, str]]:
             ranked = rank(snapshot, question, vector, language, weights)[:CONSIDERED]
@@ -84,7 +87,7 @@ class Search:
         """Leave out what was removed or reworded since the snapshot was built."""
         ids = {passage.document for _, passage, _ in ranked}
         standing = await self._documents.standing(workspace, ids)
-        self._shelf.notice(workspace, standing.pointer)
+        self._shelf.notice(workspace, standing)
         return [
             (candidate, passage)
             for candidate, passage, wording in ranked

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,13 +94,13 @@ def write(
     return named.name
 
 
-def prune(folder: Path, *, in_service: str, previous: str | None) -> None:
-    """Delete all but the newest versions, and what crashed builds left behind.
+def prune(folder: Path, *, in_service: str, kept: Collection[str | None]) -> None:
+    """Delete all but the newest versions and those to be kept, and what crashed builds left.
 
     A version newer than the one in service is not touched: another command has just written it
     and may be about to flip the pointer to it.
     """
-    older = [name for name in versions(folder) if name < in_service and name != previous]
+    older = [name for name in versions(folder) if name < in_service and name not in kept]
     for name in older[: max(0, len(older) - (KEPT - 2))]:
         shutil.rmtree(folder / name, ignore_errors=True)
     for left in folder.glob(f"{ASIDE}*"):

@@ -137,13 +137,13 @@ def test_a_full_disk_leaves_the_old_version_and_no_rubbish(tmp_path: Path, at_by
 
 def test_old_versions_are_pruned_and_the_newest_stay(tmp_path: Path) -> None:
     names = [build(tmp_path, 5 + n) for n in range(KEPT + 2)]
-    prune(tmp_path, in_service=names[-1], previous=names[0])
+    prune(tmp_path, in_service=names[-1], kept={names[0]})
     assert versions(tmp_path) == (names[0], *names[-2:])
 
 
 def test_a_version_that_another_command_is_about_to_publish_is_not_pruned(tmp_path: Path) -> None:
     names = [build(tmp_path, 5 + n) for n in range(6)]
-    prune(tmp_path, in_service=names[1], previous=names[0])
+    prune(tmp_path, in_service=names[1], kept={names[0]})
     assert versions(tmp_path) == tuple(names)
 
 
