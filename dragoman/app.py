@@ -52,7 +52,7 @@ async def serving(
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings))
         await load_demo(core, progress)
-        await core.retrieval.warm()
+        await core.retrieval.warm(core.workspace)
         delivery, station = make_delivery(core)
         web = WebPort()
         station.ports[Channel.WEB], station.presences[Channel.WEB] = web, web

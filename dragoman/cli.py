@@ -116,7 +116,7 @@ def ask(
 
         async with composition.open_core(settings) as core:
             await composition.load_demo(core)
-            await core.retrieval.warm()
+            await core.retrieval.warm(core.workspace)
             return await composition.ask(core, question, language)
 
     reply = run_async(work)

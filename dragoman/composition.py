@@ -38,6 +38,7 @@ from core.turn import (
 )
 from dragoman.settings import WORKSPACE, Settings
 from dragoman.task_models import open_desk_translator, open_generator
+from retrieval.calibration import Calibration
 from retrieval.knowledge import silent
 from retrieval.opening import Retrieval, open_retriever
 from retrieval.writing import Progress
@@ -99,6 +100,7 @@ async def open_core(
                 detector=detector,
                 default_language=settings.default_language,
                 allowed_hosts=settings.knowledge_hosts,
+                key=settings.sealing_key().decode(),
             )
         )
         generator = await stack.enter_async_context(open_generator(settings)) if model else None
@@ -112,7 +114,7 @@ async def open_core(
             detector,
             retrieval.retriever,
             generator,
-            policy=policy.under(settings.preferences),
+            policy=policy.under(settings.preferences, retrieval.calibration),
             policies=policy.of,
             expects=Expectations(database, preferences).told,
         )
@@ -135,15 +137,16 @@ class _Policies:
         self, settings: Settings, retrieval: Retrieval, preferences: SqlPreferences
     ) -> None:
         self._settings = settings
-        self._calibration = retrieval.calibration
+        self._retrieval = retrieval
         self._preferences = preferences
 
     async def of(self, workspace: WorkspaceId) -> Policy:
-        """Raises: Unavailable: the database does not answer."""
-        return self.under(await self._preferences.of(workspace))
+        """Raises: Unavailable: the database does not answer, or nothing can be searched."""
+        calibration = await self._retrieval.calibration_of(workspace)
+        return self.under(await self._preferences.of(workspace), calibration)
 
-    def under(self, preferences: Preferences) -> Policy:
-        threshold = self._calibration.threshold(preferences.precision)
+    def under(self, preferences: Preferences, calibration: Calibration) -> Policy:
+        threshold = calibration.threshold(preferences.precision)
         return Policy(
             default_language=normalise_tag(self._settings.default_language),
             languages=tuple(normalise_tag(tag) for tag in self._settings.languages) or None,

@@ -1,7 +1,7 @@
 """What the staff console needs, made from the parts of a running desk."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from bots.web.console.needs import ConsoleNeeds, CurvePoint, PartHealth, Provider
@@ -44,14 +44,18 @@ def console_needs(
 
     Raises: Misconfigured: a sign-in provider is set by half.
     """
-    settings, database, calibration = core.settings, core.database, core.retrieval.calibration
+    settings, database = core.settings, core.database
     cases = Cases(database)
 
     async def search(question: str, language: str | None) -> Found:
         return await core.retrieval.knowledge.search(core.workspace, question, language=language)
 
     async def threshold() -> float:
+        calibration = await core.retrieval.calibration_of(core.workspace)
         return calibration.threshold((await preferences.of(core.workspace)).precision)
+
+    async def curves() -> Mapping[str, Sequence[CurvePoint]]:
+        return _curves(await core.retrieval.calibration_of(core.workspace))
 
     async def parts() -> Sequence[PartHealth]:
         checks = health.checks() | {str(channel.name): channel.check for channel in channels}
@@ -83,7 +87,7 @@ def console_needs(
         ask=lambda text, language: ask(core, text, language),
         health=parts,
         threshold=threshold,
-        curves=_curves(calibration),
+        curves=curves,
         provider=_provider(settings),
         base_url=settings.public_url,
         default_language=settings.default_language,

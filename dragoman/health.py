@@ -62,7 +62,7 @@ class Health:
         )
         if not documents:
             return "no documents yet: dragoman knowledge add PATH"
-        return f"{len(documents)} documents, {found.index}, {self._core.retrieval.encoder.id}"
+        return f"{len(documents)} documents, {found.index}, {found.encoder}"
 
     async def backlog(self) -> str:
         """What is parked or undelivered, in a line."""

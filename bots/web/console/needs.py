@@ -143,7 +143,7 @@ class ConsoleNeeds:
     ask: Callable[[str, str | None], Awaitable[Mapping[str, object]]]
     health: Callable[[], Awaitable[Sequence[PartHealth]]]
     threshold: Callable[[], Awaitable[float]]
-    curves: Mapping[str, Sequence[CurvePoint]] = field(default_factory=dict)
+    curves: Callable[[], Awaitable[Mapping[str, Sequence[CurvePoint]]]]
     provider: Provider | None = None
     base_url: str = ""
     default_language: str = "en"

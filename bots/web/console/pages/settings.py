@@ -68,7 +68,7 @@ async def _page(
     stored = await visit.needs.preferences.stored(visit.workspace)
     names = _Settings.model_fields
     held = {name: getattr(stored.values, name) for name in names}
-    curves = visit.needs.curves
+    curves = await visit.needs.curves()
     return visit.page(
         "settings.html",
         status=422 if faults else 200,

@@ -147,6 +147,10 @@ async def _threshold() -> float:
     return 0.5
 
 
+async def _curves() -> Mapping[str, Sequence[CurvePoint]]:
+    return {"fluent": CURVE, "others": CURVE}
+
+
 async def bot(turn: Turn, show: ShowPartial) -> Served:
     """Hand over to who asks for a person or for something unknown; thank everybody else."""
     language = turn.language or ("ja" if turn.text[:1] > "\u3000" else turn.language_hint or "en")
@@ -298,7 +302,7 @@ async def open_console(
             ask=ask,
             health=health,
             threshold=_threshold,
-            curves={"fluent": CURVE, "others": CURVE},
+            curves=_curves,
             provider=provider,
             throttle=throttle or Throttle(),
         )
