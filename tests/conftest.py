@@ -14,6 +14,7 @@ from core.adapters.database import Database, open_database
 from tests.databases import new_postgres, postgres_template, sqlite_at
 from tests.desk import make_demo_home
 from tests.patience import PATIENCE_MS
+from tests.patience import PATIENCE_MS
 from tests.services import missing, postgres
 
 # It runs as root in a container, and must not look for updates.
@@ -87,6 +88,7 @@ async def browser() -> AsyncIterator[Browser]:
     chromium = os.environ.get("DRAGOMAN_TEST_CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         missing("Chromium", "install Debian's chromium or set DRAGOMAN_TEST_CHROMIUM")
+    expect.set_options(timeout=PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)

@@ -13,10 +13,12 @@ from pathlib import Path
 import httpx
 
 from dragoman.settings import variables
+from tests.patience import PATIENCE_S, http_client
 from tests.services import free_port
 
 ROOT = Path(__file__).parents[1]
-READY_S = 90
+# Loading everything, on a machine that is busy with other things.
+READY_S = 240
 
 
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:
@@ -38,7 +40,7 @@ def command(
         text=True,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=READY_S,
     )
 
 
@@ -75,7 +77,7 @@ async def running(
         await _ready(url, process, lines)
         yield url
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == 0, "".join(lines)
     finally:
         if process.returncode is None:
@@ -90,7 +92,7 @@ async def _read(stream: asyncio.StreamReader, lines: list[str]) -> None:
 
 
 async def _ready(url: str, process: asyncio.subprocess.Process, lines: list[str]) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(READY_S):
+    async with http_client() as client, asyncio.timeout(READY_S):
         while True:
             assert process.returncode is None, "".join(lines)
             try:

@@ -16,6 +16,7 @@ from core.phrases import Phrase, say
 from tests.desk import command, environment, running
 from tests.fakes.slack import FakeSlack
 from tests.fakes.telegram import FakeTelegram
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,7 +86,7 @@ def rig(request: pytest.FixtureRequest) -> Rig:
 
 
 async def _point_webhook(telegram: FakeTelegram, url: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while telegram.updates.hook is None:
             await asyncio.sleep(0.05)
     hook = telegram.updates.hook
@@ -101,7 +102,7 @@ async def ask_slack(slack: FakeSlack, channel: str, text: str) -> str:
 
 async def ask_telegram(telegram: FakeTelegram, chat: int, text: str) -> str:
     telegram.user_says(chat, text, language_code=None)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not telegram.messages(chat):
             await asyncio.sleep(0.02)
     return telegram.messages(chat)[0].text
@@ -136,7 +137,7 @@ async def test_the_chat_page_answers_in_three_scripts(by_socket: Rig, browser: B
         assert await page.locator("html").get_attribute("dir") == direction
         await page.get_by_role("textbox").fill(question)
         await page.get_by_role("textbox").press("Enter")
-        await expect(page.get_by_role("log")).to_contain_text(holds, timeout=20_000)
+        await expect(page.get_by_role("log")).to_contain_text(holds)
         await expect(page.get_by_role("log")).to_contain_text(title)
         await page.get_by_role("textbox").fill(
             UNKNOWN[0] if language == "de" else "???? 12345 ????"
@@ -153,7 +154,7 @@ async def test_the_chat_page_hands_over_what_nobody_wrote_down(
     await page.goto(by_socket.url)
     await page.get_by_role("textbox").fill(question)
     await page.get_by_role("textbox").press("Enter")
-    await expect(page.get_by_role("log")).to_contain_text(handoff, timeout=20_000)
+    await expect(page.get_by_role("log")).to_contain_text(handoff)
     await context.close()
     waiting = await asyncio.to_thread(
         command, "desk", "list", "--json", env=environment(by_socket.data_dir)

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from core.phrases import Phrase, say
 from tests.desk import command, environment, running
 from tests.fakes.model import Mood, fake_model
+from tests.patience import PATIENCE_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,8 +23,6 @@ ANSWER = "Yes, the Velora 300 child seat fits on the Trekker 7 bike, with the ad
 ANSWER_IN_SPANISH = "Sí, la silla infantil Velora 300 cabe en la Trekker 7, con el adaptador VA-22."
 EDITED = f"{ANSWER} It carries up to 25 kg."
 ASKED_AGAIN = "Passt der Kindersitz Velora 300 auf das Trekker 7 Bike?"
-# Signing in and indexing take their time, on a machine that is busy with other things.
-PATIENCE_MS = 60_000
 
 
 @asynccontextmanager
@@ -65,7 +64,6 @@ async def signs_in(page: Page, url: str, invitation: str) -> None:
 async def test_a_person_answers_once_and_the_bot_ever_after(
     browser: Browser, demo_home: Path, tmp_path: Path
 ) -> None:
-    expect.set_options(timeout=PATIENCE_MS)
     data_dir = tmp_path / "home"
     async with (
         fake_model() as model,

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,11 @@ import pytest
 from core.phrases import Phrase, say
 from tests.desk import command, environment, running
 from tests.fakes.telegram import FakeTelegram
+from tests.patience import until
 
 GROUP = -1_001_234_567_890
 ANNA = 501
 CUSTOMER = 1001
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.05)
 
 
 def settings_of(telegram: FakeTelegram) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from core.errors import Unavailable
 from core.phrases import Phrase, say
 from tests.bots.web.desk import Desk, open_desk
 from tests.databases import sqlite_at
+from tests.patience import PATIENCE_S
 from tests.services import free_port
 
 
@@ -35,7 +36,7 @@ async def chatted(url: str, *typed: str, terminal: bool = False) -> str:
 
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=80, highlight=False)
-    async with asyncio.timeout(20), Connection.open(url, language="en") as connection:
+    async with asyncio.timeout(PATIENCE_S), Connection.open(url, language="en") as connection:
         await Terminal(connection, console, language="en").run(lines())
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
 
@@ -109,7 +110,10 @@ async def test_the_chat_survives_a_restart_of_the_desk(tmp_path: Path) -> None:
 
         desk = await start()
         screen = io.StringIO()
-        async with asyncio.timeout(20), Connection.open(desk.url, language="en") as connection:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            Connection.open(desk.url, language="en") as connection,
+        ):
             await Terminal(connection, Console(file=screen), language="en").run(lines())
     assert screen.getvalue().count("Source: Returns") == 2
 

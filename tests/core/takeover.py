@@ -39,6 +39,7 @@ from core.turn import (
 )
 from tests.fakes.port import FakePort
 from tests.fakes.ports import FakeDetector
+from tests.patience import PATIENCE_S
 
 WORKSPACE = WorkspaceId("default")
 ADDRESS = Address(workspace=WORKSPACE, channel=Channel.WEB, place="visitor-1")
@@ -123,7 +124,7 @@ class Rig:
 
     async def idle(self) -> None:
         """Serve until nothing is pending and nobody holds a conversation."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not await is_idle(self.database):
                 await self.delivery.sweep()
                 await asyncio.sleep(0.005)

@@ -41,6 +41,7 @@ from core.turn import (
     WorkspaceId,
 )
 from tests.fakes.port import FakePort
+from tests.patience import until
 
 ADDRESS = Address(workspace=WorkspaceId("default"), channel=Channel.WEB, place="visitor-1")
 
@@ -99,12 +100,6 @@ async def rows_of(database: Database, table: Table) -> Sequence[Any]:
 
 async def states(database: Database, table: Table = outbox) -> list[str]:
     return [row.state for row in await rows_of(database, table)]
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_message_is_answered_and_kept_in_the_transcript(database: Database) -> None:

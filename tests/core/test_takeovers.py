@@ -41,6 +41,7 @@ from core.turn import Address, Author, Channel, ConversationId, Inbound, Parcel,
 from tests.core.takeover import PERSON, station
 from tests.fakes.desk import FakeDesk
 from tests.fakes.port import FakePort
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
 
@@ -334,7 +335,7 @@ class Takeovers:
         due = update(conversations).where(
             conversations.c.workspace == self.workspace, conversations.c.due_at.is_not(None)
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while any(
                 await self.database.read(
                     lambda connection: [connection.scalar(each.limit(1)) for each in mine]
@@ -450,7 +451,7 @@ class Machine(RuleBasedStateMachine):
 
     def run(self, name: str, step: Coroutine[Any, Any, None]) -> None:
         async def bounded() -> None:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 await step
                 if self.story.life.dead:
                     self.happened["died"] += 1

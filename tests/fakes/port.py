@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from core.turn import Address, Parcel, Served, Turn
+from tests.patience import PATIENCE_S
 
 
 class FakePort:
@@ -28,7 +29,7 @@ class FakePort:
 
     async def until(self, count: int) -> list[str]:
         """The texts, once there are that many."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.sent) < count:
                 self._arrived.clear()
                 await self._arrived.wait()

@@ -12,6 +12,7 @@ from core.errors import Unavailable
 from core.turn import Found, WorkspaceId
 from retrieval.opening import Retrieval, open_retriever
 from tests.fakes.encoder import FakeEncoder
+from tests.patience import PATIENCE_S
 
 SHOP = WorkspaceId("shop")
 OTHER = WorkspaceId("other")
@@ -317,7 +318,7 @@ async def test_a_build_that_is_killed_leaves_the_old_index_in_service(
             env={**os.environ, "PYTHONPATH": str(Path.cwd())},
         )
         assert process.stderr is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.stderr.readline() == b"here\n"
         process.send_signal(signal.SIGKILL)
         await process.wait()

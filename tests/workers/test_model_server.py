@@ -25,7 +25,9 @@ from core.turn import (
     TurnId,
     WorkspaceId,
 )
+from tests.desk import READY_S
 from tests.fakes.ports import FakeDetector, FakeRetriever
+from tests.patience import PATIENCE_S
 from tests.workers.tiny_model import build
 from workers.model_server import ModelServer, check_folder, serve_model
 
@@ -58,7 +60,7 @@ def _gone(pid: int) -> bool:
 
 
 async def _until_restarted(server: ModelServer, old: int | None) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(READY_S):
         while not server.alive or server.pid == old:
             await asyncio.sleep(0.1)
 
@@ -71,7 +73,7 @@ async def test_garbage_of_a_real_model_gives_way_to_the_passage_even_after_a_cra
     model_folder: Path, tmp_path: Path
 ) -> None:
     async with serve_model(model_folder, tmp_path, backoff_s=0.1) as server:
-        limits = Limits(first_token_s=30, between_tokens_s=10, max_tokens=24)
+        limits = Limits(first_token_s=PATIENCE_S, between_tokens_s=PATIENCE_S, max_tokens=24)
         async with HttpGenerator(server.url, model=server.model, limits=limits) as generator:
             assert await _pieces(generator) > 3
             pipeline = Pipeline(FakeDetector(), FakeRetriever(PASSAGE), generator)
@@ -117,7 +119,7 @@ def test_the_server_dies_with_a_killed_parent(model_folder: Path, tmp_path: Path
         line = next(line for line in parent.stdout if line.startswith("pid "))
         child = int(line.split()[1])
         parent.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while not _gone(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert _gone(child)
@@ -184,7 +186,7 @@ def test_a_folder_that_may_hold_code_is_refused(
 
 def test_the_child_of_a_dead_parent_does_not_start() -> None:
     command = [sys.executable, "-P", "-m", "workers.model_server", "1", "serve"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == "the parent is gone"
 

@@ -18,6 +18,7 @@ from core.adapters.vault import Vault
 from core.turn import Address, Channel, Inbound, WorkspaceId
 from tests.databases import sqlite_at
 from tests.fakes.slack import FakeSlack
+from tests.patience import PATIENCE_S
 
 HOME = WorkspaceId("home")
 
@@ -68,8 +69,8 @@ class Desk:
         mine = (i for i in self.inbounds if i.address.workspace == workspace)
         return tuple(dict.fromkeys(inbound.address.place for inbound in mine))
 
-    async def until(self, done: Callable[[], bool], *, within_s: float = 10.0) -> None:
-        async with asyncio.timeout(within_s), self._changed:
+    async def until(self, done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(done)
 
 

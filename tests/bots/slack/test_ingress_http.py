@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from bots.server import MAX_BODY_BYTES
 from bots.slack.ingress_http import signed
 from tests.bots.slack.conftest import Rig
+from tests.patience import http_client
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 BODY = json.dumps({"type": "url_verification", "challenge": "3eZbrw1a"})
@@ -28,7 +29,7 @@ BODY = json.dumps({"type": "url_verification", "challenge": "3eZbrw1a"})
 async def http(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         rig.over_http() as (_, url),
-        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+        http_client(url) as client,
     ):
         yield client
 

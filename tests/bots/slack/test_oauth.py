@@ -13,6 +13,7 @@ from core.errors import Misconfigured, Rejected
 from core.turn import Address, Channel, Parcel, WorkspaceId
 from tests.bots.slack.conftest import Rig
 from tests.fakes.slack import FakeTeam
+from tests.patience import http_client
 
 GUEST = "T2GUEST"
 
@@ -24,7 +25,7 @@ async def shop(rig: Rig) -> AsyncIterator[tuple[SlackChannel, httpx.AsyncClient]
     secrets = {"client_id": rig.slack.client_id, "client_secret": rig.slack.client_secret}
     async with (
         rig.over_http(**public, **secrets) as (channel, url),
-        httpx.AsyncClient(base_url=url, trust_env=False) as browser,
+        http_client(url) as browser,
     ):
         yield channel, browser
 
@@ -93,7 +94,7 @@ async def test_a_state_is_good_once_and_only_in_the_browser_that_asked(
 ) -> None:
     _, browser = shop
     path = await agreed(browser)
-    async with httpx.AsyncClient(base_url=browser.base_url, trust_env=False) as other:
+    async with http_client(browser.base_url) as other:
         assert (await other.get(path)).status_code == 400
     assert (await browser.get(path)).status_code == 200
     assert (await browser.get(path)).status_code == 400

@@ -1,8 +1,6 @@
 """A desk behind the bot that only collects, and the bot itself over real HTTP."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from tests.databases import sqlite_at
 from tests.fakes.telegram import FakeTelegram
 
 WORKSPACE = WorkspaceId("acme")
-DEADLINE_S = 10.0
 
 
 @dataclass
@@ -53,14 +50,6 @@ class Desk:
     @property
     def texts(self) -> list[str]:
         return [inbound.text for inbound in self.inbounds]
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Wait until something holds, with a deadline instead of a guess."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline_s, "it never came to hold"
-        await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from bots.telegram.polling import Pauses, Poller
 from core.adapters.holds import Holds
 from core.errors import Misconfigured
 from core.turn import Kind
-from tests.bots.telegram.conftest import WORKSPACE, Desk, until
+from tests.bots.telegram.conftest import WORKSPACE, Desk
 from tests.fakes.telegram import FakeTelegram, Faults
+from tests.patience import until
 
 QUICK = Pauses(held_s=0.6, first_s=0.01, longest_s=0.05, refused_s=0.05)
 

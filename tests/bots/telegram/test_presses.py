@@ -17,8 +17,9 @@ from core.turn import (
     Turn,
     TurnId,
 )
-from tests.bots.telegram.conftest import WORKSPACE, Desk, until
+from tests.bots.telegram.conftest import WORKSPACE, Desk
 from tests.fakes.telegram import FakeTelegram
+from tests.patience import until
 
 PASSAGE = Passage(id="p", document="d", title="Returns", text="x", language="en")
 

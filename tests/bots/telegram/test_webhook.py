@@ -18,9 +18,10 @@ from bots.telegram.commands import set_commands
 from bots.telegram.intake import Intake
 from bots.telegram.webhook import SECRET_HEADER, Webhook, can_be_called
 from core.adapters.holds import Holds
-from tests.bots.telegram.conftest import WORKSPACE, Desk, until
+from tests.bots.telegram.conftest import WORKSPACE, Desk
 from tests.fakes.telegram import FakeTelegram, Faults
 from tests.fakes.telegram.server import TOKEN
+from tests.patience import http_client, until
 
 
 @asynccontextmanager
@@ -101,7 +102,7 @@ async def test_duplicates_disorder_and_losses_on_the_way_change_nothing(
 
 async def post(url: str, body: bytes, secret: str | None) -> int:
     headers = {SECRET_HEADER: secret} if secret is not None else {}
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         return (await client.post(url, content=body, headers=headers)).status_code
 
 

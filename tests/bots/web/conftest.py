@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from tests.bots.web.desk import Desk, open_desk
 from tests.databases import sqlite_at
+from tests.patience import http_client
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,6 @@ def desk(open_module_desk: Desk) -> Desk:
 async def visitor(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     """A browser that has opened the page, from an address that nobody else has."""
     headers = {"X-Test-Address": f"visitor-{secrets.token_hex(4)}"}
-    async with httpx.AsyncClient(base_url=desk.url, headers=headers, trust_env=False) as client:
+    async with http_client(desk.url, headers=headers) as client:
         assert (await client.get("/")).status_code == 200
         yield client

@@ -4,12 +4,13 @@ import httpx
 import pytest
 
 from tests.bots.web.desk import TOKEN, Desk
+from tests.patience import http_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def ask(desk: Desk, body: object, token: str = TOKEN) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as client:
+    async with http_client(desk.url) as client:
         headers = {"Authorization": f"Bearer {token}"}
         return await client.post("/api/ask", json=body, headers=headers)
 

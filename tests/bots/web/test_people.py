@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import httpx
 from sqlalchemy import select
 
 from core.adapters.accounts import Accounts, NewAccount
@@ -18,6 +17,7 @@ from core.turn import Address, Channel, ConversationId
 from tests.bots.web.desk import WORKSPACE, open_desk
 from tests.bots.web.test_chat import events
 from tests.databases import sqlite_at
+from tests.patience import PATIENCE_S, http_client
 
 
 async def test_a_customer_reads_the_agents_words_and_their_changes_but_no_note(
@@ -26,7 +26,7 @@ async def test_a_customer_reads_the_agents_words_and_their_changes_but_no_note(
     url = sqlite_at(tmp_path / "desk.db")
     async with (
         open_desk(url) as chat,
-        httpx.AsyncClient(base_url=chat.url, trust_env=False) as visitor,
+        http_client(chat.url) as visitor,
         open_database(url) as database,
     ):
         await visitor.get("/")
@@ -46,7 +46,7 @@ async def test_a_customer_reads_the_agents_words_and_their_changes_but_no_note(
         watching = asyncio.create_task(watch())
 
         async def until(what: str) -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while not any(what in data.get("text", "") for _, data in seen):
                     await asyncio.sleep(0.01)
 

@@ -42,6 +42,7 @@ from tests.core.takeover import (
 )
 from tests.fakes.port import FakePort
 from tests.fakes.translator import FakeTranslator, backwards
+from tests.patience import PATIENCE_S
 
 
 async def test_two_agents_claim_at_once_and_the_first_wins(database: Database) -> None:
@@ -113,7 +114,7 @@ async def test_a_reply_that_ends_each_try_arrives_as_it_was_written(database: Da
         translator.fault = ValueError("a bug")
         await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
         due = update(conversations).where(conversations.c.holder.is_(None))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not await is_idle(database):
                 await database.write(lambda connection: connection.execute(due.values(due_at=0.0)))
                 await rig.delivery.sweep()

@@ -22,6 +22,7 @@ from tests.bots.slack.desk.world import (
 )
 from tests.fakes.slack import FakeSlack
 from tests.fakes.telegram import FakeTelegram
+from tests.patience import PATIENCE_S
 
 
 async def test_while_slack_is_down_customers_are_served_and_afterwards_nothing_is_missing(
@@ -216,5 +217,5 @@ async def _killed_at(place: str, slack_url: str, database_url: str, folder: Path
         *(slack_url, database_url, str(folder), place),
         cwd=ROOT,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         assert await victim.wait() == -signal.SIGKILL

@@ -41,6 +41,7 @@ from tests.fakes.model import FakeModel, Mood, fake_model
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack.team import FakeMessage, FakePerson
 from tests.fakes.telegram import FakeTelegram
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[4]
 DESK, HOME = "C0DESK", WorkspaceId("default")
@@ -104,7 +105,7 @@ class World:
 
     async def until(self, done: Callable[[], bool | Awaitable[bool]]) -> None:
         """Serve until something is true; whatever waits after a failure is hurried."""
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 found = done()
                 if found if isinstance(found, bool) else await found:

@@ -10,9 +10,9 @@ from tests.bots.telegram.desk.world import (
     JAPANESE,
     WORKSPACE,
     open_world,
-    until,
 )
 from tests.fakes.telegram.server import NEW_FILE_BYTES
+from tests.patience import until
 
 
 async def test_a_customer_in_slack_and_an_agent_in_a_topic_read_their_own_language(

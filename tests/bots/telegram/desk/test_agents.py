@@ -24,8 +24,8 @@ from tests.bots.telegram.desk.world import (
     WORKSPACE,
     World,
     open_world,
-    until,
 )
+from tests.patience import until
 
 SECRET = "der Kunde nervt"
 KEPT = say(Phrase.DESK_KEPT_AS_NOTE, "de")

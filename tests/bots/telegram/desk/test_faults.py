@@ -14,9 +14,9 @@ from tests.bots.telegram.desk.world import (
     PERSON,
     World,
     open_world,
-    until,
 )
 from tests.fakes.telegram import FloodLimit, FloodLimits
+from tests.patience import PATIENCE_S, until
 
 WORDS = [f"line {number}." for number in range(12)]
 
@@ -34,7 +34,7 @@ async def hurry(world: World) -> None:
 
 
 async def all_words(world: World, thread: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len(shown_words(world, thread)) < len(WORDS):
             await hurry(world)
             await asyncio.sleep(0.05)
@@ -84,7 +84,7 @@ async def test_a_topic_whose_making_fails_half_way_is_made_once(
         await world.customer_reads("hello", chat=2002)
         world.telegram.fail_next(method, "429:1")
         world.telegram.user_says(CUSTOMER, PERSON)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not world.telegram.topics(GROUP):
                 await hurry(world)
                 await asyncio.sleep(0.05)
@@ -117,7 +117,7 @@ async def test_the_bot_that_may_not_manage_topics_says_so_and_serves_customers(
         world.telegram.user_says(CUSTOMER, "thanks")
         await world.idle()
         world.telegram.world.chats[GROUP].bot_rights = {"can_manage_topics": True}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not world.telegram.topics(GROUP):
                 await hurry(world)
                 await asyncio.sleep(0.05)
@@ -140,9 +140,7 @@ async def test_twenty_messages_a_minute_are_enough_for_a_busy_desk(database: Dat
         for word in WORDS:
             for chat in (1001, 1002, 1003):
                 world.telegram.user_says(chat, word)
-        await until(
-            lambda: all(shown_words(world, thread) == WORDS for thread in threads), within_s=60
-        )
+        await until(lambda: all(shown_words(world, thread) == WORDS for thread in threads))
         sent = [fields for method, fields in world.telegram.calls if method == "sendmessage"]
         lines = [fields for fields in sent if str(fields["chat_id"]) == str(GROUP)]
         assert world.telegram.methods.gate.refused == 0

@@ -15,6 +15,7 @@ from tests.bots.telegram.desk.world import (
     desk_group,
     open_world,
 )
+from tests.patience import PATIENCE_S
 
 WORDS = [f"line {number}." for number in range(6)]
 
@@ -32,7 +33,7 @@ async def killed(world: World, database_url: str, name: str, after: int) -> None
         *(sys.executable, "-m", "tests.bots.telegram.desk.victim", json.dumps(told))
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             assert await victim.wait() == -signal.SIGKILL
     finally:
         if victim.returncode is None:
@@ -60,7 +61,7 @@ async def shown_by_another(world: World, database: Database) -> None:
     showing = asyncio.create_task(desk.run())
     try:
         # A topic whose making nobody could keep is left behind; the last is the one that counts.
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 thread = max(world.telegram.topics(world.group), default=0)
                 text = "\n".join(world.said(thread))

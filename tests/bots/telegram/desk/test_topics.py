@@ -12,10 +12,10 @@ from tests.bots.telegram.desk.world import (
     GROUP,
     PERSON,
     open_world,
-    until,
 )
 from tests.contracts.desk_port import case
 from tests.fakes.telegram.forum import ICONS
+from tests.patience import until
 
 
 async def test_a_handoff_opens_a_topic_with_a_card_and_what_was_said(database: Database) -> None:

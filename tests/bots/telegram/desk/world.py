@@ -1,7 +1,7 @@
 """A whole desk over a real database: a bot, customers, and agents in a forum of the same bot."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -56,6 +56,7 @@ from tests.fakes.slack import FakeSlack
 from tests.fakes.telegram import FakeTelegram, FloodLimits, Shown
 from tests.fakes.telegram.forum import ICONS
 from tests.fakes.telegram.world import Topic
+from tests.patience import PATIENCE_S, until
 
 WORKSPACE = WorkspaceId("default")
 GROUP = -1_001_234_567_890
@@ -79,13 +80,6 @@ async def bot(turn: Turn, show: ShowPartial) -> Served:
         urgent = 2 if "urgent" in turn.text else 0
         outcome = Handoff(reason=Reason.ASKED, text="to a person", priority=urgent)
     return Served(outcome=outcome, language=language, probability=1.0)
-
-
-async def until(holds: Callable[[], object], *, within_s: float = 20.0) -> None:
-    """Wait until something holds, with a deadline instead of a guess."""
-    async with asyncio.timeout(within_s):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -198,7 +192,7 @@ class World:
 
     async def idle(self) -> None:
         """Wait until nothing is on its way to a customer."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not await is_idle(self.database) or self.telegram.updates.pending:
                 await self.delivery.sweep()
                 await asyncio.sleep(0.01)

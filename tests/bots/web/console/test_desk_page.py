@@ -1,8 +1,6 @@
 """Agents at work in a real browser."""
 
-import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,11 +17,9 @@ from core.staff import Account, Role
 from core.tones import Tone
 from core.turn import Address, Channel, Inbound
 from tests.bots.web.console.world import HERE, PASSWORD, Console, open_console
+from tests.patience import PATIENCE_MS, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-# The machine may be busy with other things.
-expect.set_options(timeout=15_000)
 
 JAPANESE = "注文 SD-48213 がまだ届きません。担当者と話したいです。"
 IN_ENGLISH = "Order SD-48213 has not arrived yet. I would like to talk to a person."
@@ -39,7 +35,7 @@ async def opened(
     context = await browser.new_context(
         **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}  # type: ignore[arg-type]  # a TypedDict that is not exported
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     if account is not None:
         token = await console.needs.sessions.begin(account)
         await context.add_cookies([{"name": "dragoman-desk", "value": token, "url": console.url}])
@@ -101,7 +97,7 @@ async def test_the_first_admin_comes_in_by_the_link_and_invites_a_colleague(
         await other.locator("[name=password]").fill(PASSWORD)
         await other.locator("button.primary").click()
         await expect(other.locator(".list h1")).to_have_text("الوارد")
-        assert await other.locator("a[href='/desk/people']").count() == 0
+        await expect(other.locator("a[href='/desk/people']")).to_have_count(0)
 
 
 async def test_a_handoff_arrives_is_taken_answered_in_two_languages_and_resolved(
@@ -135,7 +131,7 @@ async def test_a_handoff_arrives_is_taken_answered_in_two_languages_and_resolved
         await other.locator(".modes label").first.click()
         await other.locator(".composer .primary").click()
         await expect(other.locator("#lost")).to_contain_text("Ana")
-        assert await other.locator("#text").input_value() == "Me too!"
+        await expect(other.locator("#text")).to_have_value("Me too!")
         await desk.keyboard.press("n")
         await desk.keyboard.type("VIP, be quick")
         await desk.keyboard.press("Control+Enter")
@@ -173,9 +169,9 @@ async def test_what_an_agent_writes_survives_news_and_a_reload(
         await page.locator("#text").fill("half a sent")
         await hands_over(console, "draft-2", "A person for me, too, please.")
         await expect(page.locator(".case")).to_have_count(2)
-        assert await page.locator("#text").input_value() == "half a sent"
+        await expect(page.locator("#text")).to_have_value("half a sent")
         await page.reload()
-        assert await page.locator("#text").input_value() == "half a sent"
+        await expect(page.locator("#text")).to_have_value("half a sent")
 
 
 async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
@@ -197,7 +193,7 @@ async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
         await page.keyboard.press("c")
         await expect(page.locator("#who")).to_contain_text("You have it")
         await page.get_by_role("button", name="Use it").click()
-        assert await page.locator("#text").input_value() == "From 9 to 5."
+        await expect(page.locator("#text")).to_have_value("From 9 to 5.")
         await page.keyboard.press("End")
         await page.keyboard.type(" On Sundays we rest.")
         await page.keyboard.press("Control+Enter")
@@ -292,14 +288,14 @@ async def test_with_two_hundred_open_a_handoff_is_seen_soon(
     ana = await console.person(Role.AGENT, "ana@shop.example")
     for number in range(200):
         await hands_over(console, f"crowd-{number}", "A person, please.")
-    async with asyncio.timeout(60):
-        while (await console.needs.cases.counts(HERE))[Filter.WAITING] < 200:
-            await asyncio.sleep(0.1)
+
+    async def all_wait() -> bool:
+        return (await console.needs.cases.counts(HERE))[Filter.WAITING] >= 200
+
+    await until(all_wait)
     async with opened(browser, console, ana) as page:
         await page.goto(f"{console.url}/desk")
         await expect(page.locator(".case")).to_have_count(200)
-        started_s = time.perf_counter()
         await hands_over(console, "last-one", "A person for the last one, please.")
-        await expect(page.locator("#waiting")).not_to_have_text("200")
         # `make bench` measures it; on a busy machine it only must not be minutes.
-        assert time.perf_counter() - started_s < 10
+        await expect(page.locator("#waiting")).not_to_have_text("200")

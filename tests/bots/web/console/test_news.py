@@ -3,6 +3,7 @@
 import asyncio
 
 from bots.web.console.news import News
+from tests.patience import PATIENCE_S
 
 
 async def test_what_is_done_here_is_told_at_once_and_the_rest_when_somebody_looks() -> None:
@@ -22,12 +23,12 @@ async def test_what_is_done_here_is_told_at_once_and_the_rest_when_somebody_look
     await asyncio.sleep(0)
     newest = 2
     news.hurry()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert "data: 2\n" in await following
     ended = asyncio.ensure_future(anext(stream, "ended"))
     await asyncio.sleep(0)
     news.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert await ended == "ended"
 
     # What another process does is found by looking.
@@ -37,5 +38,5 @@ async def test_what_is_done_here_is_told_at_once_and_the_rest_when_somebody_look
     following = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     newest = 3
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert "data: 3\n" in await following

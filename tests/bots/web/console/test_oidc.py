@@ -17,6 +17,7 @@ from bots.web.console.oidc import CALLBACK
 from core.staff import Role
 from tests.bots.web.console.world import HERE, Client, Console, browser_of, open_console
 from tests.fakes.oidc import CLIENT_ID, CLIENT_SECRET, FakeProvider, open_provider
+from tests.patience import http_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -63,7 +64,7 @@ async def leave(client: Client, **query: str) -> str:
     """To the provider; returns the address that it sends the browser back to."""
     away = await client.http.get("/desk/provider", params=query)
     assert away.status_code == 303, away.text
-    async with httpx.AsyncClient(trust_env=False) as elsewhere:
+    async with http_client() as elsewhere:
         response = await elsewhere.get(away.headers["location"])
     assert response.status_code == 302, response.text
     return str(response.headers["location"])

@@ -66,6 +66,7 @@ from retrieval.opening import Retrieval, open_retriever
 from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.phrasebook import Phrasebook
+from tests.patience import http_client
 
 HERE, ELSEWHERE = WorkspaceId("default"), WorkspaceId("elsewhere")
 PASSWORD = "correct horse battery"
@@ -118,7 +119,7 @@ class Console:
 @asynccontextmanager
 async def browser_of(console: Console, account: Account | None) -> AsyncIterator["Client"]:
     """A browser without scripts: cookies, forms, and the token of the last page."""
-    async with httpx.AsyncClient(base_url=console.url, trust_env=False, timeout=30) as http:
+    async with http_client(console.url) as http:
         client = Client(http)
         if account is not None:
             http.cookies.set("dragoman-desk", await console.needs.sessions.begin(account))
