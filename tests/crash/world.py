@@ -81,6 +81,7 @@ async def open_world(*, has_desk: bool = False) -> AsyncIterator[World]:
     """
     async with FakeSlack() as slack, FakeTelegram(limits=FloodLimits()) as telegram:
         # Slack's three more tries span six minutes; here they span many restarts.
+        slack.push.patience_s = 2.0
         slack.push.retries_s = (0.2, 0.5, 1.0, 2.0, 3.0, *[5.0] * 100)
         slack.push.presses_once = True
         if has_desk:

@@ -8,6 +8,7 @@ from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.turn import Kind
 from tests.bots.slack.conftest import Rig
+from tests.patience import PATIENCE_S
 
 DM, ROOM = "D0CUSTOMER", "C0GENERAL"
 
@@ -89,11 +90,11 @@ async def test_unknown_and_odd_events_are_acknowledged(talking: Rig) -> None:
 
 async def test_what_is_not_committed_is_not_acknowledged(talking: Rig) -> None:
     slack, desk = talking.slack, talking.desk
-    slack.push.patience_s, slack.push.retries_s = 0.2, (0.0, 0.3, 0.3)
+    slack.push.patience_s, slack.push.retries_s = 0.2, (0.0, *[0.3] * 20)
     desk.fault = Unavailable("database", "locked")
     slack.user_says(DM, "first try fails")
     await desk.until(lambda: len(desk.refused) >= 2)
-    desk.fault = None
+    desk.fault, slack.push.patience_s = None, PATIENCE_S
     await slack.push.idle()
     assert slack.push.unacknowledged == 0
     assert desk.texts == ["first try fails"]

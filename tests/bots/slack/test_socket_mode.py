@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import Misconfigured
 from tests.bots.slack.conftest import Rig
+from tests.patience import PATIENCE_S
 
 DM = "D0CUSTOMER"
 
@@ -80,8 +81,10 @@ async def test_an_event_that_trips_us_does_not_end_the_others(rig: Rig) -> None:
     async with rig.running():
         rig.desk.fault = ZeroDivisionError("a bug")
         rig.slack.user_says(DM, "poison")
+        await rig.desk.until(lambda: len(rig.desk.refused) == 1)
         await rig.slack.push.idle()
-        rig.desk.fault = None
+        rig.desk.fault, rig.slack.push.patience_s = None, PATIENCE_S
         rig.slack.user_says(DM, "food")
         await rig.desk.until(lambda: rig.desk.texts == ["food"])
+        await rig.slack.push.idle()
     assert rig.slack.push.unacknowledged == 1

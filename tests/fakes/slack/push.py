@@ -49,14 +49,15 @@ class Push:
         self.signing_secret = signing_secret
         self.events_url: str | None = None
         self.interactions_url: str | None = None
-        self.patience_s = 2.0
+        self.patience_s = 10.0
         self.retries_s: tuple[float, ...] = (0.0, 0.2, 1.0)
         self.presses_once = False
         self.sockets: list[web.WebSocketResponse] = []
         self.lost = 0
         self.unacknowledged = 0
         self.statuses: list[int] = []
-        self._acks: dict[str, asyncio.Event] = {}
+        self._acks: dict[str, asyncio.Future[bool]] = {}
+        self._sent: dict[str, web.WebSocketResponse] = {}
         self._number = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._order = asyncio.Lock()
@@ -84,8 +85,18 @@ class Push:
             await self._http.close()
 
     def acknowledged(self, envelope_id: str) -> None:
-        if envelope_id in self._acks:
-            self._acks[envelope_id].set()
+        self._settle(envelope_id, True)
+
+    def closed(self, socket: web.WebSocketResponse) -> None:
+        """Forget a socket; what it has not acknowledged, it never will."""
+        self.sockets.remove(socket)
+        for envelope_id, sent in self._sent.items():
+            if sent is socket:
+                self._settle(envelope_id, False)
+
+    def _settle(self, envelope_id: str, acknowledged: bool) -> None:
+        if envelope_id in self._acks and not self._acks[envelope_id].done():
+            self._acks[envelope_id].set_result(acknowledged)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -115,7 +126,9 @@ class Push:
             return True
         self._number += 1
         envelope_id = f"envelope-{self._number}"
-        self._acks[envelope_id] = asyncio.Event()
+        socket = self.faults.chance.choice(live)
+        self._acks[envelope_id] = asyncio.get_running_loop().create_future()
+        self._sent[envelope_id] = socket
         envelope = {
             "type": kind,
             "envelope_id": envelope_id,
@@ -125,14 +138,12 @@ class Push:
         if number:
             envelope |= {"retry_attempt": number, "retry_reason": "timeout"}
         try:
-            await self.faults.chance.choice(live).send_str(json.dumps(envelope))
-            await asyncio.wait_for(self._acks[envelope_id].wait(), self.patience_s)
+            await socket.send_str(json.dumps(envelope))
+            return await asyncio.wait_for(self._acks[envelope_id], self.patience_s)
         except (TimeoutError, ConnectionError):
             return False
-        else:
-            return True
         finally:
-            del self._acks[envelope_id]
+            del self._acks[envelope_id], self._sent[envelope_id]
 
     async def _post(self, url: str, kind: str, payload: dict[str, Any], number: int) -> bool:
         body, form = json.dumps(payload), kind == "interactive"

@@ -15,6 +15,7 @@ from tests.fakes.slack import sim
 from tests.fakes.slack.push import Faults, Push
 from tests.fakes.slack.team import FakeFile, FakeMessage, FakeTeam
 from tests.fakes.slack.web_api import WebApi
+from tests.patience import PATIENCE_S
 
 
 class FakeSlack:
@@ -217,11 +218,9 @@ class FakeSlack:
         mine = [m for m in found if not m.deleted and m.bot_id == self.team.bot_id]
         return mine if bot else [m for m in found if not m.deleted]
 
-    async def replies(
-        self, channel: str, count: int, *, within_s: float = 10.0
-    ) -> list[FakeMessage]:
+    async def replies(self, channel: str, count: int) -> list[FakeMessage]:
         """The bot's messages in a channel, once there are that many."""
-        async with asyncio.timeout(within_s), self._changed:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(lambda: len(self.messages(channel)) >= count)
         return self.messages(channel)
 
@@ -230,21 +229,21 @@ class FakeSlack:
         async with self._changed:
             await self._changed.wait()
 
-    async def until(self, done: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    async def until(self, done: Callable[[], bool]) -> None:
         """Wait for the calls of the app that make something true."""
-        async with asyncio.timeout(within_s), self._changed:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(done)
 
-    async def called(self, method: str, count: int = 1, *, within_s: float = 10.0) -> None:
+    async def called(self, method: str, count: int = 1) -> None:
         """Wait until the app has called a method that often."""
-        async with asyncio.timeout(within_s), self._changed:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(
                 lambda: sum(called == method for called, _ in self.api.requests) >= count
             )
 
-    async def connected(self, count: int = 1, *, within_s: float = 10.0) -> None:
+    async def connected(self, count: int = 1) -> None:
         """Wait until the app has opened that many sockets altogether."""
-        async with asyncio.timeout(within_s), self._changed:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(lambda: self.connections_opened >= count)
 
     async def disconnect(self, *, politely: bool = True) -> None:
@@ -310,7 +309,7 @@ class FakeSlack:
                 if frame.type is WSMsgType.TEXT:
                     self.push.acknowledged(json.loads(frame.data).get("envelope_id", ""))
         finally:
-            self.push.sockets.remove(socket)
+            self.push.closed(socket)
             self._transports.pop(socket, None)
         return socket
 
