@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -42,14 +43,19 @@ class Mirror:
         max_active: int = MAX_ACTIVE,
         poll_s: float = POLL_S,
         held_s: float = HELD_S,
+        kept: Callable[[], None] = lambda: None,
     ) -> None:
-        """Look for news every `poll_s`, and at once after `wake`; `name` stands in logs."""
+        """Look for news every `poll_s`, and at once after `wake`; `name` stands in logs.
+
+        `kept` is called once it is kept that something was shown, and where.
+        """
         self._name = name
         self._desk = desk
         self._threads = threads
         self._max_active = max_active
         self._poll_s = poll_s
         self._held_s = held_s
+        self._kept = kept
         self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
         self._news = asyncio.Event()
         self._showing: set[asyncio.Task[None]] = set()
@@ -149,6 +155,7 @@ class Mirror:
             place = await self._desk.open(showing.case, showing.lines)
         passed("thread_opened")
         await self._threads.opened(lease, place, held_s=self._held_s)
+        self._kept()
 
     async def _show_event(self, lease: ThreadLease, showing: Showing, place: str) -> None:
         event = showing.event
@@ -168,6 +175,7 @@ class Mirror:
             log.warning("event_not_shown", desk=self._name, kind=event.kind, error=error)
         passed("event_shown")
         await self._threads.shown(lease, event.id, ref, held_s=self._held_s, error=error)
+        self._kept()
 
     async def _put_back(self, lease: ThreadLease, error: str, wait_s: float | None) -> None:
         retry_in_s = backoff_s(lease.failures) if wait_s is None else wait_s

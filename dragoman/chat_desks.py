@@ -1,6 +1,6 @@
 """What the desks on chat platforms need, made from the parts of a running desk."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bots.slack.desk.desk import DeskNeeds
 from bots.telegram.api import TelegramApi
@@ -46,9 +46,10 @@ def slack_desk(
         except Unavailable:
             return settings.preferences.desk_language
 
-    def mirror(port: DeskPort) -> Mirror:
+    def mirror(port: DeskPort, kept: Callable[[], None]) -> Mirror:
         threads = SqlThreads(database, workspace, Channel.SLACK)
-        return _listening(Mirror(Channel.SLACK, port, threads), Channel.SLACK, delivery)
+        shown = Mirror(Channel.SLACK, port, threads, kept=kept)
+        return _listening(shown, Channel.SLACK, delivery)
 
     return DeskNeeds(
         channel=settings.slack_desk,

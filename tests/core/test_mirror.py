@@ -1,7 +1,7 @@
 """A desk shows what happened: every event, in order, whatever fails in between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -18,6 +18,7 @@ from core.turn import Channel, ConversationId
 from tests.contracts import desk_port
 from tests.core.takeover import ADDRESS, PERSON, WORKSPACE, Rig, open_rig, rows_of
 from tests.fakes.desk import FakeDesk
+from tests.patience import PATIENCE_S, until
 
 
 @asynccontextmanager
@@ -27,15 +28,6 @@ async def mirrored(
     threads = SqlThreads(database, WORKSPACE, channel)
     async with Mirror(channel, desk, threads, poll_s=0.01) as mirror:
         yield mirror
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            found = condition()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.01)
 
 
 async def all_shown(database: Database) -> bool:
@@ -118,10 +110,21 @@ async def test_what_fails_is_shown_later_and_nothing_overtakes_it(
 async def _hurry(database: Database, desk: FakeDesk, where: int, count: int) -> None:
     """Do not wait for the pauses after a failure."""
     due = update(desk_threads).where(desk_threads.c.due_at > Now()).values(due_at=Now())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len({event.id for event in desk.events_of(where)}) < count:
             await database.write(lambda connection: connection.execute(due).rowcount)
             await asyncio.sleep(0.01)
+
+
+async def test_who_is_told_of_what_was_shown_finds_it_kept(database: Database) -> None:
+    told = asyncio.Event()
+    threads = SqlThreads(database, WORKSPACE, Channel.SLACK)
+    async with open_rig(database) as rig:
+        await rig.says(PERSON)
+        async with Mirror("staff", FakeDesk(), threads, poll_s=0.01, kept=told.set):
+            await until(told.is_set)
+            [thread] = await rows_of(database, desk_threads)
+            assert thread.place
 
 
 async def test_what_a_platform_will_never_take_does_not_keep_the_rest_back(

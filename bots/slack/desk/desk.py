@@ -62,7 +62,7 @@ class DeskNeeds:
     cursors: Cursors
     language: Callable[[], Awaitable[str]]
     customers: Callable[[WorkspaceId, Channel, float], Awaitable[tuple[str, ...]]]
-    mirror: Callable[[DeskPort], Mirror]
+    mirror: Callable[[DeskPort, Callable[[], None]], Mirror]
     files: Mapping[Channel, Files]
     takes_files: frozenset[Channel] = frozenset({Channel.SLACK, Channel.TELEGRAM})
     every_s: float = EVERY_S
@@ -103,7 +103,6 @@ class SlackDesk:
         self.staff = Staff(work, aside)
         self.presses = Presses(work, self.port, aside, channel=needs.channel, spawn=spawn)
         self.homes = Homes(posts, people, needs.cases, needs.places, pause_s=needs.home_pause_s)
-        self.port.changed = self.homes.changed
 
     def is_at(self, team: Team, channel: object) -> bool:
         """Whether something happened on the desk; what is said there, no customer says."""
@@ -140,7 +139,7 @@ class SlackDesk:
         Raises: Misconfigured: the channel cannot be the desk.
         """
         await self._checked()
-        async with self._needs.mirror(self.port):
+        async with self._needs.mirror(self.port, self.homes.changed):
             await self.homes.run()
 
     async def _checked(self) -> None:

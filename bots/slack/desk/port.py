@@ -48,7 +48,7 @@ class Reads:
 
 
 class SlackDeskPort:
-    """Implements `DeskPort`; `changed` is called after each event that was shown."""
+    """Implements `DeskPort`."""
 
     def __init__(
         self, posts: Posts, carrier: Carrier, reads: Reads, *, sure_s: float = SURE_S
@@ -58,7 +58,6 @@ class SlackDeskPort:
         self._posts = posts
         self._carrier = carrier
         self._reads = reads
-        self.changed: Callable[[], None] = lambda: None
         # When a thread was last written to by us, and a digest of the card that stood there then.
         self._sure: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
@@ -82,7 +81,6 @@ class SlackDeskPort:
         await self._carrier.carry(case, others, ts, thread, language=language)
         place = str(Place(channel=self._posts.channel, thread=ts))
         self._remember(place, _digest(card_))
-        self.changed()
         return place
 
     async def show(self, place: str, event: DeskEvent) -> str:
@@ -103,7 +101,6 @@ class SlackDeskPort:
                 await self._posts.update(at.thread, card_)
             shown = _digest(card_)
         self._remember(place, shown)
-        self.changed()
         return ref_of(at.channel, ts) if ts else ""
 
     async def refresh(self, case: Case) -> None:
