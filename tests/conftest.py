@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests needs."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -11,9 +12,8 @@ import structlog
 from playwright.async_api import Browser, async_playwright, expect
 
 from core.adapters.database import Database, open_database
-from tests.databases import new_postgres, postgres_template, sqlite_at
+from tests.databases import Postgres, sqlite_at
 from tests.desk import make_demo_home
-from tests.patience import PATIENCE_MS
 from tests.patience import PATIENCE_MS
 from tests.services import missing, postgres
 
@@ -26,6 +26,8 @@ CHROMIUM = [
     "--disable-sync",
     "--no-first-run",
 ]
+# Files whose tests start the program, train, or carry a whole desk.
+LONG = ("tests/test_", "tests/crash/", "tests/dragoman/", "tests/workers/", "tests/bots/")
 
 
 def pytest_configure() -> None:
@@ -38,6 +40,16 @@ def pytest_configure() -> None:
     structlog.configure(processors=[*others, plain])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what takes longest by the file, so that no process has the last one to itself."""
+
+    def rank(item: pytest.Item) -> int:
+        places = (n for n, prefix in enumerate(LONG) if item.nodeid.startswith(prefix))
+        return next(places, len(LONG))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     with postgres() as url:
@@ -45,17 +57,16 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def postgres_template_url(postgres_url: str) -> AsyncIterator[str]:
-    async with postgres_template(postgres_url) as url:
-        yield url
+async def postgres_databases(postgres_url: str) -> AsyncIterator[Postgres]:
+    databases = Postgres(postgres_url)
+    yield databases
+    await databases.close()
 
 
 @pytest.fixture
-async def postgres_database_url(
-    postgres_url: str, postgres_template_url: str
-) -> AsyncIterator[str]:
+async def postgres_database_url(postgres_databases: Postgres) -> AsyncIterator[str]:
     """A database of its own for one test."""
-    async with new_postgres(postgres_url, postgres_template_url) as url:
+    async with postgres_databases.database() as url:
         yield url
 
 
@@ -76,9 +87,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the demo company in it, indexed once for the whole run."""
-    home = tmp_path_factory.mktemp("demo") / "home"
-    make_demo_home(home)
+    """A data folder with the demo company in it, to be copied; who needs it first makes it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    home = shared / "demo-home"
+    with (shared / "demo-home.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            make_demo_home(shared / "demo-home-in-the-making")
+            (shared / "demo-home-in-the-making").rename(home)
     return home
 
 
@@ -88,7 +106,6 @@ async def browser() -> AsyncIterator[Browser]:
     chromium = os.environ.get("DRAGOMAN_TEST_CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         missing("Chromium", "install Debian's chromium or set DRAGOMAN_TEST_CHROMIUM")
-    expect.set_options(timeout=PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)

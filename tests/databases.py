@@ -41,23 +41,77 @@ def _migrate(url: str) -> None:
 
 
 @asynccontextmanager
-async def new_postgres(server: str, template: str = "") -> AsyncIterator[str]:
-    """The URL of a new database on a server, which ends with it; empty without a template's URL."""
-    name = f"dragoman_test_{secrets.token_hex(6)}"
-    like = f' template "{make_url(template).database}"' if template else ""
-    admin = await asyncpg.connect(server)
-    await admin.execute(f'create database "{name}"{like}')
+async def new_postgres(server: str) -> AsyncIterator[str]:
+    """The URL of a new, empty database on a server, which ends with the block."""
+    url = await _create(server)
     try:
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    finally:
-        await admin.execute(f'drop database if exists "{name}" with (force)')
-        await admin.close()
-
-
-@asynccontextmanager
-async def postgres_template(server: str) -> AsyncIterator[str]:
-    """The URL of a database for `new_postgres` to copy."""
-    async with new_postgres(server) as url:
-        async with open_database(url):
-            pass
         yield url
+    finally:
+        await _drop(server, url)
+
+
+async def _create(server: str) -> str:
+    name = f"dragoman_test_{secrets.token_hex(6)}"
+    await _administer(server, f'create database "{name}"')
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+async def _drop(server: str, url: str) -> None:
+    await _administer(server, f'drop database if exists "{make_url(url).database}" with (force)')
+
+
+async def _administer(server: str, command: str) -> None:
+    admin = await asyncpg.connect(server)
+    await admin.execute(command)
+    await admin.close()
+
+
+class Postgres:
+    """Migrated databases of a server, each of which one test after another has to itself.
+
+    To make one takes a server longer than most tests, and to empty one does not.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._free: list[str] = []
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """The URL of one that is as good as new."""
+        url = self._free.pop() if self._free else await self._made()
+        yield url
+        await _empty(url)
+        self._free.append(url)
+
+    async def close(self) -> None:
+        for url in self._free:
+            await _drop(self._server, url)
+
+    async def _made(self) -> str:
+        url = await _create(self._server)
+        async with open_database(url):
+            return url
+
+
+async def _empty(url: str) -> None:
+    """Take away who is still connected, every row, and what was counted."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(_EMPTY)
+    await connection.close()
+
+
+_EMPTY = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid();
+do $$
+declare each text;
+begin
+    set local session_replication_role = replica;
+    for each in select format('%I', tablename) from pg_tables
+        where schemaname = 'public' and tablename <> 'alembic_version'
+    loop execute 'delete from ' || each; end loop;
+    for each in select format('%I', sequencename) from pg_sequences where schemaname = 'public'
+    loop perform setval(each::regclass, 1, false); end loop;
+end $$
+"""

@@ -21,6 +21,7 @@ from core.adapters.database import Database, Now, open_database
 from core.adapters.tables import cursors, metadata
 from core.errors import Misconfigured, Unavailable
 from core.turn import Channel, WorkspaceId
+from tests.databases import new_postgres
 from tests.services import free_port
 
 WORKSPACE = WorkspaceId("default")
@@ -41,13 +42,21 @@ async def test_the_clock_is_the_databases_and_moves(database: Database) -> None:
     assert 1_700_000_000 < first <= second
 
 
-async def test_opening_twice_at_once_migrates_once(database_url: str) -> None:
-    async def version() -> str:
-        async with open_database(database_url) as opened:
-            return await opened.check()
+async def _version(url: str) -> str:
+    async with open_database(url) as opened:
+        return await opened.check()
 
-    versions = await asyncio.gather(version(), version())
-    assert versions[0].startswith(("SQLite 3", "PostgreSQL 1"))
+
+async def test_opening_a_new_file_twice_at_once_migrates_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    versions = await asyncio.gather(_version(url), _version(url))
+    assert versions[0].startswith("SQLite 3")
+
+
+async def test_opening_a_new_database_twice_at_once_migrates_once(postgres_url: str) -> None:
+    async with new_postgres(postgres_url) as url:
+        versions = await asyncio.gather(_version(url), _version(url))
+    assert versions[0].startswith("PostgreSQL 1")
 
 
 async def test_an_error_in_a_transaction_leaves_nothing_behind(database: Database) -> None:
