@@ -6,10 +6,8 @@ the end of `serve_model`, or by the kernel's hand when this process is killed (L
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +17,7 @@ import httpx
 import structlog
 
 from core.errors import Misconfigured
+from workers.processes import die_with, end_group, inherited
 
 log = structlog.get_logger()
 
@@ -26,10 +25,8 @@ _UNSAFE = ".bin .pt .pth .pt2 .ckpt .pkl .pickle .joblib .h5 .keras .nemo .npz .
 _UNSAFE_ENDINGS = frozenset(_UNSAFE.split())
 _MAX_HEADER_BYTES = 100_000_000
 _MAX_LOG_BYTES = 10_000_000
-_SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY", "DATABASE", "BROKER", "DRAGOMAN_")
 _PROBE_S = 5.0
 _FAILED_PROBES = 3
-_PR_SET_PDEATHSIG = 1
 # Left to itself, continuous batching takes nearly all memory there is (7 GB for a toy on a CPU, and
 # 7 s for the first reply). 128 blocks of 256 tokens hold about 20 replies in the making.
 _CACHE_BLOCKS = 128
@@ -148,15 +145,8 @@ class ModelServer:
     async def stop(self) -> None:
         """End the child's whole process group."""
         process, self._process, self.alive = self._process, None, False
-        if process is None:
-            return
-        for number, patience_s in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
-                    await process.wait()
-                    return
+        if process is not None:
+            await end_group(process)
 
     async def _spawn(self) -> None:
         # Listing models fails in `transformers serve` while the cache folder does not exist.
@@ -178,14 +168,8 @@ class ModelServer:
             )
 
     def _environment(self) -> dict[str, str]:
-        """Ours without what a model server has no business to know."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not any(part in name.upper() for part in _SECRET_NAMES)
-        }
         return {
-            **kept,
+            **inherited(),
             "HF_HOME": str(self._hub_dir),
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -257,16 +241,8 @@ def _free_port() -> int:
         return port
 
 
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill us when the parent dies; it may have died already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit("the parent is gone")
-
-
 if __name__ == "__main__":
-    _die_with(int(sys.argv[1]))
+    die_with(int(sys.argv[1]))
     from transformers.cli.transformers import app  # torch, several seconds: in the child only
 
     app(sys.argv[2:])
