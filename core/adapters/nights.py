@@ -1,0 +1,279 @@
+"""Nights of learning as rows: one a workspace and slot, carried on under a lease.
+
+Times are by the database's clock. A lease that lapsed and was taken by somebody else is lost: its
+fence is an old one, and each write under it is refused.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
+
+from core.adapters.database import Database, Now
+from core.adapters.tables import conversations, nights
+from core.adapters.upsert import for_each_dialect
+from core.errors import LeaseLost
+from core.nights import Night, NightLease, NightState
+from core.turn import WorkspaceId
+
+# SQLAlchemy types a row by its columns, one type argument each.
+SqlRow = Any
+
+Figures = Mapping[str, Mapping[str, Any]]
+"""What each step found, by its name."""
+
+# Of the due ones, so many are tried before it is said that others have them all.
+_CANDIDATES = 20
+
+
+class SqlNights:
+    """The nights of every workspace."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in `database`."""
+        self._database = database
+
+    async def ring(self, workspace: WorkspaceId, slot: str) -> bool:
+        """See that there is a night for the slot; False if there was one, whoever rang for it.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        wanted = {"its_workspace": workspace, "its_slot": slot}
+
+        def work(connection: Connection) -> bool:
+            return connection.execute(_RING[connection.dialect.name], wanted).rowcount > 0
+
+        return await self._database.write(work)
+
+    async def take(
+        self, *, holder: str, held_s: float, of: tuple[WorkspaceId, str] | None = None
+    ) -> NightLease | None:
+        """Take a night that is due and that nobody holds; `of` names the only one that will do.
+
+        Returns: None if there is none.
+        Raises: Unavailable: the database does not answer.
+        """
+        due = _DUE if of is None else _DUE.where(_OF)
+        which = {} if of is None else {"its_workspace": of[0], "its_slot": of[1]}
+        rows = await self._database.read(lambda c: c.execute(due, which).all())
+        if not rows:
+            return None
+
+        def work(connection: Connection) -> NightLease | None:
+            for row in rows:
+                claim = {"night": row.id, "claimer": holder, "held_s": held_s}
+                taken = connection.execute(_CLAIM, claim).first()
+                if taken is not None:
+                    return _lease(taken)
+            return None
+
+        return await self._database.write(work)
+
+    async def renew(self, lease: NightLease, *, held_s: float) -> None:
+        """Hold it for that much longer.
+
+        Raises:
+            LeaseLost: somebody else has it.
+            Unavailable: the database does not answer.
+        """
+        await self._change(lease, held_until=Now() + held_s)
+
+    async def begin(self, lease: NightLease, state: NightState) -> NightLease:
+        """Count a start of the step that `state` stands for.
+
+        Raises: LeaseLost, Unavailable: as `renew` does.
+        """
+        again = lease.state is state
+        attempts = nights.c.attempts + 1 if again else 1
+        return await self._change(lease, state=state, attempts=attempts)
+
+    async def move_on(self, lease: NightLease, state: NightState, figures: Figures) -> NightLease:
+        """Go on to the next step, with what those before it found.
+
+        Raises: LeaseLost, Unavailable: as `renew` does.
+        """
+        return await self._change(
+            lease, figures, state=state, attempts=0, reason=None, due_at=Now()
+        )
+
+    async def end(
+        self, lease: NightLease, state: NightState, *, reason: str = "", figures: Figures
+    ) -> None:
+        """Let go for good; one that is `WAITING` has not ended, `decide` does that.
+
+        Raises: LeaseLost, Unavailable: as `renew` does.
+        """
+        ended_at = None if state is NightState.WAITING else Now()
+        await self._change(
+            lease, figures, state=state, reason=reason or None, ended_at=ended_at, **_FREED
+        )
+
+    async def put_back(
+        self, lease: NightLease, *, retry_in_s: float, reason: str = "", counts: bool = True
+    ) -> None:
+        """Let go, to go on later; a start that was not to blame is not counted.
+
+        Raises: LeaseLost, Unavailable: as `renew` does.
+        """
+        attempts = lease.attempts if counts else max(0, lease.attempts - 1)
+        values = {**_FREED, "due_at": Now() + retry_in_s, "attempts": attempts}
+        await self._change(lease, reason=reason or None, **values)
+
+    async def workspaces(self) -> tuple[tuple[WorkspaceId, ...], float]:
+        """Each workspace in which somebody has written, and the time.
+
+        Raises: Unavailable: the database does not answer.
+        """
+
+        def work(connection: Connection) -> tuple[tuple[WorkspaceId, ...], float]:
+            names = connection.scalars(_WORKSPACES).all()
+            return tuple(WorkspaceId(name) for name in names), float(
+                connection.execute(_CLOCK).scalar_one()
+            )
+
+        return await self._database.read(work)
+
+    async def list(self, workspace: WorkspaceId, limit: int = 100) -> tuple[Night, ...]:
+        """The nights of a workspace, newest first.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        which = {"its_workspace": workspace, "most": limit}
+        rows = await self._database.read(lambda c: c.execute(_LIST, which).all())
+        return tuple(_night(row) for row in rows)
+
+    async def _change(
+        self, lease: NightLease, figures: Figures | None = None, /, **values: Any
+    ) -> NightLease:
+        held = {"held_night": lease.night, "held_fence": lease.fence, "held_by": lease.holder}
+
+        def work(connection: Connection) -> NightLease:
+            changed = dict(values)
+            if figures:
+                known = connection.scalar(_FIGURES, held)
+                changed["figures"] = json.dumps(
+                    {**json.loads(known or "{}"), **figures}, ensure_ascii=False
+                )
+            row = connection.execute(_THIS.values(changed).returning(*_LEASED), held).first()
+            if row is None:
+                raise LeaseLost(f"night {lease.slot} of {lease.workspace}")
+            return _lease(row)
+
+        return await self._database.write(work)
+
+
+def hold(connection: Connection, workspace: WorkspaceId, slot: str, fence: int) -> None:
+    """See, inside a transaction, that the lease under which a step runs is still the newest.
+
+    A step that nobody leads has the fence 0, and no lease.
+
+    Raises: LeaseLost: another process carries the night on.
+    """
+    if fence == 0:
+        return
+    which = {"its_workspace": workspace, "its_slot": slot}
+    if connection.scalar(_FENCE, which) != fence:
+        raise LeaseLost(f"night {slot} of {workspace}")
+
+
+def decide(connection: Connection, night: int, state: NightState, *, reason: str = "") -> bool:
+    """End a night that waits for a person, inside the transaction that does what they want.
+
+    Returns: False if it does not wait.
+    """
+    ending = {"night": night, "its_state": state, "why": reason or None}
+    return connection.execute(_DECIDE, ending).rowcount > 0
+
+
+def _lease(row: SqlRow) -> NightLease:
+    return NightLease(
+        night=row.id,
+        workspace=WorkspaceId(row.workspace),
+        slot=row.slot,
+        state=NightState(row.state),
+        attempts=row.attempts,
+        holder=row.holder or "",
+        fence=row.fence,
+    )
+
+
+def _night(row: SqlRow) -> Night:
+    return Night(
+        id=row.id,
+        workspace=WorkspaceId(row.workspace),
+        slot=row.slot,
+        state=NightState(row.state),
+        reason=row.reason or "",
+        figures=json.loads(row.figures),
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+# Statements are built once: putting one together costs far more than running it.
+_LEASED = (
+    nights.c.id,
+    nights.c.workspace,
+    nights.c.slot,
+    nights.c.state,
+    nights.c.attempts,
+    nights.c.holder,
+    nights.c.fence,
+)
+_FREED: Mapping[str, Any] = {"holder": None, "held_until": None, "due_at": None}
+_OF = (nights.c.workspace == bindparam("its_workspace")) & (nights.c.slot == bindparam("its_slot"))
+_RING = for_each_dialect(
+    lambda insert: (
+        insert(nights)
+        .values(
+            workspace=bindparam("its_workspace"),
+            slot=bindparam("its_slot"),
+            created_at=Now(),
+            due_at=Now(),
+        )
+        .on_conflict_do_nothing()
+    )
+)
+_IS_FREE = or_(nights.c.held_until.is_(None), nights.c.held_until < Now())
+_IS_DUE = (nights.c.due_at <= Now(), _IS_FREE)
+_DUE = select(nights.c.id).where(*_IS_DUE).order_by(nights.c.due_at).limit(_CANDIDATES)
+_CLAIM = (
+    update(nights)
+    .where(nights.c.id == bindparam("night"), *_IS_DUE)
+    .values(
+        holder=bindparam("claimer"),
+        held_until=Now() + bindparam("held_s"),
+        fence=nights.c.fence + 1,
+    )
+    .returning(*_LEASED)
+)
+_HELD: tuple[ColumnElement[bool], ...] = (
+    nights.c.id == bindparam("held_night"),
+    nights.c.fence == bindparam("held_fence"),
+    nights.c.holder == bindparam("held_by"),
+)
+_THIS = update(nights).where(*_HELD)
+_FIGURES = select(nights.c.figures).where(*_HELD).with_for_update()
+_FENCE = select(nights.c.fence).where(_OF).with_for_update()
+_DECIDE = (
+    update(nights)
+    .where(nights.c.id == bindparam("night"), nights.c.state == NightState.WAITING)
+    .values(state=bindparam("its_state"), reason=bindparam("why"), ended_at=Now())
+)
+_LIST = (
+    select(nights)
+    .where(nights.c.workspace == bindparam("its_workspace"))
+    .order_by(nights.c.id.desc())
+    .limit(bindparam("most"))
+)
+_CLOCK = select(Now())
+# From one workspace to the next in the index: there are few beside the conversations they have.
+_FIRST = select(func.min(conversations.c.workspace).label("name")).cte("known", recursive=True)
+_NEXT = (
+    select(func.min(conversations.c.workspace))
+    .where(conversations.c.workspace > _FIRST.c.name)
+    .scalar_subquery()
+)
+_KNOWN = _FIRST.union_all(select(_NEXT).where(_FIRST.c.name.is_not(None)))
+_WORKSPACES = select(_KNOWN.c.name).where(_KNOWN.c.name.is_not(None))

@@ -1,0 +1,150 @@
+"""A night is taken once, and whoever lost it can write nothing more."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import insert, update
+
+from core.adapters.database import Database, Now, open_database
+from core.adapters.nights import SqlNights, decide, hold
+from core.adapters.tables import conversations, nights
+from core.errors import LeaseLost
+from core.nights import NightLease, NightState
+from core.turn import Channel, WorkspaceId
+
+HERE = WorkspaceId("here")
+SLOT = "2027-01-31"
+
+
+async def taken(rows: SqlNights, *, held_s: float = 60.0, holder: str = "one") -> NightLease:
+    lease = await rows.take(holder=holder, held_s=held_s)
+    assert lease is not None
+    return lease
+
+
+async def lapse(database: Database) -> None:
+    """Let as much time pass as any lease lasts."""
+    await database.write(lambda c: c.execute(update(nights).values(held_until=Now() - 1)))
+
+
+async def test_two_that_ring_at_once_make_one_night(database_url: str) -> None:
+    async with open_database(database_url) as one, open_database(database_url) as other:
+        rung = await asyncio.gather(
+            *(SqlNights(database).ring(HERE, SLOT) for database in (one, other) * 10)
+        )
+        assert sum(rung) == 1
+        assert len(await SqlNights(other).list(HERE)) == 1
+
+
+async def test_of_many_that_want_a_night_one_gets_it(database_url: str) -> None:
+    async with open_database(database_url) as one, open_database(database_url) as other:
+        await SqlNights(one).ring(HERE, SLOT)
+        leases = await asyncio.gather(
+            *(
+                SqlNights(database).take(holder=f"holder {number}", held_s=60)
+                for number, database in enumerate((one, other) * 10)
+            )
+        )
+        assert len([lease for lease in leases if lease is not None]) == 1
+
+
+async def test_a_night_is_taken_by_name_where_one_is_named(database: Database) -> None:
+    rows = SqlNights(database)
+    for slot in (SLOT, "by-hand"):
+        await rows.ring(HERE, slot)
+    lease = await rows.take(holder="one", held_s=60, of=(HERE, "by-hand"))
+    assert lease is not None
+    assert lease.slot == "by-hand"
+    assert await rows.take(holder="two", held_s=60, of=(HERE, "by-hand")) is None
+    assert await rows.take(holder="two", held_s=60, of=(WorkspaceId("there"), SLOT)) is None
+
+
+async def test_a_zombie_writes_nothing(database: Database) -> None:
+    rows = SqlNights(database)
+    await rows.ring(HERE, SLOT)
+    old = await taken(rows)
+    await lapse(database)
+    new = await taken(rows, holder="two")
+    for write in (
+        rows.renew(old, held_s=60),
+        rows.begin(old, NightState.CURATING),
+        rows.move_on(old, NightState.TRAINING, {}),
+        rows.end(old, NightState.PUBLISHED, figures={}),
+        rows.put_back(old, retry_in_s=0),
+    ):
+        with pytest.raises(LeaseLost):
+            await write
+    with pytest.raises(LeaseLost):
+        await database.write(lambda c: hold(c, HERE, SLOT, old.fence))
+    await database.write(lambda c: hold(c, HERE, SLOT, new.fence))
+    await rows.end(new, NightState.PUBLISHED, figures={})
+    assert [night.state for night in await rows.list(HERE)] == [NightState.PUBLISHED]
+
+
+async def test_a_lapsed_lease_that_nobody_took_still_counts(database: Database) -> None:
+    rows = SqlNights(database)
+    await rows.ring(HERE, SLOT)
+    lease = await taken(rows)
+    await lapse(database)
+    await rows.renew(lease, held_s=60)
+    assert await rows.take(holder="two", held_s=60) is None
+
+
+async def test_starts_are_counted_by_step_unless_they_were_not_to_blame(
+    database: Database,
+) -> None:
+    rows = SqlNights(database)
+    await rows.ring(HERE, SLOT)
+    lease = await rows.begin(await taken(rows), NightState.CURATING)
+    assert lease.attempts == 1
+    await rows.put_back(lease, retry_in_s=0, reason="curate: no memory")
+    lease = await rows.begin(await taken(rows), NightState.CURATING)
+    assert lease.attempts == 2
+    assert (await rows.list(HERE))[0].reason == "curate: no memory"
+    await rows.put_back(lease, retry_in_s=0, counts=False)
+    lease = await rows.begin(await taken(rows), NightState.CURATING)
+    assert lease.attempts == 2
+    lease = await rows.move_on(lease, NightState.TRAINING, {"curate": {"rows": 7}})
+    assert lease.attempts == 0
+    lease = await rows.move_on(lease, NightState.EVALUATING, {"train": {"loss": 0.5}})
+    (night,) = await rows.list(HERE)
+    assert night.reason == ""
+    assert night.figures == {"curate": {"rows": 7}, "train": {"loss": 0.5}}
+
+
+async def test_a_night_that_is_put_back_is_not_due_at_once(database: Database) -> None:
+    rows = SqlNights(database)
+    await rows.ring(HERE, SLOT)
+    await rows.put_back(await taken(rows), retry_in_s=3600)
+    assert await rows.take(holder="two", held_s=60) is None
+
+
+async def test_a_night_that_waits_is_ended_by_a_person_once(database: Database) -> None:
+    rows = SqlNights(database)
+    await rows.ring(HERE, SLOT)
+    lease = await taken(rows)
+    await rows.end(lease, NightState.WAITING, figures={})
+    assert (await rows.list(HERE))[0].ended_at is None
+    assert await rows.take(holder="two", held_s=60) is None
+    decided = [
+        await database.write(lambda c: decide(c, lease.night, NightState.PUBLISHED))
+        for _ in range(2)
+    ]
+    assert decided == [True, False]
+    (night,) = await rows.list(HERE)
+    assert night.state is NightState.PUBLISHED
+    assert night.ended_at is not None
+
+
+async def test_each_workspace_with_a_conversation_is_known(database: Database) -> None:
+    rows = SqlNights(database)
+    assert (await rows.workspaces())[0] == ()
+    made = [
+        {"workspace": name, "channel": Channel.WEB, "place": str(place), "customer": "x"}
+        for name in ("b", "a", "c")
+        for place in range(3)
+    ]
+    await database.write(lambda c: c.execute(insert(conversations), made))
+    names, now_s = await rows.workspaces()
+    assert names == ("a", "b", "c")
+    assert now_s > 1.7e9
