@@ -1,0 +1,279 @@
+"""A night with real child processes: carried on, cut off, given up, and ended once."""
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from core.adapters.database import Database, Now, open_database
+from core.adapters.nights import SqlNights
+from core.adapters.tables import nights as nights_table
+from core.errors import Misconfigured
+from core.nights import Ended, Night, NightState, Order, Step, StepResult
+from core.turn import WorkspaceId
+from tests.databases import sqlite_at
+from tests.workers.nightly import supervisor
+from tests.workers.nightly.steps import HELD_S, commits, plan, starts
+from tests.workers.nightly.supervisor import CHILD, HERE, LIMITS, RHYTHM
+from workers.nightly.child import Limits
+from workers.nightly.night import STARTS, Supervisor
+
+SLOT = "2027-01-31"
+WAIT_S = 60.0
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not await true():
+            await asyncio.sleep(0.05)
+
+
+class World:
+    """A database with one night that is due, and whoever carries it out."""
+
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        self.database = database
+        self.data_dir = data_dir
+        self.rows = SqlNights(database)
+        self.order = Order(workspace=HERE, slot=SLOT, database="", data_dir=data_dir)
+
+    async def order_of(self, workspace: WorkspaceId, slot: str) -> Order:
+        return self.order
+
+    def supervisor(self, limits: Limits = LIMITS) -> Supervisor:
+        return Supervisor(self.rows, self.order_of, command=CHILD, limits=limits, rhythm=RHYTHM)
+
+    async def carry(self, limits: Limits = LIMITS) -> Night:
+        """Carry it on until nothing is due."""
+        while await self.supervisor(limits).carry_one():
+            pass
+        return await self.night()
+
+    async def night(self) -> Night:
+        (night,) = await self.rows.list(HERE)
+        return night
+
+    def ended(self, *steps: Step) -> None:
+        """Let them have ended before."""
+        self.order.folder.mkdir(parents=True)
+        for step in steps:
+            StepResult(ended=Ended.DONE, figures={"found": 1}).keep(self.order.result(step))
+
+    def child(self) -> int:
+        """The process id of the running step, 0 if there is none."""
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().split(b"\0")
+                at_home = (path.parent / "fd/1").resolve().is_relative_to(self.data_dir)
+            except OSError:
+                continue
+            if b"tests.workers.nightly.steps" in words and at_home:
+                return int(path.parent.name)
+        return 0
+
+    async def until_started(self, step: Step) -> int:
+        async def started() -> bool:
+            return starts(self.data_dir).count(f"{SLOT} {step}") > 0
+
+        await until(started)
+        return self.child()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
+        world = World(database, tmp_path)
+        await world.rows.ring(HERE, SLOT)
+        yield world
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_a_night_goes_through_each_step_once(world: World) -> None:
+    night = await world.carry()
+    assert night.state is NightState.PUBLISHED
+    assert starts(world.data_dir) == [f"{SLOT} {step}" for step in Step]
+    assert night.figures == {step: {"start": 1} for step in Step}
+    assert night.ended_at is not None
+    assert not await world.supervisor().carry_one()
+
+
+async def test_a_step_whose_result_is_there_is_not_done_again(world: World) -> None:
+    world.ended(Step.CURATE, Step.TRAIN)
+    night = await world.carry()
+    assert night.state is NightState.PUBLISHED
+    assert starts(world.data_dir) == [f"{SLOT} {Step.EVALUATE}", f"{SLOT} {Step.PUBLISH}"]
+    assert night.figures[Step.CURATE] == {"found": 1}
+
+
+@pytest.mark.parametrize(
+    ("word", "state", "reason"),
+    [
+        ("skip", NightState.SKIPPED, "too few conversations"),
+        ("refuse", NightState.REFUSED, "worse in German"),
+    ],
+)
+async def test_a_step_may_end_the_night(
+    world: World, word: str, state: NightState, reason: str
+) -> None:
+    plan(world.data_dir, Step.CURATE, word)
+    night = await world.carry()
+    assert (night.state, night.reason) == (state, reason)
+    assert len(starts(world.data_dir)) == 1
+
+
+async def test_a_night_waits_where_a_person_decides(world: World) -> None:
+    world.order = replace(world.order, approve=True)
+    assert (await world.carry()).state is NightState.WAITING
+
+
+@pytest.mark.parametrize(
+    ("word", "limits", "says"),
+    [
+        ("die", LIMITS, "killed, most likely because the machine was out of memory"),
+        ("eat", Limits(niceness=0, memory_bytes=120_000_000), "used more than 120 MB of memory"),
+        ("hang", Limits(niceness=0, time_s=3), "longer than 0 minutes"),
+        ("full", LIMITS, "the disk that holds .* is full"),
+        ("unavailable", LIMITS, "database: went away"),
+        ("bug", LIMITS, "train: ValueError$"),
+    ],
+)
+async def test_what_cut_a_step_off_is_told_in_a_line(
+    world: World, word: str, limits: Limits, says: str
+) -> None:
+    world.ended(Step.CURATE)
+    plan(world.data_dir, Step.TRAIN, word)
+    assert await world.supervisor(limits).carry_one()
+    night = await world.night()
+    assert night.state is NightState.TRAINING
+    assert re.search(says, night.reason), night.reason
+    assert "\n" not in night.reason
+
+
+async def test_a_step_that_was_cut_off_starts_again(world: World) -> None:
+    world.ended(Step.CURATE)
+    plan(world.data_dir, Step.TRAIN, "die", "full")
+    night = await world.carry()
+    assert (night.state, night.reason) == (NightState.PUBLISHED, "")
+    assert night.figures[Step.TRAIN] == {"start": 3}
+
+
+async def test_a_step_that_never_comes_to_its_end_is_given_up(world: World) -> None:
+    world.ended(Step.CURATE, Step.TRAIN)
+    plan(world.data_dir, Step.EVALUATE, *["bug"] * 9)
+    night = await world.carry()
+    assert (night.state, night.reason) == (NightState.FAILED, "evaluate: ValueError")
+    assert starts(world.data_dir).count(f"{SLOT} {Step.EVALUATE}") == STARTS
+    assert commits(world.data_dir) == []
+    assert "the words of a customer" in (world.order.folder / "evaluate.log").read_text()
+
+
+async def test_what_no_start_can_mend_fails_at_once(world: World) -> None:
+    plan(world.data_dir, Step.CURATE, "reject")
+    night = await world.carry()
+    assert (night.state, night.reason) == (NightState.FAILED, "curate: the recipe is wrong")
+    assert len(starts(world.data_dir)) == 1
+
+
+async def test_a_night_without_an_order_fails(world: World) -> None:
+    async def no_order(workspace: WorkspaceId, slot: str) -> Order:
+        raise Misconfigured("there is no key")
+
+    await Supervisor(world.rows, no_order, command=CHILD, rhythm=RHYTHM).carry_one()
+    night = await world.night()
+    assert (night.state, night.reason) == (NightState.FAILED, "there is no key")
+
+
+async def test_a_folder_that_cannot_be_made_is_told(world: World) -> None:
+    (world.data_dir / "nights").write_text("a file")
+    await world.supervisor().carry_one()
+    assert "Not a directory" in (await world.night()).reason
+
+
+async def test_a_lease_is_renewed_while_a_step_runs(world: World) -> None:
+    world.ended(Step.CURATE, Step.TRAIN, Step.EVALUATE)
+    plan(world.data_dir, Step.PUBLISH, "nap")
+    night = await world.carry()
+    assert night.state is NightState.PUBLISHED
+    assert len(starts(world.data_dir)) == 1
+
+
+async def test_a_supervisor_that_lost_a_night_ends_its_child(world: World) -> None:
+    world.ended(Step.CURATE)
+    plan(world.data_dir, Step.TRAIN, "hang")
+    losing = asyncio.create_task(world.supervisor().carry_one())
+    pid = await world.until_started(Step.TRAIN)
+    await world.database.write(
+        lambda c: c.execute(update(nights_table).values(held_until=Now() - 1))
+    )
+    other = await world.rows.take(holder="another", held_s=60)
+    assert other is not None
+    assert await losing
+    assert not alive(pid)
+    assert (await world.night()).state is NightState.TRAINING
+
+
+async def test_a_supervisor_that_is_told_to_stop_leaves_the_night_to_others(
+    world: World,
+) -> None:
+    plan(world.data_dir, Step.CURATE, *["hang"] * STARTS)
+    for _ in range(STARTS):
+        stopping = asyncio.create_task(world.supervisor().carry_one())
+        seen = len(starts(world.data_dir))
+
+        async def once_more(seen: int = seen) -> bool:
+            return len(starts(world.data_dir)) > seen
+
+        await until(once_more)
+        pid = world.child()
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        assert not alive(pid)
+    assert (await world.carry()).state is NightState.PUBLISHED
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_no_child_outlives_the_lease_of_who_started_it(
+    world: World, number: signal.Signals
+) -> None:
+    """One that stands still cannot renew; it finds the night gone when it goes on."""
+    world.ended(Step.CURATE)
+    plan(world.data_dir, Step.TRAIN, "hang")
+    url = f"sqlite:///{world.data_dir / 'dragoman.db'}"
+    process = await supervisor.start(url, world.data_dir, [])
+    try:
+        pid = await world.until_started(Step.TRAIN)
+        os.kill(process.pid, number)
+        killed_s = time.monotonic()
+
+        async def gone() -> bool:
+            return not alive(pid)
+
+        await until(gone)
+        assert number is signal.SIGKILL or time.monotonic() - killed_s < HELD_S + 2
+
+        async def carried() -> bool:
+            return (await world.carry()).state is NightState.PUBLISHED
+
+        await until(carried)
+        if number is signal.SIGSTOP:
+            os.kill(process.pid, signal.SIGCONT)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    assert starts(world.data_dir).count(f"{SLOT} {Step.TRAIN}") == 2
+    assert commits(world.data_dir) == [SLOT]
