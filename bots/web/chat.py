@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -78,8 +78,12 @@ class Chat:
         default_language: str = "en",
         name: str = "",
         poll_s: float = POLL_S,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Show `name` above the chat; look for other processes' replies every `poll_s`."""
+        """Show `name` above the chat; look for other processes' replies every `poll_s`.
+
+        `clock_s` tells how fast somebody writes.
+        """
         self._delivery = delivery
         self._transcript = transcript
         self._port = port
@@ -89,10 +93,10 @@ class Chat:
         self._name = name
         self._poll_s = poll_s
         self._visitors = Allowance(
-            burst=VISITOR_AT_ONCE, per_minute=VISITOR_PER_MINUTE, clock_s=time.monotonic
+            burst=VISITOR_AT_ONCE, per_minute=VISITOR_PER_MINUTE, clock_s=clock_s
         )
         self._addresses = Allowance(
-            burst=ADDRESS_AT_ONCE, per_minute=ADDRESS_PER_MINUTE, clock_s=time.monotonic
+            burst=ADDRESS_AT_ONCE, per_minute=ADDRESS_PER_MINUTE, clock_s=clock_s
         )
         self._seats = Seats(total=MAX_STREAMS, per_address=MAX_STREAMS_PER_ADDRESS)
         self._templates = Environment(

@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from bots.server import build_app, serving
@@ -104,11 +105,29 @@ def _evil_passage() -> Passage:
     )
 
 
+@dataclass
+class Clock:
+    """The time by which the desk tells how fast somebody writes."""
+
+    stands_at_s: float | None = None
+
+    def __call__(self) -> float:
+        return time.monotonic() if self.stands_at_s is None else self.stands_at_s
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let no time pass, however busy the machine is."""
+        self.stands_at_s = time.monotonic()
+        yield
+        self.stands_at_s = None
+
+
 @dataclass(kw_only=True)
 class Desk:
     """What a test may touch of the running desk."""
 
     url: str
+    clock: Clock
     script: Script
     chat: Chat
     delivery: Delivery
@@ -149,7 +168,7 @@ async def open_desk(
     """A desk on a free port, or on `port`."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(database_url))
-        script, web = Script(), WebPort()
+        script, web, clock = Script(), WebPort(), Clock()
         delivery = await stack.enter_async_context(delivery_on(database, script, web))
         transcript = Transcript(database)
         chat = Chat(
@@ -159,6 +178,7 @@ async def open_desk(
             workspace=WORKSPACE,
             secret="a secret for tests",
             poll_s=0.1,
+            clock_s=clock,
         )
         faults: dict[str, str | None] = {"database": None, "index": None}
 
@@ -175,6 +195,7 @@ async def open_desk(
         )
         yield Desk(
             url=url,
+            clock=clock,
             script=script,
             chat=chat,
             delivery=delivery,

@@ -19,6 +19,7 @@ from core.phrases import Phrase, say
 from core.turn import Author
 from tests.bots.web.desk import Desk, Script, delivery_on, open_desk
 from tests.databases import sqlite_at
+from tests.patience import PATIENCE_S, http_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,7 +43,7 @@ async def events(response: httpx.Response) -> AsyncIterator[Event]:
 async def until_reply(visitor: httpx.AsyncClient, path: str = "/chat/events") -> list[Event]:
     """What the stream tells, up to the first line of the bot."""
     seen: list[Event] = []
-    async with asyncio.timeout(10), visitor.stream("GET", path) as response:
+    async with asyncio.timeout(PATIENCE_S), visitor.stream("GET", path) as response:
         assert response.status_code == 200
         async for name, data in events(response):
             seen.append((name, data))
@@ -93,7 +94,7 @@ async def test_a_repeated_key_is_answered_once(desk: Desk, visitor: httpx.AsyncC
 async def test_the_same_key_of_two_visitors_is_two_messages(
     desk: Desk, visitor: httpx.AsyncClient
 ) -> None:
-    async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as other:
+    async with http_client(desk.url) as other:
         await other.get("/")
         assert (await send(visitor, "one")).status_code == 202
         assert (await send(other, "two")).status_code == 202
@@ -113,7 +114,7 @@ async def test_the_beginning_of_a_reply_is_shown_while_it_is_written(
     desk: Desk, visitor: httpx.AsyncClient
 ) -> None:
     seen: list[str] = []
-    async with asyncio.timeout(10), visitor.stream("GET", "/chat/events") as response:
+    async with asyncio.timeout(PATIENCE_S), visitor.stream("GET", "/chat/events") as response:
         async for name, data in events(response):
             seen.append(name)
             if name == "caught_up":
@@ -131,7 +132,7 @@ async def test_a_reply_of_another_process_is_seen_by_looking(tmp_path: Path) -> 
     database_url = sqlite_at(tmp_path / "desk.db")
     async with (
         open_desk(database_url) as desk,
-        httpx.AsyncClient(base_url=desk.url, trust_env=False) as visitor,
+        http_client(desk.url) as visitor,
         open_database(database_url) as database,
     ):
         replied = select(messages.c.id).where(messages.c.author == Author.BOT).limit(1)
@@ -139,7 +140,7 @@ async def test_a_reply_of_another_process_is_seen_by_looking(tmp_path: Path) -> 
         elsewhere = delivery_on(database, Script(), None)
         await desk.delivery.__aexit__(None, None, None)
         assert (await send(visitor, "How do I return it?")).status_code == 202
-        async with asyncio.timeout(10), visitor.stream("GET", "/chat/events") as response:
+        async with asyncio.timeout(PATIENCE_S), visitor.stream("GET", "/chat/events") as response:
             async for name, data in events(response):
                 if name == "caught_up":
                     async with elsewhere:
@@ -155,7 +156,7 @@ async def test_a_forged_cookie_opens_nothing(desk: Desk, visitor: httpx.AsyncCli
     cookie = visitor.cookies["dragoman"]
     payload, rest = cookie.split(".", 1)
     for forged in (f"{payload}x.{rest}", f"{payload}.{rest[:-2]}xx", "null", ""):
-        async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as thief:
+        async with http_client(desk.url) as thief:
             thief.cookies.set("dragoman", forged)
             assert (await send(thief, "hello")).status_code == 401
             assert (await thief.get("/chat/events")).status_code == 401
@@ -216,7 +217,7 @@ async def test_a_huge_body_is_refused_before_it_is_all_there(
     writer.write(head.encode())
     chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
     writer.write((chunk if "chunked" in length else chunk[7:-2]) * 17)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413")
     writer.close()
 
@@ -247,7 +248,7 @@ async def test_unusual_texts_are_kept_as_they_are(visitor: httpx.AsyncClient) ->
         visitor.headers["Last-Event-ID"] = str(lines(await until_reply(visitor))[-1]["id"])
     del visitor.headers["Last-Event-ID"]
     kept: list[str] = []
-    async with asyncio.timeout(10), visitor.stream("GET", "/chat/events") as response:
+    async with asyncio.timeout(PATIENCE_S), visitor.stream("GET", "/chat/events") as response:
         async for name, data in events(response):
             if name == "caught_up":
                 break
@@ -256,9 +257,12 @@ async def test_unusual_texts_are_kept_as_they_are(visitor: httpx.AsyncClient) ->
     assert kept == [text.replace("\x00", "") for text in texts]
 
 
-async def test_a_visitor_who_writes_too_fast_is_told_to_wait(visitor: httpx.AsyncClient) -> None:
+async def test_a_visitor_who_writes_too_fast_is_told_to_wait(
+    desk: Desk, visitor: httpx.AsyncClient
+) -> None:
     visitor.headers["Accept-Language"] = "de"
-    answers = [await send(visitor, "x", f"key-{i:05}") for i in range(VISITOR_AT_ONCE + 1)]
+    with desk.clock.stopped():
+        answers = [await send(visitor, "x", f"key-{i:05}") for i in range(VISITOR_AT_ONCE + 1)]
     assert [each.status_code for each in answers[:-1]] == [202] * VISITOR_AT_ONCE
     assert answers[-1].status_code == 429
     assert answers[-1].headers["Retry-After"] == "2"
@@ -269,12 +273,13 @@ async def test_one_address_cannot_be_a_thousand_visitors(desk: Desk) -> None:
     """Each of them stays below what one visitor may do."""
 
     async def visit() -> list[int]:
-        async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as client:
+        async with http_client(desk.url) as client:
             await client.get("/")
             posts = [await client.post("/chat/new", json={}) for _ in range(VISITOR_AT_ONCE - 2)]
             return [each.status_code for each in posts]
 
-    visits = await asyncio.gather(*(visit() for _ in range(18)))
+    with desk.clock.stopped():
+        visits = await asyncio.gather(*(visit() for _ in range(18)))
     codes = [code for visit in visits for code in visit]
     assert codes.count(200) >= ADDRESS_AT_ONCE
     assert 429 in codes
@@ -288,7 +293,7 @@ async def test_a_visitor_has_only_so_many_streams(desk: Desk, visitor: httpx.Asy
 
     held = [asyncio.create_task(hold()) for _ in range(8)]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             refused = await visitor.get("/chat/texts")
             while refused.status_code != 429:
                 async with visitor.stream("GET", "/chat/events") as refused:
@@ -298,7 +303,7 @@ async def test_a_visitor_has_only_so_many_streams(desk: Desk, visitor: httpx.Asy
         for task in held:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while refused.status_code != 200:
             async with visitor.stream("GET", "/chat/events") as refused:
                 pass
@@ -309,7 +314,7 @@ async def test_a_verdict_is_kept_and_a_strangers_is_not(
 ) -> None:
     await send(visitor, "How do I return it?")
     turn = lines(await until_reply(visitor))[-1]["turn"]
-    async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as other:
+    async with http_client(desk.url) as other:
         await other.get("/")
         verdict = {"turn": turn, "helpful": True}
         assert (await other.post("/chat/feedback", json=verdict)).status_code == 404
@@ -356,7 +361,7 @@ async def test_a_second_window_learns_that_the_conversation_is_over(
 
 
 async def test_the_page_is_closed_to_frames_scripts_and_caches(desk: Desk) -> None:
-    async with httpx.AsyncClient(base_url=desk.url, trust_env=False) as client:
+    async with http_client(desk.url) as client:
         page = await client.get("/", headers={"Accept-Language": "sw, de-AT;q=0.8"})
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
     assert page.headers["Cache-Control"] == "no-store"
@@ -366,7 +371,7 @@ async def test_the_page_is_closed_to_frames_scripts_and_caches(desk: Desk) -> No
 
 async def test_behind_https_the_cookie_is_bound_to_host_and_tls(tmp_path: Path) -> None:
     opening = open_desk(sqlite_at(tmp_path / "desk.db"), client_ip_header="X-Forwarded-For")
-    async with opening as desk, httpx.AsyncClient(base_url=desk.url, trust_env=False) as client:
+    async with opening as desk, http_client(desk.url) as client:
         headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
         cookie = (await client.get("/", headers=headers)).headers["Set-Cookie"]
     assert cookie.startswith("__Host-dragoman=")
@@ -379,7 +384,7 @@ async def test_without_a_database_the_browser_is_told_to_come_back(
     path = tmp_path / "desk.db"
     async with (
         open_desk(f"sqlite:///{path}") as desk,
-        httpx.AsyncClient(base_url=desk.url, trust_env=False) as client,
+        http_client(desk.url) as client,
     ):
         await client.get("/")
         await desk.delivery.__aexit__(None, None, None)
