@@ -1,4 +1,4 @@
-"""`python -m dragoman.night`: a step of a night as a process of its own, or a whole night by hand.
+"""`python -m dragoman.night`: a step of a night as a process of its own, or whole nights.
 
 A step is told its order on stdin, keeps its result in the night's folder, and says in its last line
 why it could not.
@@ -9,17 +9,21 @@ import fcntl
 import inspect
 import os
 import pkgutil
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from core.errors import DragomanError, Misconfigured, Unavailable
-from core.nights import Order, Step, StepResult
+from core.nights import NightState, Order, Step, StepResult
+from dragoman.console import FAILED, AsJson, complain, print_json, print_plain, run_async
+from dragoman.settings import Settings
 from workers.nightly.child import DISK_FULL, is_full
 from workers.processes import die_with, die_with_silence
 
@@ -38,6 +42,7 @@ def command(steps: Mapping[Step, str] = STEPS) -> typer.Typer:
     for step, function in steps.items():
         app.command(str(step), help=f"Carry out the step {step}.")(_command_of(step, function))
     app.command("run")(run)
+    app.command("keep")(keep)
     return app
 
 
@@ -46,11 +51,33 @@ def run(
         str, typer.Option(help="Name of the night; the time of day if you give none.")
     ] = "",
     workspace: Annotated[str, typer.Option(help="Another than DRAGOMAN_WORKSPACE.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Learn now, step by step, and wait for the end."""
     from dragoman.learning import learn_now
 
-    learn_now(workspace, slot)
+    night = run_async(lambda settings: learn_now(settings, workspace, slot), quiet=False)
+    if as_json:
+        print_json(asdict(night))
+    else:
+        print_plain(f"{night.slot}: {night.state}" + (f" ({night.reason})" if night.reason else ""))
+    if night.state is NightState.FAILED:
+        raise typer.Exit(FAILED)
+
+
+def keep(parent: Annotated[int, typer.Option(help="Process to die with.")] = 0) -> None:
+    """Carry out nights that are due, for ever, as a worker does beside its queues."""
+    from dragoman.learning import carry_nights
+
+    async def work(settings: Settings) -> None:
+        stop = asyncio.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        await carry_nights(settings, stop)
+
+    if parent:
+        die_with(parent)
+    run_async(work, quiet=False)
 
 
 def _command_of(step: Step, function: str) -> Any:
@@ -93,6 +120,9 @@ def _say_why(error: Exception) -> NoReturn:
     code = os.EX_SOFTWARE
     if is_full(error):
         code = DISK_FULL
+    elif isinstance(error, ImportError):
+        error = Misconfigured(f"{error}: nights need more packages, pip install 'dragoman[train]'")
+        code = os.EX_CONFIG
     elif isinstance(error, Unavailable):
         code = os.EX_TEMPFAIL
     elif isinstance(error, DragomanError):
@@ -121,5 +151,14 @@ def _share_gpu(share: float) -> None:
         torch.cuda.set_per_process_memory_fraction(share)
 
 
+def main() -> None:
+    """Run the command; what it cannot do ends in one line on stderr and an exit code."""
+    try:
+        command()()
+    except DragomanError as error:
+        complain(str(error))
+        sys.exit(FAILED)
+
+
 if __name__ == "__main__":
-    command()()
+    main()

@@ -233,6 +233,24 @@ class Settings(BaseSettings):
         description="Role of whoever the provider vouches for; empty to let in only who is invited",
     )
 
+    nights: bool = Field(
+        default=True,
+        description="Learn every night from what people answered; only what proves better goes"
+        " live",
+    )
+    night_at: str = Field(
+        default="02:00",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="When a night begins (HH:MM), in the time zone of each workspace",
+    )
+    night_approval: bool = Field(
+        default=False, description="Whether a person decides what goes live after a night"
+    )
+    night_memory_mb: int = Field(
+        default=0,
+        ge=0,
+        description="Memory that a night may use; 0 for most of what is free when it begins",
+    )
     broker_url: str = Field(
         default="", description="amqp://… or redis://… of Celery, in the distributed form"
     )

@@ -34,6 +34,8 @@ def pytest_configure() -> None:
     """Set up this process, and what it starts, for a machine that has other things to do."""
     # As many tests run at a time as there are cores: a second thread of one waits, and spins.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # A desk of some test must not begin to learn because it is two o'clock.
+    os.environ.setdefault("DRAGOMAN_NIGHTS", "false")
     # Errors are logged as the program does it: structlog's own way draws every variable.
     *others, _ = structlog.get_config()["processors"]
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

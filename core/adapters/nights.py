@@ -100,7 +100,7 @@ class SqlNights:
     async def end(
         self, lease: NightLease, state: NightState, *, reason: str = "", figures: Figures
     ) -> None:
-        """Let go for good; one that is `WAITING` has not ended, `decide` does that.
+        """Let go for good; one that is `WAITING` ends when a person decides (`versions.end_wait`).
 
         Raises: LeaseLost, Unavailable: as `renew` does.
         """
@@ -177,15 +177,6 @@ def hold(connection: Connection, workspace: WorkspaceId, slot: str, fence: int) 
         raise LeaseLost(f"night {slot} of {workspace}")
 
 
-def decide(connection: Connection, night: int, state: NightState, *, reason: str = "") -> bool:
-    """End a night that waits for a person, inside the transaction that does what they want.
-
-    Returns: False if it does not wait.
-    """
-    ending = {"night": night, "its_state": state, "why": reason or None}
-    return connection.execute(_DECIDE, ending).rowcount > 0
-
-
 def _lease(row: SqlRow) -> NightLease:
     return NightLease(
         night=row.id,
@@ -256,11 +247,6 @@ _HELD: tuple[ColumnElement[bool], ...] = (
 _THIS = update(nights).where(*_HELD)
 _FIGURES = select(nights.c.figures).where(*_HELD).with_for_update()
 _FENCE = select(nights.c.fence).where(_OF).with_for_update()
-_DECIDE = (
-    update(nights)
-    .where(nights.c.id == bindparam("night"), nights.c.state == NightState.WAITING)
-    .values(state=bindparam("its_state"), reason=bindparam("why"), ended_at=Now())
-)
 _LIST = (
     select(nights)
     .where(nights.c.workspace == bindparam("its_workspace"))

@@ -6,14 +6,16 @@ import pytest
 from sqlalchemy import insert, update
 
 from core.adapters.database import Database, Now, open_database
-from core.adapters.nights import SqlNights, decide, hold
+from core.adapters.nights import SqlNights, hold
 from core.adapters.tables import conversations, nights
+from core.adapters.versions import end_wait
 from core.errors import LeaseLost
 from core.nights import NightLease, NightState
 from core.turn import Channel, WorkspaceId
 
 HERE = WorkspaceId("here")
 SLOT = "2027-01-31"
+WHO = {"customer": "x", "created_at": 0.0}
 
 
 async def taken(rows: SqlNights, *, held_s: float = 60.0, holder: str = "one") -> NightLease:
@@ -126,11 +128,8 @@ async def test_a_night_that_waits_is_ended_by_a_person_once(database: Database) 
     await rows.end(lease, NightState.WAITING, figures={})
     assert (await rows.list(HERE))[0].ended_at is None
     assert await rows.take(holder="two", held_s=60) is None
-    decided = [
-        await database.write(lambda c: decide(c, lease.night, NightState.PUBLISHED))
-        for _ in range(2)
-    ]
-    assert decided == [True, False]
+    for state in (NightState.PUBLISHED, NightState.REFUSED):
+        await database.write(lambda c, state=state: end_wait(c, lease.night, state, ""))
     (night,) = await rows.list(HERE)
     assert night.state is NightState.PUBLISHED
     assert night.ended_at is not None
@@ -140,7 +139,7 @@ async def test_each_workspace_with_a_conversation_is_known(database: Database) -
     rows = SqlNights(database)
     assert (await rows.workspaces())[0] == ()
     made = [
-        {"workspace": name, "channel": Channel.WEB, "place": str(place), "customer": "x"}
+        {"workspace": name, "channel": Channel.WEB, "place": str(place), **WHO}
         for name in ("b", "a", "c")
         for place in range(3)
     ]
