@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install run test check format bench crash starter messages wheel clean
+.PHONY: install run test test-slow check format bench crash starter messages wheel clean
 
 install: $(INSTALLED)
 
@@ -19,8 +19,14 @@ run: install
 	$(BIN)/dragoman run
 
 # A file of tests stays in one process, and so do the fixtures that it shares.
+TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 test: install
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/pytest $(TOGETHER)
+
+# What `make test` leaves out for its time, the long kills of `make crash` excepted.
+test-slow: install
+	$(BIN)/pytest $(TOGETHER) -m 'slow and not gpu and not network' --ignore=tests/crash
 
 check: install
 	$(BIN)/ruff format --check .

@@ -54,9 +54,11 @@ def test_each_package_is_the_wheels_own(installed: Path, tmp_path: Path) -> None
     assert all(path.startswith(str(installed)) for path in done.stdout.split())
 
 
+@pytest.mark.slow
 async def test_it_serves_the_page_and_answers_in_the_customers_language(
     installed: Path, demo_home: Path, tmp_path: Path
 ) -> None:
+    """What the wheel holds is seen above, and tests/test_desk.py starts the same desk."""
     async with (
         running(demo_home, tmp_path / "home", installed=installed) as url,
         httpx.AsyncClient(base_url=url, trust_env=False, headers={"Accept-Language": "ja"}) as web,

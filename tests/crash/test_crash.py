@@ -75,8 +75,10 @@ async def test_a_few_kills_lose_nothing_and_double_nothing(
     assert_kept(verdict)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_what_may_be_sent_again_is_never_lost(tmp_path: Path) -> None:
+    """Without kills, tests/core/test_delivery.py says the same of each way in which a send ends."""
     url = f"sqlite:///{tmp_path / 'dragoman.db'}"
     verdict = await survive(
         url, tmp_path, Way.FETCHED, count=60, kills=2, patience=1.0, resend_unknown=True

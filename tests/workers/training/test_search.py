@@ -155,7 +155,7 @@ def test_a_killed_trial_is_taken_up_with_its_settings_and_checkpoint(tmp_path: P
     )
     victim = subprocess.Popen([sys.executable, "-c", code, path, folder])
     run = folder / "trials/0000"
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 250
     while not list(run.glob("checkpoints/*/trainer_state.json")):
         assert victim.poll() is None
         assert time.monotonic() < deadline

@@ -123,6 +123,7 @@ async def test_the_bot_that_may_not_manage_topics_says_so_and_serves_customers(
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_twenty_messages_a_minute_are_enough_for_a_busy_desk(database: Database) -> None:
     """On a clock that is ten times as fast: 20 in 6 s."""
     flood = FloodLimits(
