@@ -89,6 +89,8 @@ class Succession:
             if live == name:
                 return True
             index = await self._build(workspace, fitted, memory, progress)
+            # Who is killed now need not encode again.
+            await self._versions.built(workspace, name, index)
             crashpoints.passed("version_proven")
             before = pair.index if pair else None
             flip = await self._service.publish(
