@@ -1,0 +1,171 @@
+"""The night's last step: what passed the gate is sealed, registered, proven and put into service.
+
+Each part finds what an earlier start left behind, so that it may be killed anywhere.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version as release
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from core import crashpoints
+from core.adapters.database import Database, open_database
+from core.adapters.in_service import Flip, InService
+from core.adapters.sealing import seal
+from core.adapters.versions import Made, Version, Versions, base_name
+from core.errors import Misconfigured, Rejected
+from core.nights import (
+    Ended,
+    Order,
+    Step,
+    StepResult,
+    VersionKind,
+    VersionState,
+    version_folder,
+)
+from workers.nightly.tidying import tidy
+
+if TYPE_CHECKING:
+    from retrieval.opening import Retrieval
+
+OVERTAKEN = "another version was put into service while this one was made"
+
+log = structlog.get_logger()
+
+
+async def publish(order: Order) -> StepResult:
+    """Put the night's versions into service; where a person decides, make them ready for it.
+
+    Raises:
+        Rejected: a version was made under this name before, from other files.
+        Unavailable: database, memory or disk gave out; the same call goes on.
+    """
+    gate = StepResult.read(order.result(Step.EVALUATE))
+    if gate is None or gate.ended is not Ended.DONE:
+        return _refused("it did not pass the gate")
+    kinds = [VersionKind(kind) for kind in gate.figures.get("kinds", ())]
+    if not kinds:
+        return _refused("the gate let nothing through")
+    async with open_database(order.database) as database:
+        versions = Versions(database)
+        refused = {}
+        for kind in kinds:
+            version = await _registered(order, kind, database, gate.figures)
+            reason = await _put_into_service(order, version, database)
+            if reason:
+                await versions.refuse(order.workspace, version.name, reason)
+                refused[version.name] = reason
+        await tidy(database, order.data_dir, order.workspace)
+        crashpoints.passed("versions_pruned")
+    names = [order.version_name(kind) for kind in kinds]
+    figures = {"versions": names, "refused": refused}
+    if len(refused) == len(names):
+        return _refused("; ".join(refused.values()), figures)
+    return StepResult(ended=Ended.DONE, figures=figures)
+
+
+async def _registered(order: Order, kind: VersionKind, database: Database, metrics: Any) -> Version:
+    """The candidate's row, with hashes and signature of its files."""
+    versions, name = Versions(database), order.version_name(kind)
+    known = await versions.get(order.workspace, name)
+    if known is not None:
+        return known
+    folder = version_folder(order.data_dir, order.workspace, name)
+    manifest = await asyncio.to_thread(
+        seal, folder, workspace=order.workspace, key=order.signing_key
+    )
+    crashpoints.passed("version_sealed")
+    live = (await InService(database).live(order.workspace, kind)).name
+    made = Made(
+        kind=kind,
+        name=name,
+        slot=order.slot,
+        parent=live if live != base_name(kind) else None,
+        manifest=manifest,
+        data_sha256=await asyncio.to_thread(_data, order),
+        code_version=release("dragoman"),
+        metrics=metrics,
+    )
+    version = await versions.add(order.workspace, made)
+    crashpoints.passed("version_added")
+    return version
+
+
+async def _put_into_service(order: Order, version: Version, database: Database) -> str:
+    """Why it cannot serve; nothing if it does, or waits for a person."""
+    if version.state is VersionState.REFUSED:
+        return version.reason
+    if version.state is not VersionState.CANDIDATE:
+        return ""
+    put = _put_encoder if version.kind is VersionKind.ENCODER else _put_model
+    try:
+        in_time = await put(order, version, database)
+    except Rejected as error:
+        return str(error)
+    if not in_time:
+        return OVERTAKEN
+    if order.approve:
+        await Versions(database).ready(order.workspace, version.name)
+    return ""
+
+
+async def _put_encoder(order: Order, version: Version, database: Database) -> bool:
+    from retrieval.knowledge import silent
+
+    async with _retrieval(order, database) as retrieval:
+        if order.approve:
+            await retrieval.succession.prepare(order.workspace, version.name, silent)
+            return True
+        return await retrieval.succession.publish(
+            order.workspace,
+            version.name,
+            progress=silent,
+            instead_of=version.parent or base_name(version.kind),
+        )
+
+
+@asynccontextmanager
+async def _retrieval(order: Order, database: Database) -> AsyncIterator["Retrieval"]:
+    from retrieval.opening import open_retriever
+
+    async with open_retriever(
+        database,
+        order.data_dir,
+        encoder=order.encoder or None,
+        default_language=order.default_language,
+        key=order.signing_key,
+    ) as retrieval:
+        yield retrieval
+
+
+async def _put_model(order: Order, version: Version, database: Database) -> bool:
+    """Have the model write one token, then point to it."""
+    from workers.model_server import serve_model
+
+    folder = version_folder(order.data_dir, order.workspace, version.name)
+    try:
+        async with serve_model(folder, order.folder):
+            crashpoints.passed("version_proven")
+    except Misconfigured as error:
+        raise Rejected(str(error)) from error
+    if order.approve:
+        return True
+    flip = await InService(database).publish(
+        order.workspace, version.name, instead_of=version.parent or base_name(version.kind)
+    )
+    crashpoints.passed("version_flipped")
+    return flip is Flip.DONE
+
+
+def _data(order: Order) -> str:
+    """What tells the frozen set from any other."""
+    from workers.training.dataset.folder import MANIFEST, sha256
+
+    return sha256(order.dataset / MANIFEST)
+
+
+def _refused(reason: str, figures: Any = None) -> StepResult:
+    return StepResult(ended=Ended.REFUSED, reason=reason, figures=figures or {})
