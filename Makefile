@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install run test test-slow check format bench crash starter messages wheel clean
+.PHONY: install run test test-slow check format stack bench crash starter messages wheel clean
 
 install: $(INSTALLED)
 
@@ -37,6 +37,10 @@ check: install
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# PostgreSQL, a broker, two replicas behind a balancer, two workers, beat, a model server if one is set.
+stack: install
+	$(BIN)/python -m deploy.stack $(STACK)
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -21,7 +21,7 @@ from retrieval.encoder import Encoder, open_encoder
 from retrieval.fitting import (
     Labelled,
     Sample,
-    coverage_weight,
+    coverage_weights,
     encode,
     fit,
     fluent_languages,
@@ -139,11 +139,7 @@ async def calibrate(encoder: Encoder, folder: Path) -> tuple[Calibration, Calibr
     shop = await snapshot_of(documents, encoder, folder / "shop")
     vectors = await encode(questions, encoder)
     fluent = fluent_languages(shop, questions, vectors)
-    weights: dict[str, float] = {}
-    for name, chosen in (("fluent", True), ("*", False)):
-        mine = [n for n, q in enumerate(questions) if (base(q) in fluent) == chosen]
-        weight = coverage_weight(shop, [questions[n] for n in mine], vectors[mine], 0.7)
-        weights |= dict.fromkeys(fluent, weight) if name == "fluent" else {"*": weight}
+    weights = coverage_weights(shop, questions, vectors, fluent, default=0.7)
     samples = search_all(shop, questions, vectors, weights)
     for number, (more, asked) in enumerate((help_pages(random_), intents(random_))):
         if more:

@@ -4,8 +4,8 @@ scikit-learn is needed here alone; what it finds is plain numbers that serve wit
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ PRECISIONS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
 _CONSIDERED = 60
 
 Numbers = NDArray[np.float64]
+Same = Mapping[str, str]
+"""What documents are about, by their ids; those about the same answer the same questions."""
+_EACH_ITS_OWN: Same = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +61,15 @@ async def encode(labelled: Sequence[Labelled], encoder: Encoder) -> Vectors:
 
 
 def fluent_languages(
-    snapshot: Snapshot, labelled: Sequence[Labelled], vectors: Vectors
+    snapshot: Snapshot,
+    labelled: Sequence[Labelled],
+    vectors: Vectors,
+    *,
+    same: Same = _EACH_ITS_OWN,
 ) -> tuple[str, ...]:
     """The languages in which cosines alone mostly find the answer."""
     first: dict[str, list[bool]] = defaultdict(list)
-    samples = search_all(snapshot, labelled, vectors, {"*": 0.0})
+    samples = search_all(snapshot, labelled, vectors, {"*": 0.0}, same=same)
     for sample in samples:
         if sample.labelled.document is not None:
             first[base_language(sample.labelled.language)].append(sample.right)
@@ -75,8 +82,34 @@ def fluent_languages(
     )
 
 
+def coverage_weights(
+    snapshot: Snapshot,
+    labelled: Sequence[Labelled],
+    vectors: Vectors,
+    fluent: Sequence[str],
+    *,
+    default: float,
+    same: Same = _EACH_ITS_OWN,
+) -> dict[str, float]:
+    """The weight that puts most answers first in the fluent languages, and in the others (`*`)."""
+    weights: dict[str, float] = {}
+    for names, chosen in ((fluent, True), (("*",), False)):
+        mine = [
+            n for n, q in enumerate(labelled) if (base_language(q.language) in fluent) == chosen
+        ]
+        asked = [labelled[n] for n in mine]
+        weight = coverage_weight(snapshot, asked, vectors[mine], default, same=same)
+        weights |= dict.fromkeys(names, weight)
+    return weights
+
+
 def coverage_weight(
-    snapshot: Snapshot, labelled: Sequence[Labelled], vectors: Vectors, default: float
+    snapshot: Snapshot,
+    labelled: Sequence[Labelled],
+    vectors: Vectors,
+    default: float,
+    *,
+    same: Same = _EACH_ITS_OWN,
 ) -> float:
     """The weight that puts most answers first."""
     known = [n for n, item in enumerate(labelled) if item.document is not None]
@@ -85,7 +118,7 @@ def coverage_weight(
     mine = [labelled[n] for n in known]
 
     def answered(weight: float) -> float:
-        samples = search_all(snapshot, mine, vectors[known], {"*": weight})
+        samples = search_all(snapshot, mine, vectors[known], {"*": weight}, same=same)
         return sum(sample.right * sample.labelled.weight for sample in samples)
 
     return max(COVERAGE_WEIGHTS, key=answered)
@@ -95,15 +128,28 @@ def search_all(
     snapshot: Snapshot,
     labelled: Sequence[Labelled],
     vectors: Vectors,
-    coverage_weights: dict[str, float],
+    coverage_weights: Mapping[str, float],
+    *,
+    same: Same = _EACH_ITS_OWN,
+    hidden: float = 0.0,
 ) -> list[Sample]:
-    """Search for every question and compare what stands first with the label."""
+    """Search for every question and compare what stands first with the label.
+
+    With `hidden`, as if the knowledge had no answer; each question then counts so much of itself.
+    """
     samples: list[Sample] = []
     for item, vector in zip(labelled, vectors, strict=True):
         ranked = rank(snapshot, item.question, vector, item.language, coverage_weights)
         pairs = [(c, c.shard.texts[c.row][0]) for c in ranked[:_CONSIDERED]]
+        wanted = same.get(item.document, item.document) if item.document is not None else None
+        if hidden:
+            pairs = [
+                pair for pair in pairs if same.get(pair[1].document, pair[1].document) != wanted
+            ]
+            item = replace(item, weight=item.weight * hidden)
         if pairs:
-            right = pairs[0][1].document == item.document
+            first = pairs[0][1].document
+            right = same.get(first, first) == wanted
             found = evidence(item.question, pairs)
             samples.append(Sample(labelled=item, evidence=found, right=right))
     return samples

@@ -1,0 +1,1 @@
+"""How the desk is run: images, manifests, units, and the same process list without containers."""
