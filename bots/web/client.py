@@ -91,7 +91,8 @@ class Connection:
                 response = await self._client.post(path, json=body)
             except httpx.TransportError:
                 continue
-            if response.status_code in {429, 503}:
+            # A balancer answers 502 or 504 when a replica dies with our message in its hands.
+            if response.status_code in {429, 502, 503, 504}:
                 await asyncio.sleep(min(10.0, float(response.headers.get("Retry-After", "1"))))
             elif response.is_success:
                 return
