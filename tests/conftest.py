@@ -17,6 +17,10 @@ from tests.desk import make_demo_home
 from tests.patience import PATIENCE_MS
 from tests.services import missing, postgres
 
+# As many tests run at a time as there are cores: a second thread of one waits, and spins. It has to
+# be said before another conftest imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # It runs as root in a container, and must not look for updates.
 CHROMIUM = [
     "--no-sandbox",
@@ -32,8 +36,6 @@ LONG = ("tests/test_", "tests/crash/", "tests/dragoman/", "tests/workers/", "tes
 
 def pytest_configure() -> None:
     """Set up this process, and what it starts, for a machine that has other things to do."""
-    # As many tests run at a time as there are cores: a second thread of one waits, and spins.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     # A desk of some test must not begin to learn because it is two o'clock.
     os.environ.setdefault("DRAGOMAN_NIGHTS", "false")
     # Errors are logged as the program does it: structlog's own way draws every variable.

@@ -18,7 +18,7 @@ from tests.services import free_port
 
 ROOT = Path(__file__).parents[1]
 # Loading everything, on a machine that is busy with other things.
-READY_S = 240
+READY_S = 480
 
 
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:

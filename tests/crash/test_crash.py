@@ -66,7 +66,7 @@ def assert_kept(verdict: dict[str, int]) -> None:
     assert [verdict[name] for name in broken] == [0] * len(broken), verdict
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_few_kills_lose_nothing_and_double_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -76,7 +76,7 @@ async def test_a_few_kills_lose_nothing_and_double_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_what_may_be_sent_again_is_never_lost(tmp_path: Path) -> None:
     """Without kills, tests/core/test_delivery.py says the same of each way in which a send ends."""
     url = f"sqlite:///{tmp_path / 'dragoman.db'}"
