@@ -27,6 +27,9 @@ _SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 CALIBRATION = "calibration.json"
 """Where a model folder may keep what was learnt about its probabilities; no part of its id."""
 
+# More gain little on texts of a few sentences.
+MOST_THREADS = 4
+
 Vectors = NDArray[np.float32]
 
 
@@ -56,7 +59,7 @@ class Encoder(Protocol):
 class SentenceEncoder:
     """A model folder, read when the first text comes."""
 
-    def __init__(self, folder: Path, *, threads: int) -> None:
+    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
         """Check and fingerprint the folder; torch is not touched yet.
 
         Raises: Misconfigured: the folder holds no model, pickled weights or code of its own.
@@ -119,7 +122,7 @@ def open_encoder(model: str | Path | None = None, *, threads: int | None = None)
 
     Raises: Misconfigured: there is no such model, or it is not safe to load.
     """
-    return SentenceEncoder(model_folder(model), threads=threads or min(4, os.cpu_count() or 1))
+    return SentenceEncoder(model_folder(model), threads=threads)
 
 
 def model_folder(model: str | Path | None) -> Path:
@@ -187,16 +190,17 @@ def _fingerprint(folder: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def _load(folder: Path, threads: int) -> _Encode:
+def _load(folder: Path, threads: int | None) -> _Encode:
     """What encodes: the folder's graph, if it has one."""
     if (folder / GRAPH).exists():
-        return GraphEncoder(folder, threads=threads)
+        return GraphEncoder(folder, threads=threads or min(MOST_THREADS, os.cpu_count() or 1))
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
-    torch.set_num_threads(threads)
+    # Its own number is that of the cores, or what OMP_NUM_THREADS says.
+    torch.set_num_threads(threads or min(MOST_THREADS, torch.get_num_threads()))
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
     # The library raises whatever its loaders stumble over; the folder is at fault each time.
