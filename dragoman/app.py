@@ -18,6 +18,7 @@ from bots.web.port import WebPort
 from core.adapters.absences import Absences
 from core.adapters.conversations import Conversations
 from core.adapters.desk import Desk
+from core.adapters.erasures import forget_again
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.outbox import SqlOutbox
@@ -52,6 +53,8 @@ async def serving(
     """The whole desk: HTTP, each channel that has a token, and delivery; yields its URL."""
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings))
+        # Who was erased may be back with a backup.
+        await forget_again(core.database, settings.sealing_key(), settings.data_dir)
         await load_demo(core, progress)
         await core.retrieval.warm(core.workspace)
         delivery, station = make_delivery(core)

@@ -21,6 +21,7 @@ from dragoman.console import (
     run_async,
 )
 from dragoman.desk_commands import desk
+from dragoman.erase_command import erase
 from dragoman.evaluate_command import evaluate
 from dragoman.knowledge_commands import knowledge
 from dragoman.people_commands import people
@@ -39,6 +40,7 @@ cli = typer.Typer(
 cli.add_typer(knowledge, name="knowledge")
 cli.add_typer(desk, name="desk")
 cli.add_typer(people, name="people")
+cli.command()(erase)
 cli.command()(evaluate)
 cli.command()(train)
 

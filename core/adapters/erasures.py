@@ -26,8 +26,9 @@ from core.adapters.tables import (
     nights,
     pointers,
 )
+from core.adapters.versions import base_name, end_wait
 from core.errors import Unavailable
-from core.nights import VersionState, version_folder
+from core.nights import NightState, VersionKind, VersionState, version_folder
 from core.turn import WorkspaceId
 
 log = structlog.get_logger()
@@ -213,19 +214,27 @@ def _older(workspace: str, latest: float) -> Any:
 
 
 def _withdraw(connection: Connection, workspace: WorkspaceId, gone: Sequence[str]) -> None:
-    """Write down that versions are gone, so that nobody goes back to one."""
+    """Write down that versions are gone, so that nobody approves one, or goes back to one."""
     if not gone:
         return
-    connection.execute(
+    refused = (
         update(model_versions)
         .where(model_versions.c.workspace == workspace, model_versions.c.name.in_(gone))
         .values(state=VersionState.REFUSED, reason=_WHY)
+        .returning(model_versions.c.night_id)
     )
-    connection.execute(
-        update(pointers)
-        .where(pointers.c.workspace == workspace, pointers.c.previous.in_(gone))
-        .values(previous=None)
-    )
+    for night in set(connection.execute(refused).scalars()):
+        end_wait(connection, night, NightState.REFUSED, _WHY)
+    for kind in VersionKind:
+        connection.execute(
+            update(pointers)
+            .where(
+                pointers.c.workspace == workspace,
+                pointers.c.kind == kind,
+                pointers.c.previous.in_(gone),
+            )
+            .values(previous=base_name(kind))
+        )
 
 
 def _complete(connection: Connection, workspace: WorkspaceId, mark: str) -> None:
