@@ -1,7 +1,6 @@
 """The encoders that serve: that of the settings, and versions that nights made."""
 
 import asyncio
-import os
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class Encoders:
         self._data_dir = data_dir
         self._make_base = base
         self._key = key
-        self._threads = threads or min(4, os.cpu_count() or 1)
+        self._threads = threads
         self._base: Fitted | None = None
         self._base_alive: Callable[[], Encoder | None] = lambda: None
         self._opened: weakref.WeakValueDictionary[tuple[WorkspaceId, str], Fitted] = (

@@ -18,6 +18,10 @@ from workers.training.dataset.conversations import Line, joined, told
 from workers.training.dataset.examples import Said
 
 
+RECENT = 20
+"""As many messages before an answer may hold its question: a chat may go on for years."""
+
+
 class How(StrEnum):
     """What a person did for a reply."""
 
@@ -120,7 +124,7 @@ def exchanges(
     """What people answered in one conversation, in order."""
     lines = joined(said)
     for at, line in enumerate(lines):
-        before = lines[:at]
+        before = lines[max(0, at - RECENT) : at]
         question = _question(before)
         if line.author is not Author.AGENT or question is None:
             continue
@@ -151,7 +155,8 @@ def liked(said: Sequence[Line], customer: Customer) -> Iterator[Liked]:
     """The bot's answers in one conversation that the customer liked."""
     for at, line in enumerate(said):
         answered = line.author is Author.BOT and line.details.get("outcome") == "answer"
-        question = _question(said[:at]) if answered and line.rating == 1 else None
+        before = said[max(0, at - RECENT) : at]
+        question = _question(before) if answered and line.rating == 1 else None
         if question is not None:
             titles = dict.fromkeys(one["title"] for one in line.details.get("citations", ()))
             yield Liked(

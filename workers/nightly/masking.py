@@ -113,12 +113,21 @@ def without_names(reply: str) -> str:
     signed = [line for line in reply.split("\n") if not _NAME_MARK.fullmatch(line.strip(" -–—,.~"))]
     if not signed:
         return ""
+    greeted, closed = _greeted()
+    signed[0] = greeted.sub(r"\1", signed[0])
+    signed[-1] = closed.sub(r"\1", signed[-1])
+    return "\n".join(signed).strip(" \n,")
+
+
+@cache
+def _greeted() -> tuple[regex.Pattern[str], regex.Pattern[str]]:
+    """Whom a first line greets, and who signs in a last one, behind what is kept."""
     respect = "|".join(_either(words) for words in _phrases()["honorific"].values())
     title = rf"(?:(?<!\w)(?i:{_all('title')})\.?\s)?"
-    greeted = rf"^([^.!?\n]{{0,40}}?)[\s,]*{title}{_NAME_MARK.pattern}(?:(?:{respect})[、，,]?)?"
-    signed[0] = regex.sub(greeted, r"\1", signed[0])
-    signed[-1] = regex.sub(rf"[,\s–—-]*{_NAME_MARK.pattern}\s*[.!]?\s*$", "", signed[-1])
-    return "\n".join(signed).strip(" \n,")
+    mark = _NAME_MARK.pattern
+    greeted = rf"^(\W{{0,3}}(?i:{_all('greeting')})?)[\s,]*{title}{mark}(?:(?:{respect})[、，,]?)?"
+    closed = rf"((?:^|[.!?。！？]\s?)\W{{0,3}}(?i:{_all('closing')})?)[,\s–—-]*{mark}\W*$"
+    return regex.compile(greeted, regex.VERSION1), regex.compile(closed, regex.VERSION1)
 
 
 def _staff(names: frozenset[str]) -> tuple[regex.Pattern[str], ...]:

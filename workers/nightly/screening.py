@@ -71,11 +71,16 @@ class Screen:
                 return Fault.LINK
             if orders(text):
                 return Fault.INSTRUCTION
-            if _ENCODED.search(text):
-                return Fault.ENCODED
             if self._is_personal(text):
                 return Fault.PERSONAL
         return None
+
+    @staticmethod
+    def hidden(texts: Sequence[str]) -> Fault | None:
+        """What is wrong with the texts as they were written, and cannot be told once masked."""
+        if any(_ENCODED.search(text) for text in texts):
+            return Fault.ENCODED
+        return Fault.INSTRUCTION if any(map(orders, texts)) else None
 
     def _is_personal(self, text: str) -> bool:
         if facts.addresses(text) - self._addresses or _BORN.search(text):

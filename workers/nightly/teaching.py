@@ -61,7 +61,8 @@ class Teacher:
 
     def lesson(self, exchange: Exchange) -> Lesson | Poor | Fault:
         """What an exchange teaches, or why nothing."""
-        poor = _poor(exchange)
+        written = [exchange.question, exchange.answer, *(one.text for one in exchange.told)]
+        poor = _poor(exchange) or self._screen.hidden(written)
         if poor is not None:
             return poor
         told = self._masked(exchange)

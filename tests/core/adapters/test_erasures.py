@@ -1,0 +1,369 @@
+"""A customer who asks for it is forgotten, and nobody else is touched."""
+
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select, update
+
+from core.adapters.accounts import Accounts, NewAccount
+from core.adapters.database import Database
+from core.adapters.erasures import Erasures, forget_again
+from core.adapters.ledger import LEDGER, Ledger, Person
+from core.adapters.preferences import SqlPreferences
+from core.adapters.tables import (
+    conversations,
+    desk_events,
+    desk_lines,
+    desk_threads,
+    identities,
+    inbox,
+    metadata,
+    model_versions,
+    nights,
+    outbox,
+)
+from core.adapters.tables import erasures as ledger_rows
+from core.nights import Ended, VersionState, version_folder
+from core.preferences import Preferences
+from core.staff import Role
+from tests.workers.nightly.story import (
+    HANDED_OVER,
+    KEY,
+    RETURNS,
+    WORKSPACE,
+    Chat,
+    Story,
+    order_of,
+)
+from workers.nightly.curating import curate
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def person(id: str, channel: str = "web") -> Person:
+    return Person(workspace=WORKSPACE, channel=channel, id=id)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def erasures(database: Database, home: Path) -> Erasures:
+    return Erasures(database, KEY.encode(), home)
+
+
+@pytest.fixture
+def story(database: Database) -> Story:
+    return Story(database, time.time())
+
+
+async def all_rows(database: Database) -> Rows:
+    def work(connection: Connection) -> Rows:
+        return {
+            table.name: [dict(row._mapping) for row in connection.execute(select(table))]
+            for table in metadata.sorted_tables
+        }
+
+    return await database.read(work)
+
+
+def without(rows: Rows, gone: set[int]) -> dict[str, list[str]]:
+    """The rows that hang on none of some conversations, the ledger left out."""
+    cases = {row["id"] for row in rows["handoffs"] if row["conversation_id"] in gone}
+    said = {row["id"] for row in rows["messages"] if row["conversation_id"] in gone}
+    events = {row["id"] for row in rows["desk_events"] if row["conversation_id"] in gone}
+    theirs = {
+        "conversation_id": gone, "handoff_id": cases, "message_id": said, "event_id": events,
+    }  # fmt: skip
+
+    def stays(table: str, row: Mapping[str, Any]) -> bool:
+        if table == "conversations":
+            return row["id"] not in gone
+        return not any(row.get(name) in ids for name, ids in theirs.items() if name in row)
+
+    return {
+        table: sorted(repr(row) for row in found if stays(table, row))
+        for table, found in rows.items()
+        if table != "erasures"
+    }
+
+
+async def fill(story: Story, chance: random.Random) -> dict[Person, set[int]]:
+    """Customers with whatever a desk keeps; the same id on another channel is somebody else."""
+    found: dict[Person, set[int]] = {}
+    for number in range(12):
+        who = person(f"U{number % 5}", chance.choice(["web", "slack"]))
+        chat = await story.chat(who.id, channel=who.channel)
+        for _ in range(chance.randint(1, 4)):
+            await chat.customer(f"A question, {chance.random()}")
+            await chat.bot("A person will reply.", HANDED_OVER)
+        if chance.random() < 0.7:
+            await chat.hand_over(briefing="{}")
+            await chat.agent(f"An answer, {chance.random()}")
+            await chat.propose(RETURNS, chance.choice(["open", "approved"]))
+            await show_on_a_desk(chat)
+        await chat.database.write(lambda c, id=chat.id: send(c, id))  # type: ignore[misc]
+        found.setdefault(who, set()).add(chat.id)
+    return found
+
+
+def send(connection: Connection, conversation: int) -> None:
+    turn = connection.execute(select(inbox.c.id).where(inbox.c.conversation_id == conversation))
+    row = {
+        "workspace": WORKSPACE, "conversation_id": conversation, "inbox_id": turn.scalars().first(),
+        "part": 0, "epoch": 0, "body": "{}", "created_at": 1.0,
+    }  # fmt: skip
+    connection.execute(insert(outbox).values(**row))
+
+
+async def show_on_a_desk(chat: Chat) -> None:
+    def work(connection: Connection) -> None:
+        events = select(desk_events.c.id).where(desk_events.c.conversation_id == chat.id)
+        event = connection.execute(events).scalars().first()
+        place = {"workspace": WORKSPACE, "channel": "slack"}
+        thread = {**place, "conversation_id": chat.id, "place": f"C1/{chat.id}"}
+        connection.execute(insert(desk_threads).values(**thread))
+        connection.execute(insert(desk_lines).values(**place, ref=f"r{chat.id}", event_id=event))
+
+    await chat.database.write(work)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_all_of_one_customer_goes_and_no_row_of_anybody_else_changes(
+    database: Database, story: Story, erasures: Erasures, seed: int
+) -> None:
+    await story.articles()
+    customers = await fill(story, random.Random(seed))
+    gone: set[int] = set()
+    for who, theirs in list(customers.items())[:3]:
+        gone |= theirs
+        before = without(await all_rows(database), gone)
+        erased = await erasures.erase(who)
+        after = await all_rows(database)
+        assert without(after, set()) == before
+        assert erased.rows["conversations"] == len(theirs)
+        assert erased.complete
+        assert who.id not in json.dumps(after["erasures"])
+    assert (await erasures.held(who)).conversations == ()
+
+
+async def test_a_restored_backup_forgets_again(
+    database: Database, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await fill(story, random.Random(1))
+    backup = await all_rows(database)
+    await erasures.erase(person("U1"))
+    kept = without(await all_rows(database), set())
+    await restore(database, backup)
+    assert (await erasures.held(person("U1"))).conversations
+    assert await forget_again(database, KEY.encode(), home) > 0
+    assert without(await all_rows(database), set()) == kept
+    assert await forget_again(database, KEY.encode(), home) == 0
+    [entry] = (await all_rows(database))["erasures"]
+    assert entry["completed_at"] is not None
+
+
+async def restore(database: Database, backup: Rows) -> None:
+    """Everything as it was, the ledger's table as well; the file in the data folder stays."""
+
+    def work(connection: Connection) -> None:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+        for table in metadata.sorted_tables:
+            if backup[table.name]:
+                connection.execute(insert(table), [dict(row) for row in backup[table.name]])
+
+    await database.write(work)
+
+
+async def test_who_writes_again_is_new_and_stays(
+    database: Database, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await (await story.chat("U1")).customer("My secret is out.")
+    await erasures.erase(person("U1"))
+    chat = await story.chat("U1", days_ago=-1)
+    await chat.customer("It is me again.")
+    assert await forget_again(database, KEY.encode(), home) == 0
+    assert (await erasures.held(person("U1"))).conversations == (chat.id,)
+
+
+async def test_an_erasure_that_was_cut_short_is_finished(
+    database: Database, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await (await story.chat("U1")).customer("My secret is out.")
+    await Ledger(database, home).enter(person("U1"), KEY.encode())
+    assert await forget_again(database, KEY.encode(), home) == 1
+    assert (await erasures.held(person("U1"))).rows["messages"] == 0
+
+
+async def test_somebody_who_works_here_keeps_their_account(
+    database: Database, story: Story, erasures: Erasures
+) -> None:
+    account = await Accounts(database).create(
+        WORKSPACE, NewAccount(name="Anna", role=Role.AGENT, language="en")
+    )
+    identity = {"workspace": WORKSPACE, "channel": "slack", "ref": "U7", "account_id": account}
+    await database.write(lambda c: c.execute(insert(identities).values(**identity)).rowcount)
+    await (await story.chat("U7", channel="slack")).customer("Hello?")
+    other = await story.chat("U8", channel="slack")
+    await other.agent("I answered this.", account_id=account)
+    assert (await erasures.erase(person("U7", "slack"))).agent == "Anna"
+    [left] = await Accounts(database).list(WORKSPACE)
+    assert left.name == "Anna"
+    assert [row["account_id"] for row in (await all_rows(database))["messages"]] == [account]
+
+
+async def test_they_are_no_longer_on_the_list_of_whom_people_answer(
+    database: Database, erasures: Erasures
+) -> None:
+    preferences = SqlPreferences(database, Preferences())
+    await preferences.put(WORKSPACE, "handover_customers", ["U1", "U2"])
+    await erasures.erase(person("U1"))
+    assert (await preferences.stored(WORKSPACE)).values.handover_customers == ("U2",)
+
+
+async def test_the_ledger_names_nobody_and_needs_the_key(
+    database: Database, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await (await story.chat("U1")).customer("My secret is out.")
+    backup = await all_rows(database)
+    await erasures.erase(person("U1"))
+    assert "U1" not in (home / LEDGER).read_text()
+    await restore(database, backup)
+    assert await forget_again(database, b"another key", home) == 0
+    assert await forget_again(database, KEY.encode(), home) == 1
+
+
+async def version(database: Database, slot: str, state: str, home: Path) -> str:
+    """A version that a night made, with a file of weights."""
+    name = f"encoder-{slot}"
+
+    def work(connection: Connection) -> None:
+        night = {"workspace": WORKSPACE, "slot": slot, "state": "published", "created_at": 1.0}
+        made = connection.execute(insert(nights).values(**night).returning(nights.c.id))
+        row = {
+            "workspace": WORKSPACE, "kind": "encoder", "name": name, "state": state,
+            "night_id": made.scalar_one(), "manifest": '{"files": {}, "signature": ""}',
+            "data_sha256": "", "code_version": "1", "created_at": 1.0,
+        }  # fmt: skip
+        connection.execute(insert(model_versions).values(**row))
+
+    await database.write(work)
+    folder = version_folder(home, WORKSPACE, name)
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return name
+
+
+async def set_state(database: Database, name: str, state: VersionState) -> None:
+    change = update(model_versions).where(model_versions.c.name == name).values(state=state)
+    await database.write(lambda c: c.execute(change).rowcount)
+
+
+async def test_what_had_learnt_from_them_goes_with_the_next_night(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days()
+    order = order_of(database_url, home, "2027-01-30")
+    assert (await curate(order)).ended is Ended.DONE
+    (order.folder / "runs").mkdir()
+    (order.folder / "runs" / "weights").write_bytes(b"weights")
+    (order.folder / "report.json").write_text("{}")
+    retired = await version(database, "2027-01-30", "retired", home)
+    origins = [
+        json.loads(line) for line in (order.folder / "origins.jsonl").read_text().splitlines()
+    ]
+    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
+    untouched = order_of(database_url, home, "2027-01-29")
+    untouched.folder.mkdir(parents=True)
+    (untouched.folder / "origins.jsonl").write_text("")
+    who = await customer_of(database, learnt)
+
+    erased = await erasures.erase(who)
+    assert (erased.nights, erased.versions_removed) == (("2027-01-30",), (retired,))
+    assert erased.complete
+    left = {path.name for path in order.folder.iterdir()}
+    assert left == {"forgotten.jsonl", "report.json"}
+    assert not version_folder(home, WORKSPACE, retired).exists()
+    assert who.id not in (order.folder / "forgotten.jsonl").read_text()
+
+    later = order_of(database_url, home, "2027-01-31")
+    assert (await curate(later)).ended is Ended.DONE
+    assert f'"conversation": {learnt},' not in (later.folder / "origins.jsonl").read_text()
+
+
+async def test_an_erasure_is_complete_once_no_version_in_service_has_seen_them(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days()
+    order = order_of(database_url, home, "2027-01-30")
+    await curate(order)
+    live = await version(database, "2027-01-30", "live", home)
+    origins = [
+        json.loads(line) for line in (order.folder / "origins.jsonl").read_text().splitlines()
+    ]
+    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
+    who = await customer_of(database, learnt)
+    erased = await erasures.erase(who)
+    assert (erased.versions_in_service, erased.complete) == ((live,), False)
+    assert version_folder(home, WORKSPACE, live).exists()
+    # Nothing is new, and yet the night learns, so that the version is replaced.
+    later = await curate(order_of(database_url, home, "2027-01-31"))
+    assert (later.ended, later.figures["pending_erasures"]) == (Ended.DONE, 1)
+    await set_state(database, live, VersionState.RETIRED)
+    assert await erasures.settle(WORKSPACE) == 0
+    assert not version_folder(home, WORKSPACE, live).exists()
+    [entry] = (await all_rows(database))["erasures"]
+    assert entry["completed_at"] is not None
+    [row] = (await all_rows(database))["model_versions"]
+    assert (row["state"], "erased" in row["reason"]) == ("refused", True)
+
+
+async def test_nothing_is_ever_learnt_from_who_was_erased(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days()
+    await erasures.erase(person("U3"))
+    back = [
+        await story.answered(
+            "U3",
+            f"And the {w}?",
+            f"The {w} is like the others, zebra, as far as we can tell from here.",
+            days_ago=-0.1,
+        )
+        for w in ("first", "second", "third")
+    ]
+    assert back
+    order = order_of(database_url, home)
+    result = await curate(order)
+    assert result.figures["left_out"]["customer_was_erased"] == 3
+    parts = [path for path in order.folder.rglob("*") if path.is_file()]
+    assert not any(b"zebra" in path.read_bytes() for path in parts if path.suffix != ".gz")
+
+
+async def customer_of(database: Database, conversation: int) -> Person:
+    wanted = select(conversations.c.customer).where(conversations.c.id == conversation)
+    return person(str(await database.read(lambda c: c.scalar(wanted))))
+
+
+async def test_the_table_and_the_file_each_learn_what_the_other_knows(
+    database: Database, erasures: Erasures, home: Path
+) -> None:
+    await erasures.erase(person("U1"))
+    kept = (home / LEDGER).read_text()
+    await database.write(lambda c: c.execute(ledger_rows.delete()).rowcount)
+    await forget_again(database, KEY.encode(), home)
+    assert len(await erasures.was_erased(WORKSPACE)) == 1
+    (home / LEDGER).unlink()
+    await forget_again(database, KEY.encode(), home)
+    assert (home / LEDGER).read_text() == kept
