@@ -195,6 +195,7 @@ def _load(folder: Path, threads: int | None) -> _Encode:
     if (folder / GRAPH).exists():
         return GraphEncoder(folder, threads=threads or min(MOST_THREADS, os.cpu_count() or 1))
     import torch
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
@@ -204,7 +205,15 @@ def _load(folder: Path, threads: int | None) -> _Encode:
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
     # The library raises whatever its loaders stumble over; the folder is at fault each time.
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        ImportError,
+        TypeError,
+        SafetensorError,
+    ) as error:
         raise Unavailable("encoder", f"{folder} cannot be loaded ({error})") from error
 
     def encode(texts: Sequence[str], *, question: bool) -> Vectors:
