@@ -22,6 +22,6 @@ async def until(holds: Callable[[], object | Awaitable[object]]) -> None:
             await asyncio.sleep(0.01)
 
 
-def http_client(url: str = "", **options: Any) -> httpx.AsyncClient:
+def http_client(url: str | httpx.URL = "", **options: Any) -> httpx.AsyncClient:
     """A client that waits as long as the tests do; httpx would give up after 5 s."""
     return httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S, **options)
