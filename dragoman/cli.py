@@ -24,6 +24,7 @@ from dragoman.desk_commands import desk
 from dragoman.erase_command import erase
 from dragoman.evaluate_command import evaluate
 from dragoman.knowledge_commands import knowledge
+from dragoman.models_commands import models
 from dragoman.people_commands import people
 from dragoman.settings import Settings
 from dragoman.train_command import train
@@ -40,6 +41,7 @@ cli = typer.Typer(
 cli.add_typer(knowledge, name="knowledge")
 cli.add_typer(desk, name="desk")
 cli.add_typer(people, name="people")
+cli.add_typer(models, name="models")
 cli.command()(erase)
 cli.command()(evaluate)
 cli.command()(train)

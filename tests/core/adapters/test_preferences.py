@@ -26,6 +26,7 @@ EVERY = {
     "handover_words": ("lawyer", "弁護士"),
     "handover_customers": ("U123",),
     "handover_upset": False,
+    "learn": False,
 }
 
 

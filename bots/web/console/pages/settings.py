@@ -14,6 +14,7 @@ class _Settings(BaseModel):
     precision: int = Field(ge=50, le=99)
     misses: int
     handover_upset: bool = False
+    learn: bool = False
     handover_words: str = Field(default="", max_length=20_000)
     handover_customers: str = Field(default="", max_length=100_000)
     time_zone: str
@@ -29,6 +30,7 @@ class _Settings(BaseModel):
             "precision": self.precision / 100,
             "misses": self.misses,
             "handover_upset": self.handover_upset,
+            "learn": self.learn,
             "handover_words": _lines(self.handover_words),
             "handover_customers": _lines(self.handover_customers),
             "time_zone": self.time_zone.strip(),

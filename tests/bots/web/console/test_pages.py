@@ -140,9 +140,11 @@ async def test_settings_that_can_hold_are_kept_and_the_others_explained(
         "answer_minutes": "60",
         "idle_minutes": "20",
         "desk_language": "ja",
+        "learn": "true",
     }
     assert (await admin.post("/desk/settings", **held)).status_code == 303
     kept = await console.needs.preferences.of(HERE)
+    assert kept.learn
     assert (kept.precision, kept.misses, kept.handover_words) == (0.9, 2, ("lawyer", "court"))
     assert (kept.time_zone, kept.holidays) == ("Asia/Tokyo", ("12-25", "2027-01-01"))
     wrong = held | {"hours": "whenever", "misses": "5"}
@@ -150,9 +152,11 @@ async def test_settings_that_can_hold_are_kept_and_the_others_explained(
     assert response.status_code == 422
     assert "whenever" in response.text
     assert (await console.needs.preferences.of(HERE)).misses == 5
-    unticked = {name: value for name, value in held.items() if name != "handover_upset"}
+    ticks = ("handover_upset", "learn")
+    unticked = {name: value for name, value in held.items() if name not in ticks}
     await admin.post("/desk/settings", **unticked)
-    assert not (await console.needs.preferences.of(HERE)).handover_upset
+    kept = await console.needs.preferences.of(HERE)
+    assert (kept.handover_upset, kept.learn) == (False, False)
 
 
 async def test_the_curve_marks_what_holds(admin: Client) -> None:
