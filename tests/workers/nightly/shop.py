@@ -33,17 +33,20 @@ SETTINGS = {
 
 # An article's words, and what customers say instead.
 ARTICLES = {
-    "returns": ("return goods within thirty days", "zorp blick quendle"),
-    "refunds": ("refund money to your card", "flim harple snove"),
-    "delivery": ("delivery takes four working days", "trunk wibble dorrin"),
-    "invoices": ("invoice shows value added tax", "papple grint lusk"),
-    "stores": ("stores open monday until saturday", "hovel krint massel"),
-    "password": ("password must have twelve letters", "kessle yumo frib"),
-    "warranty": ("warranty covers two full years", "brond selk immer"),
-    "sizes": ("sizes depend on your height", "tobble rance wick"),
-    "repairs": ("repair needs one whole week", "clave mork astel"),
-    "vouchers": ("voucher stays valid three summers", "pindle gorse eft"),
+    "returns": ("return goods within thirty days", "zorp blick quendle marn"),
+    "refunds": ("refund money to your card", "flim harple snove tild"),
+    "delivery": ("delivery takes four working days", "trunk wibble dorrin fosk"),
+    "invoices": ("invoice shows value added tax", "papple grint lusk jeb"),
+    "stores": ("stores open monday until saturday", "hovel krint massel oop"),
+    "password": ("password must have twelve letters", "kessle yumo frib dant"),
+    "warranty": ("warranty covers two full years", "brond selk immer ghil"),
+    "sizes": ("sizes depend on your height", "tobble rance wick pash"),
+    "repairs": ("repair needs one whole week", "clave mork astel unt"),
+    "vouchers": ("voucher stays valid three summers", "pindle gorse eft kazz"),
 }
+UNANSWERED = ("sing me a song about rain", "who is your neighbour", "xyzzy xyzzy xyzzy")
+"""What no article answers; a tiny encoder can read nothing else."""
+
 _THINGS = ["shoe", "table", "lamp", "book", "cup", "chair", "coat", "bag"]
 _FORMS = (
     "how {0} {1} my {3} {2}",
@@ -100,6 +103,8 @@ def _texts() -> Iterator[str]:
     for query, _ in asked(60, 0):
         yield query
     yield "xyzzy"
+    for text in UNANSWERED:
+        yield text
 
 
 def make_home(folder: Path) -> Order:
@@ -141,6 +146,13 @@ def curate(
     )
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (order.folder / "held_out.jsonl").write_text(text)
+    risks = ({"lang": "en", "kind": "refusal", "text": text} for text in UNANSWERED)
+    safety(order).write_text("".join(json.dumps(risk) + "\n" for risk in risks))
+
+
+def safety(order: Order) -> Path:
+    """A safety set for an encoder that reads the shop's words alone."""
+    return order.folder / "safety.jsonl"
 
 
 def pointing(encoder: str) -> Insert:

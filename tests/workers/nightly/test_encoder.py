@@ -16,6 +16,7 @@ from core.nights import Ended, Order, VersionKind, version_folder
 from retrieval.calibration import read_calibration
 from retrieval.encoder import CALIBRATION, open_encoder
 from tests.workers.nightly import shop
+from tests.workers.training.small import write_dataset
 from workers.nightly import training
 from workers.nightly.encoder import make_encoder
 from workers.training.dataset.folder import open_dataset
@@ -65,7 +66,7 @@ def test_few_questions_tell_only_how_far_to_trust_the_base(order: Order) -> None
 
 def test_a_night_with_hardly_a_question_is_skipped(order: Order) -> None:
     shop.curate(order, shop.rows(1, 1))
-    shop.write_dataset(order.dataset, shop.rows(1, 1)[:2], shop.rows(1, 2)[:1])
+    write_dataset(order.dataset, shop.rows(1, 1)[:2], shop.rows(1, 2)[:1])
     result = training.train(order)
     assert result.ended is Ended.SKIPPED
     assert "too few questions" in result.reason
