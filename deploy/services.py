@@ -68,13 +68,13 @@ def own_rabbitmq(folder: Path, port: int) -> tuple[Program, str]:
     data = folder / "rabbitmq"
     data.mkdir(parents=True, exist_ok=True)
     # The node's name tells it from others on this machine; the cookie keeps strangers out.
-    kept_secret(data / ".erlang.cookie", lambda: secrets.token_hex(20).encode()).strip()
+    kept_secret(data / ".erlang.cookie", lambda: secrets.token_hex(20).encode())
     (data / ".erlang.cookie").chmod(0o400)
     env = {
         "HOME": str(data),
         "RABBITMQ_NODENAME": f"dragoman-{port}@localhost",
-        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_CONFIG_FILE": str(data / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(data / "none.config"),
         "RABBITMQ_DIST_PORT": str(port + 20_000 if port < 45_000 else port - 20_000),
         "RABBITMQ_MNESIA_BASE": str(data / "mnesia"),
         "RABBITMQ_LOG_BASE": str(data / "log"),
@@ -85,6 +85,8 @@ def own_rabbitmq(folder: Path, port: int) -> tuple[Program, str]:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1",
     }
     (data / "enabled_plugins").write_text("[].\n")
+    # In place of the one of the machine's own server.
+    (data / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n")
     program = Program(
         name="rabbitmq",
         command=(str(_RABBITMQ),),
