@@ -153,6 +153,24 @@ class Delivery:
                 self._start(lease, fresh=False)
         return claimed
 
+    async def serve_due(self) -> int:
+        """Sweep once, and wait until what was claimed is served; for who has no time to stay.
+
+        Returns: the number of conversations served. One that is cut short is given back.
+        """
+        renewing = asyncio.create_task(self._keep_renewing())
+        try:
+            await self._do_chores()
+            claimed = await self.sweep()
+            while self._serving:
+                await asyncio.wait([task for _, task in self._serving.values()])
+        finally:
+            serving = [task for _, task in self._serving.values()]
+            for task in (renewing, *serving):
+                task.cancel()
+            await asyncio.gather(renewing, *serving, return_exceptions=True)
+        return claimed
+
     def _has_room(self) -> bool:
         """Whether to serve at once what comes in.
 
@@ -194,14 +212,17 @@ class Delivery:
     async def _keep_sweeping(self) -> None:
         while True:
             try:
-                for chore in self._chores:
-                    await chore()
+                await self._do_chores()
                 await self.sweep()
             except Unavailable as error:
                 log.warning("sweep_failed", error=str(error))
             except Exception:
                 log.exception("sweep_failed")
             await asyncio.sleep(SWEEP_S)
+
+    async def _do_chores(self) -> None:
+        for chore in self._chores:
+            await chore()
 
     async def _keep_renewing(self) -> None:
         held_s = self._station.pace.held_s

@@ -145,7 +145,7 @@ async def test_replies_keep_the_order_of_the_messages(database: Database) -> Non
 
 async def test_a_burst_is_answered_together(database: Database) -> None:
     port = FakePort()
-    async with delivering(database, station(database, port, gather_s=0.1)) as delivery:
+    async with delivering(database, station(database, port, gather_s=1.0)) as delivery:
         for number, text in enumerate(["Hi", "I have a question", "about returns"]):
             await delivery.accept(message(number, text))
         assert await port.until(1) == ["re: Hi\nI have a question\nabout returns"]
@@ -173,7 +173,7 @@ async def test_a_newer_message_stops_the_answer_that_nobody_has_seen(database: D
 async def test_an_edit_before_the_answer_changes_the_question(database: Database) -> None:
     port = FakePort()
     edit = message(9, "better", message_ref="message-1", kind=Kind.EDIT, version=2.0)
-    async with delivering(database, station(database, port, gather_s=0.1)) as delivery:
+    async with delivering(database, station(database, port, gather_s=1.0)) as delivery:
         await delivery.accept(message(1, "bad"))
         await delivery.accept(edit)
         assert await port.until(1) == ["re: better"]
@@ -409,6 +409,48 @@ async def test_a_sweep_takes_up_what_a_dead_process_held(database: Database) -> 
     # The dead one wakes up: its lease is worth nothing.
     with pytest.raises(LeaseLost):
         await SqlTurns(database).next(accepted.lease)
+
+
+async def test_who_has_no_time_to_stay_serves_what_is_due_to_its_end(database: Database) -> None:
+    accepted = await SqlInbox(database).accept(message(1), holder="dead", held_s=0.0)
+    assert accepted is not None
+    port, told = FakePort(), list[str]()
+
+    async def chore() -> None:
+        told.append("done")
+
+    passing = Delivery(
+        inbox=SqlInbox(database),
+        leases=SqlLeases(database),
+        station=station(database, port),
+        chores=[chore],
+    )
+    assert await passing.serve_due() == 1
+    assert port.texts == ["re: question 1"]
+    assert await passing.serve_due() == 0
+    assert told == ["done", "done"]
+    # Nothing of it is left that a later loop could stumble over.
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_who_is_cut_short_gives_back_what_it_serves(database: Database) -> None:
+    await SqlInbox(database).accept(message(1), holder="dead", held_s=0.0)
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        await asyncio.sleep(600)
+        return await echo(turn, show)
+
+    passing = Delivery(
+        inbox=SqlInbox(database),
+        leases=SqlLeases(database),
+        station=station(database, FakePort(), slow),
+    )
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await passing.serve_due()
+    port = FakePort()
+    async with delivering(database, station(database, port)):
+        assert await port.until(1) == ["re: question 1"]
 
 
 async def test_a_parcel_begun_by_a_dead_process_is_not_sent_twice(database: Database) -> None:
