@@ -1,5 +1,6 @@
 """The command `dragoman`."""
 
+import os
 import sys
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -24,9 +25,10 @@ from dragoman.desk_commands import desk
 from dragoman.erase_command import erase
 from dragoman.evaluate_command import evaluate
 from dragoman.knowledge_commands import knowledge
+from dragoman.logs import configure
 from dragoman.models_commands import models
 from dragoman.people_commands import people
-from dragoman.settings import Settings
+from dragoman.settings import Settings, load
 from dragoman.train_command import train
 
 # What loads torch or a model is imported by the command that needs it: the others answer at once.
@@ -101,6 +103,33 @@ def _announce(url: str, channels: list[str], documents: int, first_admin: str | 
         err.print(f"  Staff answer on          {url}/desk")
     err.print("  Is all well              dragoman doctor")
     err.print("  Stop with Ctrl+C.\n")
+
+
+@cli.command()
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="What to look after, comma-separated.")
+    ] = "turns,indexing,training",
+    beat: Annotated[
+        bool, typer.Option("--beat", help="Ring for all of them as well; several may do so.")
+    ] = False,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Processes; each loads what it answers with.")
+    ] = 1,
+) -> None:
+    """Do beside `dragoman run` what nobody waits for; needs DRAGOMAN_BROKER_URL.
+
+    turns: serve what a replica that died, or has too much to do, left unanswered. indexing: add
+    what an index lacks. training: learn at night; a machine with a GPU serves this queue best.
+    """
+    settings = load()
+    configure(level=settings.log_level, form=settings.log_format)
+    # Read once, when Celery is imported: a worker that is told to stop finishes what is in hand for
+    # some seconds, not for as long as it takes.
+    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+    from dragoman.worker import work
+
+    work(settings, queues, beat=beat, concurrency=concurrency)
 
 
 @cli.command()

@@ -1,10 +1,12 @@
 """Services for tests: by URL from the environment, on the standard port, or started privately."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 STANDARD = "postgresql://postgres@127.0.0.1:5432/postgres"
+STANDARD_RABBITMQ = "amqp://guest:guest@127.0.0.1:5672/"
 
 
 def missing(service: str, how: str) -> None:
@@ -56,6 +59,52 @@ def postgres(*, fsync: bool = False) -> Iterator[str]:
         missing("PostgreSQL", "set DRAGOMAN_TEST_POSTGRES_URL or install Debian's postgresql")
     with _private_postgres(binaries[-1].parent, fsync=fsync) as url:
         yield url
+
+
+@contextmanager
+def redis(port: int = 0) -> Iterator[str]:
+    """The URL of a Redis server of our own, which keeps nothing and is killed at the end."""
+    server = shutil.which("redis-server")
+    if server is None:
+        missing("Redis", "install Debian's redis-server")
+    port = port or free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+    with subprocess.Popen([str(server), *options], stdout=subprocess.DEVNULL) as process:
+        _wait_for(url)
+        try:
+            yield url
+        finally:
+            process.kill()
+
+
+@contextmanager
+def rabbitmq() -> Iterator[str]:
+    """The URL of a virtual host of our own on a RabbitMQ server."""
+    url = os.environ.get("DRAGOMAN_TEST_RABBITMQ_URL") or STANDARD_RABBITMQ
+    control = shutil.which("rabbitmqctl")
+    if not answers(url) or control is None:
+        missing("RabbitMQ", "set DRAGOMAN_TEST_RABBITMQ_URL or install Debian's rabbitmq-server")
+    name = f"dragoman_test_{secrets.token_hex(6)}"
+    user = urlsplit(url).username or "guest"
+    every = (".*", ".*", ".*")
+    _run(str(control), "add_vhost", name)
+    try:
+        _run(str(control), "set_permissions", "--vhost", name, user, *every)
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:
+        _run(str(control), "delete_vhost", name)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _wait_for(url: str) -> None:
+    deadline_s = time.monotonic() + 60
+    while not answers(url):
+        assert time.monotonic() < deadline_s, f"nothing listens at {url}"
+        time.sleep(0.02)
 
 
 @contextmanager

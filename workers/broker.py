@@ -10,6 +10,16 @@ from core.errors import Misconfigured, Unavailable
 CONNECT_S = 5
 
 
+def check_scheme(url: str) -> None:
+    """See that a URL names a kind of broker that does not lose messages by design.
+
+    Raises: Misconfigured: it does not.
+    """
+    scheme = url.partition("://")[0]
+    if scheme not in {"amqp", "amqps", "redis", "rediss", "pyamqp"}:
+        raise Misconfigured("DRAGOMAN_BROKER_URL must begin with amqp:// or redis://")
+
+
 async def check(url: str) -> str:
     """Connect to the broker and tell its kind.
 
@@ -17,9 +27,7 @@ async def check(url: str) -> str:
         Misconfigured: the URL names no broker that we know.
         Unavailable: it does not answer, or refuses us.
     """
-    scheme = url.partition("://")[0]
-    if scheme not in {"amqp", "amqps", "redis", "rediss", "pyamqp"}:
-        raise Misconfigured("DRAGOMAN_BROKER_URL must begin with amqp:// or redis://")
+    check_scheme(url)
 
     def connect() -> str:
         with Connection(url, connect_timeout=CONNECT_S) as connection:

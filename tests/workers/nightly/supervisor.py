@@ -14,6 +14,7 @@ from dragoman.logs import configure
 from tests.workers.nightly.steps import COMMAND, HELD_S
 from workers.nightly.child import Limits
 from workers.nightly.night import Rhythm, Supervisor
+from workers.processes import die_with
 
 HERE = WorkspaceId("here")
 RHYTHM = Rhythm(held_s=HELD_S, beat_s=1.0, retry_s=0.0, look_s=0.2)
@@ -33,15 +34,20 @@ async def main(url: str, data_dir: Path, slots: list[str]) -> None:
         await Supervisor(nights, order_of, command=CHILD, limits=LIMITS, rhythm=RHYTHM).keep()
 
 
+def command(url: str, data_dir: Path, slots: list[str]) -> tuple[str, ...]:
+    """What starts one; it dies with the process whose id is the last argument, if one is given."""
+    told: dict[str, Any] = {"url": url, "data_dir": str(data_dir), "slots": slots}
+    return (sys.executable, "-m", "tests.workers.nightly.supervisor", json.dumps(told))
+
+
 async def start(url: str, data_dir: Path, slots: list[str]) -> asyncio.subprocess.Process:
     """Start one; its log goes to stderr."""
-    told: dict[str, Any] = {"url": url, "data_dir": str(data_dir), "slots": slots}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.workers.nightly.supervisor", json.dumps(told)
-    )
+    return await asyncio.create_subprocess_exec(*command(url, data_dir, slots))
 
 
 if __name__ == "__main__":
+    if sys.argv[2:]:
+        die_with(int(sys.argv[2]))
     configure(level="info", form="json")
     given = json.loads(sys.argv[1])
     with asyncio.Runner() as runner:

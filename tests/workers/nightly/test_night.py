@@ -5,9 +5,10 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from core.errors import Misconfigured
 from core.nights import Ended, Night, NightState, Order, Step, StepResult
 from core.turn import WorkspaceId
 from tests.databases import sqlite_at
+from tests.patience import until
 from tests.workers.nightly import supervisor
 from tests.workers.nightly.steps import HELD_S, commits, plan, starts
 from tests.workers.nightly.supervisor import CHILD, HERE, LIMITS, RHYTHM
@@ -27,13 +29,6 @@ from workers.nightly.child import Limits
 from workers.nightly.night import STARTS, Supervisor
 
 SLOT = "2027-01-31"
-WAIT_S = 60.0
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not await true():
-            await asyncio.sleep(0.05)
 
 
 class World:
@@ -79,11 +74,11 @@ class World:
                 return int(path.parent.name)
         return 0
 
-    async def until_started(self, step: Step) -> int:
-        async def started() -> bool:
-            return starts(self.data_dir).count(f"{SLOT} {step}") > 0
+    def was_started(self, times: int) -> bool:
+        return len(starts(self.data_dir)) >= times
 
-        await until(started)
+    async def until_started(self, step: Step) -> int:
+        await until(lambda: f"{SLOT} {step}" in starts(self.data_dir))
         return self.child()
 
 
@@ -230,14 +225,9 @@ async def test_a_supervisor_that_is_told_to_stop_leaves_the_night_to_others(
     world: World,
 ) -> None:
     plan(world.data_dir, Step.CURATE, *["hang"] * STARTS)
-    for _ in range(STARTS):
+    for number in range(STARTS):
         stopping = asyncio.create_task(world.supervisor().carry_one())
-        seen = len(starts(world.data_dir))
-
-        async def once_more(seen: int = seen) -> bool:
-            return len(starts(world.data_dir)) > seen
-
-        await until(once_more)
+        await until(partial(world.was_started, number + 1))
         pid = world.child()
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
@@ -258,11 +248,7 @@ async def test_no_child_outlives_the_lease_of_who_started_it(
         pid = await world.until_started(Step.TRAIN)
         os.kill(process.pid, number)
         killed_s = time.monotonic()
-
-        async def gone() -> bool:
-            return not alive(pid)
-
-        await until(gone)
+        await until(lambda: not alive(pid))
         assert number is signal.SIGKILL or time.monotonic() - killed_s < HELD_S + 2
 
         async def carried() -> bool:
