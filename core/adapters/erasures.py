@@ -16,14 +16,13 @@ from sqlalchemy import Connection, select, update
 from core.adapters.customer_rows import Held, delete_conversation, held, some_of, unlist
 from core.adapters.database import Database, Now
 from core.adapters.ledger import Entry, Ledger, Person
-from core.adapters.night_files import forgotten_in, scrub
+from core.adapters.night_files import learnt_from, scrub
 from core.adapters.tables import (
     conversations,
     erasures,
     inbox,
     messages,
     model_versions,
-    nights,
     pointers,
 )
 from core.adapters.versions import base_name, end_wait
@@ -34,9 +33,6 @@ from core.turn import WorkspaceId
 log = structlog.get_logger()
 
 _WHY = "it had learnt from a customer who was erased"
-
-# SQLAlchemy types a row by its columns, one type argument each.
-SqlRow = Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,28 +139,17 @@ class Erasures:
 
         The erasure is complete once nothing that serves has seen them.
         """
-        seen = await self._database.read(lambda connection: self._saw(connection, workspace, mark))
-        serving = tuple(row.name for row in seen if row.state == VersionState.LIVE)
-        gone = tuple(row.name for row in seen if row.state != VersionState.LIVE)
+        slots = learnt_from(self._data_dir, workspace, mark)
+        # As `Order.version_name` has it; one that the gate refused has files, and no row.
+        seen = [f"{kind}-{slot}" for slot in slots for kind in VersionKind]
+        serving = await self._database.read(lambda connection: _live(connection, workspace, seen))
+        gone = tuple(name for name in seen if name not in serving)
         # The rows first: nobody may go back to a version whose files are being deleted.
         await self._database.write(lambda connection: _withdraw(connection, workspace, gone))
         removed = tuple(name for name in gone if self._remove(workspace, name))
         if not serving:
             await self._database.write(lambda connection: _complete(connection, workspace, mark))
         return removed, serving
-
-    def _saw(self, connection: Connection, workspace: WorkspaceId, mark: str) -> Sequence[SqlRow]:
-        """The versions of nights that had learnt from them."""
-        versions = (
-            select(model_versions.c.name, model_versions.c.state, nights.c.slot)
-            .join(nights, nights.c.id == model_versions.c.night_id)
-            .where(model_versions.c.workspace == workspace)
-            .order_by(model_versions.c.id)
-        )
-        place = self._data_dir / "nights" / workspace
-        return [
-            row for row in connection.execute(versions) if mark in forgotten_in(place / row.slot)
-        ]
 
     def _remove(self, workspace: WorkspaceId, name: str) -> bool:
         folder = version_folder(self._data_dir, workspace, name)
@@ -211,6 +196,15 @@ def _older(workspace: str, latest: float) -> Any:
     return select(*columns).where(
         conversations.c.workspace == workspace, conversations.c.created_at <= latest
     )
+
+
+def _live(connection: Connection, workspace: WorkspaceId, names: Sequence[str]) -> tuple[str, ...]:
+    live = select(model_versions.c.name).where(
+        model_versions.c.workspace == workspace,
+        model_versions.c.name.in_(names),
+        model_versions.c.state == VersionState.LIVE,
+    )
+    return tuple(connection.scalars(live.order_by(model_versions.c.id)))
 
 
 def _withdraw(connection: Connection, workspace: WorkspaceId, gone: Sequence[str]) -> None:

@@ -65,6 +65,12 @@ def forgotten_in(folder: Path) -> frozenset[str]:
     return frozenset()
 
 
+def learnt_from(data_dir: Path, workspace: WorkspaceId, mark: str) -> tuple[str, ...]:
+    """The slots of the nights that had learnt from somebody before `scrub` came."""
+    folders = _nights(data_dir, workspace)
+    return tuple(folder.name for folder in folders if mark in forgotten_in(folder))
+
+
 def _nights(data_dir: Path, workspace: WorkspaceId) -> Iterator[Path]:
     place = data_dir / "nights" / workspace
     if place.is_dir():

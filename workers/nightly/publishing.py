@@ -13,7 +13,9 @@ import structlog
 
 from core import crashpoints
 from core.adapters.database import Database, open_database
+from core.adapters.erasures import Erasures
 from core.adapters.in_service import Flip, InService
+from core.adapters.night_files import forgotten_in
 from core.adapters.sealing import seal
 from core.adapters.versions import Made, Version, Versions, base_name
 from core.errors import Misconfigured, Rejected
@@ -31,6 +33,7 @@ from workers.nightly.tidying import tidy
 if TYPE_CHECKING:
     from retrieval.opening import Retrieval
 
+ERASED = "a customer that it had learnt from was erased meanwhile"
 OVERTAKEN = "another version was put into service while this one was made"
 
 log = structlog.get_logger()
@@ -49,6 +52,8 @@ async def publish(order: Order) -> StepResult:
     kinds = [VersionKind(kind) for kind in gate.figures.get("kinds", ())]
     if not kinds:
         return _refused("the gate let nothing through")
+    if forgotten_in(order.folder):
+        return _refused(ERASED)
     async with open_database(order.database) as database:
         versions = Versions(database)
         refused = {}
@@ -59,6 +64,9 @@ async def publish(order: Order) -> StepResult:
                 await versions.refuse(order.workspace, version.name, reason)
                 refused[version.name] = reason
         await tidy(database, order.data_dir, order.workspace)
+        # What had seen somebody who was erased may have been replaced just now.
+        erasures = Erasures(database, order.signing_key.encode(), order.data_dir)
+        await erasures.settle(order.workspace)
         crashpoints.passed("versions_pruned")
     names = [order.version_name(kind) for kind in kinds]
     figures = {"versions": names, "refused": refused}

@@ -282,17 +282,23 @@ async def test_what_had_learnt_from_them_goes_with_the_next_night(
         json.loads(line) for line in (order.folder / "origins.jsonl").read_text().splitlines()
     ]
     learnt = next(one["conversation"] for one in origins if one["part"] == "train")
+    refused = version_folder(home, WORKSPACE, "dialogue-2027-01-30")
+    refused.mkdir()
     untouched = order_of(database_url, home, "2027-01-29")
     untouched.folder.mkdir(parents=True)
     (untouched.folder / "origins.jsonl").write_text("")
     who = await customer_of(database, learnt)
 
     erased = await erasures.erase(who)
-    assert (erased.nights, erased.versions_removed) == (("2027-01-30",), (retired,))
+    assert (erased.nights, erased.versions_removed) == (
+        ("2027-01-30",),
+        (retired, refused.name),
+    )
     assert erased.complete
     left = {path.name for path in order.folder.iterdir()}
     assert left == {"forgotten.jsonl", "report.json"}
     assert not version_folder(home, WORKSPACE, retired).exists()
+    assert not refused.exists()
     assert who.id not in (order.folder / "forgotten.jsonl").read_text()
 
     later = order_of(database_url, home, "2027-01-31")

@@ -41,15 +41,22 @@ TENT_ANSWER = "You can send unused items back within 60 days of delivery, bicycl
 
 
 @pytest.fixture
-async def story(database: Database) -> Story:
-    story = Story(database, time.time())
-    await story.articles()
-    return story
+def url(tmp_path: Path) -> str:
+    """Most of what is left out depends on words, and not on a database."""
+    return sqlite_at(tmp_path / "dragoman.db")
 
 
 @pytest.fixture
-def order(database_url: str, tmp_path: Path) -> Order:
-    return order_of(database_url, tmp_path / "home")
+async def story(url: str) -> AsyncIterator[Story]:
+    async with open_database(url) as database:
+        story = Story(database, time.time())
+        await story.articles()
+        yield story
+
+
+@pytest.fixture
+def order(url: str, tmp_path: Path) -> Order:
+    return order_of(url, tmp_path / "home")
 
 
 def rows(order: Order) -> list[Question | Reply]:
@@ -80,8 +87,14 @@ async def learnt_chat(story: Story, customer: str = "tess") -> int:
     return chat.id + 1
 
 
-async def test_what_people_answered_becomes_a_set(story: Story, order: Order) -> None:
+async def test_what_people_answered_becomes_a_set(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    story, order = Story(database, time.time()), order_of(database_url, tmp_path / "home")
+    await story.articles()
     await story.busy_days()
+    chat = await story.answered("tess", TENT, TENT_ANSWER)
+    await chat.propose(RETURNS)
     result = await curate(order)
     assert result.ended is Ended.DONE
     figures = result.figures
@@ -90,7 +103,7 @@ async def test_what_people_answered_becomes_a_set(story: Story, order: Order) ->
         part: figures[part] for part in ("train", "dev", "test")
     }
     assert figures["replies"] + figures["questions"] == len(rows(order))
-    assert figures["answers"] + figures["held_out"] == figures["new"] == 40
+    assert figures["answers"] + figures["held_out"] == figures["new"] == 41
     assert figures["languages"] == {"en": figures["answers"]}
     assert leaks({part: dataset.stream(part) for part in Part}) == ()
     assert dataset.manifest.code
@@ -98,7 +111,7 @@ async def test_what_people_answered_becomes_a_set(story: Story, order: Order) ->
 
 
 async def test_each_row_leads_back_to_its_messages_and_quotes_none(
-    story: Story, order: Order, database: Database
+    story: Story, order: Order
 ) -> None:
     await story.busy_days()
     await curate(order)
@@ -301,11 +314,9 @@ async def test_with_too_little_there_is_a_reason_and_no_set(story: Story, order:
     assert "Nothing was learnt" in (order.folder / "sample.html").read_text(encoding="utf-8")
 
 
-async def test_a_workspace_that_does_not_want_it_is_left_alone(
-    story: Story, order: Order, database: Database
-) -> None:
+async def test_a_workspace_that_does_not_want_it_is_left_alone(story: Story, order: Order) -> None:
     await story.busy_days()
-    await SqlPreferences(database, Preferences()).put(WORKSPACE, "learn", False)
+    await SqlPreferences(story.database, Preferences()).put(WORKSPACE, "learn", False)
     result = await curate(order)
     assert (result.ended, order.dataset.exists()) == (Ended.SKIPPED, False)
     assert "does not want" in result.reason
@@ -322,12 +333,10 @@ async def test_the_same_order_gets_the_same_set_whatever_was_said_meanwhile(
     assert {path: path.stat().st_mtime_ns for path in sorted(order.folder.rglob("*"))} == before
 
 
-async def test_a_night_without_anything_new_is_skipped(
-    story: Story, order: Order, database: Database
-) -> None:
+async def test_a_night_without_anything_new_is_skipped(story: Story, order: Order) -> None:
     await story.busy_days()
     await curate(order)
-    await judged(database, order)
+    await judged(story.database, order)
     await story.answered("new", TENT, TENT_ANSWER)
     result = await curate(order_of(order.database, order.data_dir, "2027-02-01"))
     assert result.ended is Ended.SKIPPED
@@ -352,20 +361,6 @@ async def test_people_see_what_is_missing(story: Story, order: Order) -> None:
     assert "<b>" not in page
 
 
-# What befalls files does so whichever database there is.
-
-
-@pytest.fixture
-async def past(tmp_path: Path) -> AsyncIterator[tuple[Story, str]]:
-    """A workspace with enough to learn, and the URL of its database."""
-    url = sqlite_at(tmp_path / "past.db")
-    async with open_database(url) as database:
-        story = Story(database, time.time())
-        await story.articles()
-        await story.busy_days(28)
-        yield story, url
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that a set does not fit on."""
@@ -384,9 +379,10 @@ async def resize(disk: Path, size: str) -> None:
 
 
 async def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_done(
-    past: tuple[Story, str], small_disk: Path
+    story: Story, url: str, small_disk: Path
 ) -> None:
-    order = order_of(past[1], small_disk)
+    order = order_of(url, small_disk)
+    await story.busy_days(28)
     for size_k in (4, 12, 16, 20, 24):
         await resize(small_disk, f"{size_k}k")
         with pytest.raises(DragomanError, match="no space left on device") as told:
@@ -404,12 +400,13 @@ def left_in(disk: Path) -> list[Path]:
 
 @pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow)])
 async def test_kill_9_at_any_step_leaves_a_whole_set_or_none(
-    past: tuple[Story, str], tmp_path: Path, stride: int
+    story: Story, order: Order, stride: int
 ) -> None:
+    await story.busy_days(28)
     killed = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "tests.workers.nightly.killed_curating", str(stride)],
-        input=order_of(past[1], tmp_path / "home").to_json(), capture_output=True, text=True,
+        input=order.to_json(), capture_output=True, text=True,
         check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert killed.returncode == 0, killed.stderr
