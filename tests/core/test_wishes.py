@@ -313,11 +313,11 @@ def test_a_question_is_searched_for_without_its_courtesies(text: str, left: str)
 
 
 def test_reading_a_long_message_takes_no_time() -> None:
-    started = time.perf_counter()
+    started_s = time.process_time()
     for text in ("thank you " * 400, "ok " * 1300, "talk to talk to " * 12, "谢" * 4000):
         wish(text)
         without_courtesies(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started_s < 0.5
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ async def test_many_at_once_on_a_cold_detector_agree() -> None:
 
 async def test_a_megabyte_costs_no_more_than_a_page() -> None:
     await DETECTOR.detect("warm")
-    started = time.perf_counter()
+    started_s = time.process_time()
     for text in ("Wo ist meine Bestellung? " * 40_000, "漢" * 1_000_000, "a" * 1_000_000):
         await DETECTOR.detect(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started_s < 0.5
