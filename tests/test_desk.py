@@ -209,9 +209,10 @@ async def test_the_doctor_finds_nothing_wrong_with_a_working_desk(by_socket: Rig
     }, done.stdout
 
 
-async def test_the_doctor_says_what_is_wrong_with_each_part(by_socket: Rig) -> None:
+async def test_the_doctor_says_what_is_wrong_with_each_part(by_socket: Rig, tmp_path: Path) -> None:
     env = environment(
-        by_socket.data_dir,
+        # Where nothing is indexed, no encoder has to be loaded.
+        tmp_path,
         slack_bot_token="xoxb-wrong",
         slack_app_token=by_socket.slack.app_token,
         slack_api_url=by_socket.slack.api_url,
