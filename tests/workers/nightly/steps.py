@@ -8,7 +8,8 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import Rejected, Unavailable
@@ -78,7 +79,31 @@ _RESULTS: Mapping[str, StepResult] = {
 }
 
 
+def doubled(data_dir: Path) -> list[str]:
+    """The slots at which two processes were at the same time."""
+    path = data_dir / "doubled"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@contextmanager
+def _watched(order: Order) -> Iterator[None]:
+    """Note if another process that is alive is at the same night."""
+    path = order.data_dir / f"busy-{order.slot}"
+    with suppress(OSError, ValueError):
+        os.kill(int(path.read_text()), 0)
+        with (order.data_dir / "doubled").open("a") as file:
+            file.write(f"{order.slot}\n")
+    path.write_text(str(os.getpid()))
+    yield
+    path.unlink(missing_ok=True)
+
+
 def _do(order: Order, step: Step) -> StepResult:
+    with _watched(order):
+        return _done(order, step)
+
+
+def _done(order: Order, step: Step) -> StepResult:
     with (order.data_dir / "started").open("a") as file:
         file.write(f"{order.slot} {step}\n")
     start = sum(line == f"{order.slot} {step}" for line in starts(order.data_dir))

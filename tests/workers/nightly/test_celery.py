@@ -36,7 +36,7 @@ async def worker(broker: str, url: str, home: Path) -> AsyncIterator[asyncio.sub
         await process.wait()
 
 
-@pytest.fixture(params=[rabbitmq, redis])
+@pytest.fixture(params=[rabbitmq, pytest.param(redis, marks=pytest.mark.slow)])
 def broker(request: pytest.FixtureRequest) -> Iterator[str]:
     with request.param() as url:
         yield url
