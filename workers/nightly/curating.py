@@ -191,7 +191,7 @@ def _frozen_from(order: Order, read: _Read) -> StepResult:
     seen = Seen(page=text, conversations=conversations)
     if reason or shared is None:
         show(order, seen)
-        figures = {**told, "left_out": dict(sorted((+left_out).items()))}
+        figures = {**told, "left_out": {str(name): n for name, n in sorted((+left_out).items())}}
         return StepResult(ended=Ended.SKIPPED, reason=reason, figures=figures)
     return StepResult(ended=Ended.DONE, figures=freeze(order, shared, seen, left_out, told))
 

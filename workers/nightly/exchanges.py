@@ -17,7 +17,6 @@ from core.turn import Author, Message, WorkspaceId
 from workers.training.dataset.conversations import Line, joined, told
 from workers.training.dataset.examples import Said
 
-
 RECENT = 20
 """As many messages before an answer may hold its question: a chat may go on for years."""
 
@@ -124,9 +123,11 @@ def exchanges(
     """What people answered in one conversation, in order."""
     lines = joined(said)
     for at, line in enumerate(lines):
+        if line.author is not Author.AGENT:
+            continue
         before = lines[max(0, at - RECENT) : at]
         question = _question(before)
-        if line.author is not Author.AGENT or question is None:
+        if question is None:
             continue
         answer, language = line.text, line.language
         if line.translated:

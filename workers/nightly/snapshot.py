@@ -193,7 +193,7 @@ def _figures(shared: Shared, left_out: Counter[str], told: Mapping[str, Any]) ->
         "questions": len(pairs),
         "questions_with_article": sum(bool(row.lesson.document) for row in pairs),
         "languages": _languages(everything),
-        "left_out": dict(sorted((+left_out).items())),
+        "left_out": {str(name): count for name, count in sorted((+left_out).items())},
         **told,
     }
 
