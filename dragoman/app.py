@@ -21,6 +21,7 @@ from core.adapters.desk import Desk
 from core.adapters.erasures import forget_again
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
+from core.adapters.nights import SqlNights
 from core.adapters.outbox import SqlOutbox
 from core.adapters.transcript import Transcript
 from core.adapters.turns import SqlTurns
@@ -35,7 +36,7 @@ from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
 from dragoman.health import SPARE, Health
 from dragoman.learning import keep_learning
-from dragoman.metrics import QueueGauges
+from dragoman.metrics import NightGauges, QueueGauges
 from dragoman.settings import Settings
 from retrieval.knowledge import silent
 from retrieval.writing import Progress
@@ -148,7 +149,11 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         inbox=SqlInbox(core.database),
         leases=SqlLeases(core.database),
         station=station,
-        chores=[look_after_absences, QueueGauges(Conversations(core.database)).look],
+        chores=[
+            look_after_absences,
+            QueueGauges(Conversations(core.database)).look,
+            NightGauges(SqlNights(core.database)).look,
+        ],
     )
     absences = Absences(core.database, idle_s, wake=delivery.wake)
     return delivery, station

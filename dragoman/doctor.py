@@ -37,6 +37,7 @@ async def examine(settings: Settings) -> list[Finding]:
                 *await _channels(core),
                 *await _broker(settings),
                 await _find("backlog", Health(core).backlog),
+                await _nights(core),
             ]
     except DragomanError as error:
         # Without database or encoder nothing else can be asked.
@@ -80,6 +81,12 @@ async def _channels(core: Core) -> list[Finding]:
         if part not in seen and "channels" not in seen:
             findings.append(Finding(part=part, state="off", text=f"set {hint} to switch it on"))
     return findings
+
+
+async def _nights(core: Core) -> Finding:
+    if not core.settings.nights:
+        return Finding(part="nights", state="off", text="nothing is learnt: DRAGOMAN_NIGHTS=false")
+    return await _find("nights", Health(core).nights)
 
 
 async def _broker(settings: Settings) -> list[Finding]:

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.adapters.conversations import Conversations
-from core.errors import DragomanError
+from core.adapters.nights import SqlNights
+from core.errors import DragomanError, Unavailable
+from core.nights import NightState
 from core.turn import Channel
 from dragoman.composition import Core
 
@@ -71,6 +73,23 @@ class Health:
             f"{trouble.parked} turns parked, {trouble.unknown} sends of unknown fate,"
             f" {trouble.refused} refused, {trouble.late} conversations late"
         )
+
+    async def nights(self) -> str:
+        """When the workspace learns, and what became of its last night.
+
+        Raises: Unavailable: that failed, or the database does not answer.
+        """
+        settings = self._core.settings
+        newest = await SqlNights(self._core.database).list(self._core.workspace, limit=1)
+        when = f"every night at {settings.night_at}"
+        if not newest:
+            return f"{when}; none yet"
+        night = newest[0]
+        told = f"{night.slot} {night.state}" + (f" ({night.reason})" if night.reason else "")
+        if night.state is NightState.FAILED:
+            folder = settings.data_dir / "nights" / night.workspace / night.slot
+            raise Unavailable("night", f"{told}; its logs are in {folder}")
+        return f"{when}; {told}"
 
 
 async def _fault(check: Check) -> str | None:

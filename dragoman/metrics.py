@@ -1,4 +1,4 @@
-"""Prometheus metrics: counted from the events that are logged anyway, and the queue's length."""
+"""Prometheus metrics: counted from the events that are logged anyway, or read from rows."""
 
 import time
 from collections.abc import MutableMapping
@@ -7,9 +7,13 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from core.adapters.conversations import Conversations
+from core.adapters.nights import SqlNights
+from core.nights import NightState
 
 # Prometheus asks every 15 s or so.
 LOOK_S = 5.0
+LOOK_AT_NIGHTS_S = 30.0
+A_DAY_S = 86_400.0
 
 TURNS = Counter("dragoman_turns_total", "Turns served", ["channel", "outcome", "language"])
 TURN_SECONDS = Histogram(
@@ -26,6 +30,10 @@ EVENTS = Counter("dragoman_faults_total", "Warnings and errors by event", ["even
 DUE = Gauge("dragoman_due_conversations", "Conversations that wait for a process to serve them")
 OLDEST_DUE = Gauge("dragoman_oldest_due_seconds", "For how long the first of them has waited")
 WAITING = Gauge("dragoman_waiting_for_person", "Conversations in which a customer awaits a person")
+
+NIGHTS = Gauge(
+    "dragoman_nights", "Nights under way, and those that ended within a day, by state", ["state"]
+)
 
 
 class QueueGauges:
@@ -49,6 +57,28 @@ class QueueGauges:
         DUE.set(backlog.due)
         OLDEST_DUE.set(backlog.oldest_s)
         WAITING.set(backlog.waiting)
+
+
+class NightGauges:
+    """Keeps the gauge of nights, which is the same for every process on one database."""
+
+    def __init__(self, nights: SqlNights) -> None:
+        """Read it from `nights`."""
+        self._nights = nights
+        self._looked_s = -LOOK_AT_NIGHTS_S
+
+    async def look(self) -> None:
+        """Set it anew if that is due; a chore of the delivery.
+
+        Raises: Unavailable: the database does not answer; the gauge stays as it is.
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_AT_NIGHTS_S:
+            return
+        self._looked_s = now_s
+        found = await self._nights.lately(A_DAY_S)
+        for state in NightState:
+            NIGHTS.labels(str(state)).set(found.get(state, 0))
 
 
 def count(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

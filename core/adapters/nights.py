@@ -143,6 +143,14 @@ class SqlNights:
         rows = await self._database.read(lambda c: c.execute(_LIST, which).all())
         return tuple(_night(row) for row in rows)
 
+    async def lately(self, within_s: float) -> Mapping[NightState, int]:
+        """How many nights of all workspaces stand where, without those that ended earlier.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        rows = await self._database.read(lambda c: c.execute(_LATELY, {"within_s": within_s}).all())
+        return {NightState(row.state): row.nights for row in rows}
+
     async def _change(
         self, lease: NightLease, figures: Figures | None = None, /, **values: Any
     ) -> NightLease:
@@ -252,6 +260,11 @@ _LIST = (
     .where(nights.c.workspace == bindparam("its_workspace"))
     .order_by(nights.c.id.desc())
     .limit(bindparam("most"))
+)
+_LATELY = (
+    select(nights.c.state, func.count().label("nights"))
+    .where(or_(nights.c.ended_at.is_(None), nights.c.ended_at > Now() - bindparam("within_s")))
+    .group_by(nights.c.state)
 )
 _CLOCK = select(Now())
 # From one workspace to the next in the index: there are few beside the conversations they have.

@@ -1,6 +1,7 @@
 """A night is taken once, and whoever lost it can write nothing more."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from sqlalchemy import insert, update
@@ -129,10 +130,21 @@ async def test_a_night_that_waits_is_ended_by_a_person_once(database: Database) 
     assert (await rows.list(HERE))[0].ended_at is None
     assert await rows.take(holder="two", held_s=60) is None
     for state in (NightState.PUBLISHED, NightState.REFUSED):
-        await database.write(lambda c, state=state: end_wait(c, lease.night, state, ""))
+        await database.write(partial(end_wait, night=lease.night, state=state, reason=""))
     (night,) = await rows.list(HERE)
     assert night.state is NightState.PUBLISHED
     assert night.ended_at is not None
+
+
+async def test_it_is_counted_how_many_nights_stand_where(database: Database) -> None:
+    rows = SqlNights(database)
+    for slot in ("long ago", "today", "now"):
+        await rows.ring(HERE, slot)
+    for _ in range(2):
+        await rows.end(await taken(rows), NightState.PUBLISHED, figures={})
+    old = update(nights).where(nights.c.slot == "long ago")
+    await database.write(lambda c: c.execute(old.values(ended_at=Now() - 1000)))
+    assert await rows.lately(500) == {NightState.PUBLISHED: 1, NightState.QUEUED: 1}
 
 
 async def test_each_workspace_with_a_conversation_is_known(database: Database) -> None:
