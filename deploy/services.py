@@ -1,12 +1,17 @@
 """PostgreSQL, RabbitMQ and Redis for the stack: those that are there, or private ones."""
 
+import asyncio
 import os
 import secrets
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
-from core.errors import Misconfigured
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from core.errors import Misconfigured, Unavailable
 from deploy.programs import Program
 from dragoman.settings import kept_secret
 
@@ -38,6 +43,24 @@ def own_postgres(folder: Path, port: int) -> tuple[Program, str]:
         ready=("127.0.0.1", port),
     )
     return program, f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+async def lets_in(url: str, within_s: float = 60.0) -> None:
+    """Wait until a server, which takes connections sooner, has started.
+
+    Raises: Unavailable: it lets nobody in, or not within so long.
+    """
+    plain = make_url(url).set(drivername="postgresql", database="postgres")
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                with suppress(asyncpg.CannotConnectNowError):
+                    server = plain.render_as_string(hide_password=False)
+                    await (await asyncpg.connect(server, timeout=10)).close()
+                    return
+                await asyncio.sleep(0.1)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unavailable("database", str(error) or type(error).__name__) from error
 
 
 def own_redis(folder: Path, port: int) -> tuple[Program, str]:

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 
 from core.errors import DragomanError, Misconfigured, Unavailable
 from deploy.programs import Kept, Program, answers, keeping
-from deploy.services import own_postgres, own_rabbitmq, own_redis
+from deploy.services import lets_in, own_postgres, own_rabbitmq, own_redis
 from dragoman.console import complain, err
 from dragoman.logs import configure
 from dragoman.settings import load
@@ -131,6 +131,8 @@ async def running(planned: Plan, folder: Path) -> AsyncIterator[Mapping[str, Kep
     (folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
     async with keeping(planned.services, logs) as services:
         await _all_ready(services)
+        if "postgresql" in services:
+            await lets_in(planned.database)
         await _make_database(planned.database)
         async with keeping(planned.programs, logs) as programs:
             await _all_ready(programs)

@@ -36,6 +36,7 @@ from core.turn import (
     Words,
     WorkspaceId,
 )
+from dragoman.models import Models
 from dragoman.settings import WORKSPACE, Settings
 from dragoman.task_models import open_desk_translator, open_generator
 from retrieval.calibration import Calibration
@@ -58,6 +59,7 @@ class Core:
     preferences: SqlPreferences
     detector: Detector
     retrieval: Retrieval
+    models: Models
     generator: HttpGenerator | None
     translator: FaithfulTranslator
     pipeline: Pipeline
@@ -91,6 +93,7 @@ async def open_core(
         database = await stack.enter_async_context(open_database(settings.database))
         preferences = SqlPreferences(database, settings.preferences)
         detector = CombinedDetector()
+        key = settings.sealing_key().decode()
         retrieval = await stack.enter_async_context(
             open_retriever(
                 database,
@@ -100,9 +103,11 @@ async def open_core(
                 detector=detector,
                 default_language=settings.default_language,
                 allowed_hosts=settings.knowledge_hosts,
-                key=settings.sealing_key().decode(),
+                key=key,
             )
         )
+        models = Models(database, retrieval, settings.data_dir, key=key)
+        stack.push_async_callback(models.close)
         generator = await stack.enter_async_context(open_generator(settings)) if model else None
         translator = await stack.enter_async_context(
             open_desk_translator(settings, generator, detector, Glossary(database).of)
@@ -124,6 +129,7 @@ async def open_core(
             preferences=preferences,
             detector=detector,
             retrieval=retrieval,
+            models=models,
             generator=generator,
             translator=translator,
             pipeline=pipeline,

@@ -15,6 +15,7 @@ from core.adapters.documents import Documents
 from core.adapters.figures import Figures
 from core.adapters.glossary import Glossary
 from core.adapters.invitations import Invitations
+from core.adapters.model_history import ModelHistory
 from core.adapters.passwords import Passwords
 from core.adapters.preferences import SqlPreferences
 from core.adapters.proposals import Proposals
@@ -82,6 +83,9 @@ def console_needs(
         suggestions=Suggestions(database),
         proposals=Proposals(database),
         unanswered=UnansweredQuestions(database),
+        model_history=ModelHistory(database),
+        models=core.models,
+        nights_dir=settings.data_dir / "nights",
         news=News(lambda: cases.latest(core.workspace)),
         search=search,
         ask=lambda text, language: ask(core, text, language),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from bots.web.console.news import News
@@ -16,13 +17,14 @@ from core.adapters.documents import Document, Documents
 from core.adapters.figures import Figures
 from core.adapters.glossary import Glossary
 from core.adapters.invitations import Invitations
+from core.adapters.model_history import ModelHistory
 from core.adapters.passwords import Passwords
 from core.adapters.preferences import SqlPreferences
 from core.adapters.proposals import Proposals
 from core.adapters.sessions import Sessions
 from core.adapters.suggestions import Suggestions
 from core.adapters.unanswered import UnansweredQuestions
-from core.staff import Role
+from core.staff import AccountId, Role
 from core.turn import Found, WorkspaceId
 
 
@@ -79,6 +81,41 @@ class KnowledgeDesk(Protocol):
         ...
 
 
+class ModelDesk(Protocol):
+    """Decides which version of a model serves a workspace."""
+
+    async def promote(
+        self, workspace: WorkspaceId, name: str, *, account: AccountId
+    ) -> object:
+        """Put a version into service.
+
+        Raises: Rejected: it may not serve, or cannot.
+        """
+        ...
+
+    async def refuse(
+        self, workspace: WorkspaceId, name: str, reason: str, *, account: AccountId
+    ) -> None:
+        """Decide that a version never serves.
+
+        Raises: Rejected: it is decided already.
+        """
+        ...
+
+    async def roll_back(
+        self, workspace: WorkspaceId, *, to: str, account: AccountId
+    ) -> object:
+        """Serve a version that did before; what was added since is `catch_up_behind`'s.
+
+        Raises: Rejected: it never did, or its files are damaged or gone.
+        """
+        ...
+
+    def catch_up_behind(self, workspace: WorkspaceId) -> None:
+        """Begin to index what was added since."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
     """At this least probability answers were right this often, and so many were answered."""
@@ -117,7 +154,8 @@ class ConsoleNeeds:
 
     `base_url` is how the outside reaches us, empty for the address of the request. `secret` signs
     what forms carry. `threshold` is the probability from which on the bot answers alone; `curves`
-    are measured figures of the search, by kind of language.
+    are measured figures of the search, by kind of language. Below `nights_dir` is what each night
+    leaves.
     """
 
     workspace: WorkspaceId
@@ -138,6 +176,9 @@ class ConsoleNeeds:
     suggestions: Suggestions
     proposals: Proposals
     unanswered: UnansweredQuestions
+    model_history: ModelHistory
+    models: ModelDesk
+    nights_dir: Path
     news: News
     search: Callable[[str, str | None], Awaitable[Found]]
     ask: Callable[[str, str | None], Awaitable[Mapping[str, object]]]

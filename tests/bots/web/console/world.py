@@ -31,6 +31,7 @@ from core.adapters.figures import Figures
 from core.adapters.glossary import Glossary
 from core.adapters.inbox import SqlInbox
 from core.adapters.invitations import Invitations
+from core.adapters.model_history import ModelHistory
 from core.adapters.leases import SqlLeases
 from core.adapters.outbox import SqlOutbox
 from core.adapters.passwords import Passwords
@@ -62,10 +63,12 @@ from core.turn import (
     Turn,
     WorkspaceId,
 )
+from dragoman.models import Models
 from retrieval.opening import Retrieval, open_retriever
 from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.phrasebook import Phrasebook
+from tests.versions import KEY
 from tests.patience import http_client
 
 HERE, ELSEWHERE = WorkspaceId("default"), WorkspaceId("elsewhere")
@@ -238,8 +241,10 @@ async def open_console(
         url = database_url or sqlite_at(folder / "desk.db")
         database = await stack.enter_async_context(open_database(url))
         retrieval = await stack.enter_async_context(
-            open_retriever(database, folder, encoder=FakeEncoder())
+            open_retriever(database, folder, encoder=FakeEncoder(), key=KEY)
         )
+        models = Models(database, retrieval, folder, key=KEY)
+        stack.push_async_callback(models.close)
         await retrieval.knowledge.put(HERE, [RETURNS])
 
         web, preferences = WebPort(), SqlPreferences(database, Preferences())
@@ -298,6 +303,9 @@ async def open_console(
             suggestions=Suggestions(database),
             proposals=Proposals(database),
             unanswered=UnansweredQuestions(database),
+            model_history=ModelHistory(database),
+            models=models,
+            nights_dir=folder / "nights",
             news=news,
             search=search,
             ask=ask,
