@@ -1,49 +1,40 @@
 """What a person may do with the versions that nights made."""
 
 import asyncio
-from dataclasses import dataclass
+from pathlib import Path
 
+import structlog
+
+from core.adapters.database import Database
 from core.adapters.in_service import InService
-from core.adapters.nights import SqlNights
-from core.adapters.pointers import Pointer
 from core.adapters.sealing import check
-from core.adapters.versions import Version, Versions, base_name
-from core.errors import Rejected
-from core.nights import Night, VersionKind, VersionState, version_folder
+from core.adapters.versions import Version, Versions
+from core.errors import Rejected, Unavailable
+from core.nights import VersionKind, VersionState, version_folder
 from core.staff import AccountId
 from core.turn import WorkspaceId
-from dragoman.composition import Core
 from retrieval.knowledge import silent
+from retrieval.opening import Retrieval
 from retrieval.writing import Progress
 
 _MAY_SERVE = (VersionState.READY, VersionState.RETIRED)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """The versions and nights of a workspace, newest first, and what serves now, by kind."""
-
-    versions: tuple[Version, ...]
-    nights: tuple[Night, ...]
-    live: dict[VersionKind, Pointer]
+log = structlog.get_logger()
 
 
 class Models:
     """The versions of every workspace; each change says who decided it."""
 
-    def __init__(self, core: Core) -> None:
-        """Change what the parts of `core` serve."""
-        self._core = core
-        self._versions = Versions(core.database)
-        self._service = InService(core.database)
-
-    async def history(self, workspace: WorkspaceId) -> History:
-        """Everything that there is to tell."""
-        return History(
-            versions=await self._versions.list(workspace),
-            nights=await SqlNights(self._core.database).list(workspace),
-            live={kind: await self._service.live(workspace, kind) for kind in VersionKind},
-        )
+    def __init__(
+        self, database: Database, retrieval: Retrieval, data_dir: Path, *, key: str
+    ) -> None:
+        """Change what is served; `key` is what versions were signed with."""
+        self._retrieval = retrieval
+        self._data_dir = data_dir
+        self._key = key
+        self._versions = Versions(database)
+        self._service = InService(database)
+        self._behind: set[asyncio.Task[None]] = set()
 
     async def get(self, workspace: WorkspaceId, name: str) -> Version:
         """Raises: Rejected: no version is called so."""
@@ -82,7 +73,7 @@ class Models:
                 f"{name} is {version.state}: only what is ready or retired can be promoted"
             )
         if version.kind is VersionKind.ENCODER:
-            succession = self._core.retrieval.succession
+            succession = self._retrieval.succession
             await succession.publish(workspace, name, progress=progress, account=account)
         else:
             await self._check(workspace, version)
@@ -116,7 +107,7 @@ class Models:
         if to:
             kind = (await self.get(workspace, to)).kind
         if kind is VersionKind.ENCODER:
-            await self._core.retrieval.succession.roll_back(workspace, to, account=account)
+            await self._retrieval.succession.roll_back(workspace, to, account=account)
         else:
             await self._model_back(workspace, to, account)
         return await self.get(workspace, (await self._service.live(workspace, kind)).name)
@@ -126,7 +117,23 @@ class Models:
 
         Raises: Unavailable: database, encoder or disk do not serve.
         """
-        return await self._core.retrieval.knowledge.catch_up(workspace, progress)
+        return await self._retrieval.knowledge.catch_up(workspace, progress)
+
+    def catch_up_behind(self, workspace: WorkspaceId) -> None:
+        """Do that while the caller goes on; `close` waits for it."""
+        task = asyncio.create_task(self._catch_up(workspace))
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._behind)
+
+    async def _catch_up(self, workspace: WorkspaceId) -> None:
+        try:
+            await self.catch_up(workspace)
+        except Unavailable as error:
+            log.warning("index_not_caught_up", workspace=workspace, reason=str(error))
 
     async def _model_back(self, workspace: WorkspaceId, to: str, account: AccountId | None) -> None:
         kind = VersionKind.DIALOGUE
@@ -141,18 +148,5 @@ class Models:
     async def _check(self, workspace: WorkspaceId, version: Version) -> None:
         if version.ships:
             return
-        settings = self._core.settings
-        folder = version_folder(settings.data_dir, workspace, version.name)
-        key = settings.sealing_key().decode()
-        await asyncio.to_thread(check, folder, version.manifest, workspace=workspace, key=key)
-
-
-def serves(history: History, version: Version) -> bool:
-    """Whether it is in service now."""
-    return history.live[version.kind].name == version.name
-
-
-def before(history: History, kind: VersionKind) -> str | None:
-    """What a rollback without a name would serve; None if there is nothing."""
-    live = history.live[kind]
-    return live.previous if live.name != base_name(kind) else None
+        folder = version_folder(self._data_dir, workspace, version.name)
+        await asyncio.to_thread(check, folder, version.manifest, workspace=workspace, key=self._key)

@@ -29,11 +29,11 @@ def list_(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
     """List the versions, the newest first."""
 
     async def work(settings: Settings) -> Any:
+        from core.adapters.model_history import ModelHistory
         from dragoman.composition import open_core
-        from dragoman.models import Models
 
         async with open_core(settings, workspace=workspace, model=False) as core:
-            return await Models(core).history(core.workspace)
+            return await ModelHistory(core.database).of(core.workspace)
 
     history = run_async(work)
     if as_json:
@@ -65,10 +65,9 @@ def show(name: Name, workspace: OfWorkspace = "", as_json: AsJson = False) -> No
 
     async def work(settings: Settings) -> Any:
         from dragoman.composition import open_core
-        from dragoman.models import Models
 
         async with open_core(settings, workspace=workspace, model=False) as core:
-            registry = Models(core)
+            registry = core.models
             version = await registry.get(core.workspace, name)
             return version, await registry.fault(core.workspace, version)
 
@@ -100,11 +99,10 @@ def promote(name: Name, workspace: OfWorkspace = "", as_json: AsJson = False) ->
 
     async def work(settings: Settings) -> Any:
         from dragoman.composition import open_core
-        from dragoman.models import Models
 
         async with open_core(settings, workspace=workspace, model=False) as core:
             with progress_bar() as progress:
-                return await Models(core).promote(core.workspace, name, progress=progress)
+                return await core.models.promote(core.workspace, name, progress=progress)
 
     version = run_async(work)
     if as_json:
@@ -131,10 +129,9 @@ def rollback(
 
     async def work(settings: Settings) -> Any:
         from dragoman.composition import open_core
-        from dragoman.models import Models
 
         async with open_core(settings, workspace=workspace, model=False) as core:
-            registry, started = Models(core), time.monotonic()
+            registry, started = core.models, time.monotonic()
             version = await registry.roll_back(core.workspace, kind=kind, to=name)
             took_s = time.monotonic() - started
             if not as_json:

@@ -4,9 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from core.adapters.database import Database
 from core.adapters.sealing import seal
@@ -31,6 +28,11 @@ _DIM = 64
 
 def build_encoder(folder: Path, *, seed: int, words: Iterable[str] = WORDS.split()) -> Path:
     """A sentence encoder that adds up a random direction for each word, with its calibration."""
+    # Seconds, which most users of this module need not wait.
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
     vocabulary = {"[UNK]": 0, **{word: n for n, word in enumerate(dict.fromkeys(words), 1)}}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()

@@ -84,9 +84,7 @@ class KnowledgeDesk(Protocol):
 class ModelDesk(Protocol):
     """Decides which version of a model serves a workspace."""
 
-    async def promote(
-        self, workspace: WorkspaceId, name: str, *, account: AccountId
-    ) -> object:
+    async def promote(self, workspace: WorkspaceId, name: str, *, account: AccountId) -> object:
         """Put a version into service.
 
         Raises: Rejected: it may not serve, or cannot.
@@ -102,9 +100,7 @@ class ModelDesk(Protocol):
         """
         ...
 
-    async def roll_back(
-        self, workspace: WorkspaceId, *, to: str, account: AccountId
-    ) -> object:
+    async def roll_back(self, workspace: WorkspaceId, *, to: str, account: AccountId) -> object:
         """Serve a version that did before; what was added since is `catch_up_behind`'s.
 
         Raises: Rejected: it never did, or its files are damaged or gone.

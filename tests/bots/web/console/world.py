@@ -31,8 +31,8 @@ from core.adapters.figures import Figures
 from core.adapters.glossary import Glossary
 from core.adapters.inbox import SqlInbox
 from core.adapters.invitations import Invitations
-from core.adapters.model_history import ModelHistory
 from core.adapters.leases import SqlLeases
+from core.adapters.model_history import ModelHistory
 from core.adapters.outbox import SqlOutbox
 from core.adapters.passwords import Passwords
 from core.adapters.preferences import SqlPreferences
@@ -68,8 +68,8 @@ from retrieval.opening import Retrieval, open_retriever
 from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.phrasebook import Phrasebook
-from tests.versions import KEY
 from tests.patience import http_client
+from tests.versions import KEY
 
 HERE, ELSEWHERE = WorkspaceId("default"), WorkspaceId("elsewhere")
 PASSWORD = "correct horse battery"

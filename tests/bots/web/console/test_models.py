@@ -1,0 +1,163 @@
+"""The history of nights and versions, and what an admin decides about them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from bots.web.console.pages.models import CURVES, REPORT
+from core.adapters.nights import SqlNights
+from core.adapters.tables import model_versions, nights
+from core.adapters.versions import Version, Versions
+from core.nights import NightState, VersionState
+from core.staff import Role
+from retrieval.knowledge import silent
+from tests.bots.web.console.world import HERE, Client, Console, browser_of
+from tests.patience import until
+from tests.versions import add_version
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GATE = {
+    "turns": 120,
+    "before": {"right": 0.61, "wrong": 0.14, "handed_over": 0.25},
+    "after": {"right": 0.7, "wrong": 0.12, "handed_over": 0.18},
+    "languages": {
+        "en": {
+            "turns": 80,
+            "before": {"right": 0.66, "wrong": 0.12, "handed_over": 0.22},
+            "after": {"right": 0.74, "wrong": 0.1, "handed_over": 0.16},
+        },
+        "ja": {
+            "turns": 40,
+            "before": {"right": 0.5, "wrong": 0.18, "handed_over": 0.32},
+            "after": {"right": 0.62, "wrong": 0.16, "handed_over": 0.22},
+        },
+    },
+    "checks": [
+        {"name": "better", "passed": True, "told": "worth 0.53 to 0.62, p = 0.004"},
+        {"name": "languages", "passed": True, "told": "en +0.08, ja +0.12"},
+        {"name": "speed", "passed": True, "told": "31 ms a turn, in service 30 ms"},
+    ],
+}
+REFUSED = "languages: ja lost 0.11, more than the margin of 0.05"
+PAGE = "<!doctype html><style>p { color: red }</style><script>alert(1)</script><p>Told</p>"
+
+
+async def night(console: Console, slot: str, state: NightState, reason: str = "") -> Path:
+    """A night that has ended; its folder."""
+    await SqlNights(console.database).ring(HERE, slot)
+    ended = {"state": state, "reason": reason, "figures": json.dumps({"evaluate": GATE})}
+    this = update(nights).where(nights.c.workspace == HERE, nights.c.slot == slot)
+    await console.database.write(lambda c: c.execute(this.values(due_at=None, **ended)).rowcount)
+    folder = console.needs.nights_dir / HERE / slot
+    drawn = folder / "runs" / "encoder" / "trained" / CURVES
+    drawn.parent.mkdir(parents=True)
+    drawn.write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / REPORT).write_text(PAGE)
+    return folder
+
+
+async def version(console: Console, slot: str, *, seed: int, ready: bool) -> str:
+    """What that night made: in service, or waiting for a decision."""
+    name, data = f"encoder-{slot}", console.needs.nights_dir.parent
+    await add_version(console.database, data, name, seed=seed, workspace=HERE, slot=slot)
+    this = update(model_versions).where(model_versions.c.name == name)
+    told = this.values(metrics=json.dumps(GATE))
+    await console.database.write(lambda c: c.execute(told).rowcount)
+    if ready:
+        await console.retrieval.succession.prepare(HERE, name, silent)
+        await Versions(console.database).ready(HERE, name)
+    else:
+        assert await console.retrieval.succession.publish(HERE, name, progress=silent)
+    return name
+
+
+async def known(console: Console, name: str) -> Version:
+    found = await Versions(console.database).get(HERE, name)
+    assert found is not None
+    return found
+
+
+async def serves(console: Console, name: str) -> bool:
+    found = await console.retrieval.retriever.search(HERE, "return an item", language="en")
+    return found.encoder.partition("@")[0] == name
+
+
+async def test_an_admin_approves_goes_back_and_declines(console: Console) -> None:
+    await night(console, "2027-01-29", NightState.PUBLISHED)
+    first = await version(console, "2027-01-29", seed=1, ready=False)
+    await night(console, "2027-01-30", NightState.REFUSED, REFUSED)
+    await night(console, "2027-01-31", NightState.WAITING)
+    second = await version(console, "2027-01-31", seed=2, ready=True)
+    ada = await console.person(Role.ADMIN, "ada@shop.example")
+    async with browser_of(console, ada) as admin:
+        page = (await admin.get("/desk/models")).text
+        assert REFUSED in page
+        assert '61% → <b class="good">70%</b>' in page
+        assert "worth 0.53 to 0.62, p = 0.004" in page
+        approved = await admin.post("/desk/models/promote", name=second)
+        assert approved.headers["location"] == "/desk/models?told=in_service"
+        assert await serves(console, second)
+        now = await known(console, second)
+        assert (now.state, now.account) == (VersionState.LIVE, "Ada")
+        states = {n.slot: n.state for n in await SqlNights(console.database).list(HERE)}
+        assert states["2027-01-31"] is NightState.PUBLISHED
+        # Twice is told, and changes nothing.
+        assert (await admin.post("/desk/models/promote", name=second)).status_code == 422
+        back = await admin.post("/desk/models/rollback", name=first)
+        assert back.headers["location"] == "/desk/models?told=rolled_back"
+        await until(lambda: serves(console, first))
+        assert (await known(console, second)).reason == "rolled back"
+        await night(console, "2027-02-01", NightState.WAITING)
+        third = await version(console, "2027-02-01", seed=3, ready=True)
+        await admin.post("/desk/models/refuse", name=third)
+        assert (await known(console, third)).state is VersionState.REFUSED
+        refused = await admin.post("/desk/models/promote", name=third)
+        assert (refused.status_code, "refused" in refused.text) == (422, True)
+        for path in ("promote", "refuse", "rollback"):
+            unknown = await admin.post(f"/desk/models/{path}", name="encoder-of-nobody")
+            assert unknown.status_code == 422
+    viewer = await console.person(Role.VIEWER)
+    async with browser_of(console, viewer) as reader:
+        page = (await reader.get("/desk/models")).text
+        assert "In service" in page
+        assert "/desk/models/rollback" not in page
+
+
+async def served(client: Client, path: str) -> httpx.Response:
+    return await client.get(f"/desk/models/{path}")
+
+
+async def test_a_night_s_files_are_shown_and_no_others(console: Console, tmp_path: Path) -> None:
+    folder = await night(console, "2027-03-01", NightState.REFUSED, "worse")
+    (console.needs.nights_dir / "elsewhere" / "2027-03-02").mkdir(parents=True)
+    secret = console.needs.nights_dir / "elsewhere" / "2027-03-02" / REPORT
+    secret.write_text("another company's")
+    async with browser_of(console, await console.person(Role.VIEWER)) as client:
+        report = await served(client, "2027-03-01/report")
+        assert report.text == PAGE
+        policy = report.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "style-src 'sha256-" in policy
+        assert "sandbox" in policy
+        assert "script" not in policy
+        drawn = await served(client, "2027-03-01/curves/encoder")
+        assert drawn.headers["content-type"] == "image/png"
+        for path in (
+            "2027-03-02/report",
+            "..%2Felsewhere%2F2027-03-02/report",
+            "2027-03-01%2F..%2F2027-03-01/report",
+            "2027-03-01/curves/dialogue",
+            "2027-03-01/curves/..",
+        ):
+            assert (await served(client, path)).status_code == 404
+        (folder / REPORT).unlink()
+        (folder / REPORT).symlink_to(secret)
+        assert (await served(client, "2027-03-01/report")).status_code == 404
+        shutil.rmtree(folder)
+        assert (await served(client, "2027-03-01/report")).status_code == 404
+        assert (await client.get("/desk/models")).status_code == 200
