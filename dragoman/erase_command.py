@@ -31,7 +31,13 @@ _ROWS: Mapping[str, str] = {
 
 
 def erase(
-    customer: Annotated[str, typer.Option(metavar="ID", help="The customer, by the channel's id.")],
+    customer: Annotated[
+        str, typer.Option(metavar="ID", help="The customer, by the channel's id.")
+    ] = "",
+    conversation: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Instead: the customer of this conversation.", min=1),
+    ] = None,
     channel: Annotated[
         Channel | None, typer.Option(help="Where; needed if more than one channel knows the id.")
     ] = None,
@@ -40,8 +46,8 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Forget a customer: rows and files now, trained models by the next night."""
-    if not customer.strip():
-        raise Misconfigured("name the customer: --customer ID")
+    if bool(customer.strip()) == (conversation is not None):
+        raise Misconfigured("name the customer: --customer ID, or --conversation N")
 
     async def work(settings: Settings) -> "tuple[Person, Erased] | None":
         from core.adapters.database import open_database
@@ -50,7 +56,11 @@ def erase(
         chosen = WorkspaceId(workspace or settings.workspace)
         async with open_database(settings.database) as database:
             erasures = Erasures(database, settings.sealing_key(), settings.data_dir)
-            person, held = await _found(erasures, chosen, customer, channel)
+            if conversation is not None:
+                person = await erasures.customer_of(chosen, conversation)
+                held = await erasures.held(person)
+            else:
+                person, held = await _found(erasures, chosen, customer, channel)
             if not yes and not _sure(person, held):
                 return None
             return person, await erasures.erase(person)

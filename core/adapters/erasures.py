@@ -26,7 +26,7 @@ from core.adapters.tables import (
     pointers,
 )
 from core.adapters.versions import base_name, end_wait
-from core.errors import Unavailable
+from core.errors import Misconfigured, Unavailable
 from core.nights import NightState, VersionKind, VersionState, version_folder
 from core.turn import WorkspaceId
 
@@ -61,6 +61,21 @@ class Erasures:
         self._key = key
         self._data_dir = data_dir
         self._ledger = Ledger(database, data_dir)
+
+    async def customer_of(self, workspace: WorkspaceId, conversation: int) -> Person:
+        """Whose conversation it is.
+
+        Raises:
+            Misconfigured: there is no such conversation in the workspace.
+            Unavailable: the database does not answer.
+        """
+        wanted = select(conversations.c.channel, conversations.c.customer).where(
+            conversations.c.workspace == workspace, conversations.c.id == conversation
+        )
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        if row is None:
+            raise Misconfigured(f"there is no conversation {conversation}")
+        return Person(workspace=workspace, channel=row.channel, id=row.customer)
 
     async def held(self, person: Person) -> Held:
         """What there is of somebody now.
@@ -104,6 +119,8 @@ class Erasures:
         back = await self._database.read(lambda connection: self._returned(connection, entries))
         for person, ids in back.items():
             await self._carry_out(person, await self._database.read(_held_of(person, ids)))
+        for workspace in sorted({entry.workspace for entry in entries}):
+            await self.settle(WorkspaceId(workspace))
         if back:
             log.info("customers_forgotten_again", customers=len(back))
         return sum(map(len, back.values()))

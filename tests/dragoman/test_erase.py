@@ -56,6 +56,14 @@ async def test_one_customer_is_erased_and_the_count_told(shell: Shell) -> None:
     assert "No rows were there." in again.stdout
 
 
+async def test_a_customer_may_be_named_by_one_of_their_conversations(shell: Shell) -> None:
+    done = await shell("--conversation", "1", "--yes", "--json")
+    assert json.loads(done.stdout)["channel"] == "web"
+    missing = await shell("--conversation", "1", "--yes")
+    assert (missing.returncode, "no conversation 1" in missing.stderr) == (2, True)
+    assert await shell.left() == 2
+
+
 async def test_wrong_use_erases_nothing_and_is_told_in_one_line(shell: Shell) -> None:
     for words, why in (
         (("--customer", "U1", "--yes"), "known in slack, web: name one with --channel"),
@@ -67,7 +75,6 @@ async def test_wrong_use_erases_nothing_and_is_told_in_one_line(shell: Shell) ->
         assert (done.returncode, done.stdout) == (2, "")
         [line] = done.stderr.strip().splitlines()
         assert why in line
-    assert (await shell("--yes")).returncode == 2
     assert await shell.left() == 3
 
 
