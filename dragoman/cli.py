@@ -123,6 +123,10 @@ def worker(
     what an index lacks. training: learn at night; a machine with a GPU serves this queue best.
     """
     settings = load()
+    if not settings.broker_url:
+        raise Misconfigured(
+            "a worker needs DRAGOMAN_BROKER_URL; without a broker, `dragoman run` does it all"
+        )
     configure(level=settings.log_level, form=settings.log_format)
     # Read once, when Celery is imported: a worker that is told to stop finishes what is in hand for
     # some seconds, not for as long as it takes.

@@ -19,13 +19,9 @@ from workers.celery_app import EVERY_S, Queue, Work, build_app, start_worker
 def work(settings: Settings, queues: str, *, beat: bool, concurrency: int) -> None:
     """Serve queues until told to stop.
 
-    Raises: Misconfigured: there is no broker, or no such queue.
+    Raises: Misconfigured: the broker is of no kind that we know, or there is no such queue.
     """
     served = _chosen(queues)
-    if not settings.broker_url:
-        raise Misconfigured(
-            "a worker needs DRAGOMAN_BROKER_URL; without a broker, `dragoman run` does it all"
-        )
     broker.check_scheme(settings.broker_url)
     keeps_nights = settings.nights and Queue.TRAINING in served
     app = build_app(

@@ -1,0 +1,145 @@
+"""Nights as an operator meets them: by hand, beside the desk, and through a worker."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from core.adapters.database import Database, open_database
+from core.adapters.nights import SqlNights
+from core.adapters.preferences import SqlPreferences
+from core.adapters.tables import conversations
+from core.errors import Misconfigured
+from core.nights import NightState
+from core.turn import Channel, WorkspaceId
+from dragoman.learning import keep_learning
+from dragoman.settings import Settings
+from dragoman.worker import work
+from tests.databases import sqlite_at
+from tests.patience import until
+from tests.services import rabbitmq, redis
+from workers.celery_app import Queue, build_app
+
+HERE = WorkspaceId("default")
+ROW = {
+    "workspace": HERE,
+    "channel": Channel.WEB,
+    "place": "v1",
+    "customer": "v1",
+    "created_at": 0.0,
+}
+BY_HAND = ("-m", "dragoman.night", "run", "--slot", "by-hand", "--json")
+
+
+def variables(data_dir: Path, **more: str) -> Mapping[str, str]:
+    """The environment of a command whose night begins now."""
+    now = datetime.now(UTC)
+    return {
+        "PATH": "/usr/bin:/bin",
+        "DRAGOMAN_DATA_DIR": str(data_dir),
+        "DRAGOMAN_NIGHT_AT": now.strftime("%H:%M"),
+        "OMP_NUM_THREADS": "1",
+        **more,
+    }
+
+
+async def command(*words: str, env: Mapping[str, str]) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=env,
+    )
+    output, told = await process.communicate()
+    return process.returncode, output.decode(), told.decode()
+
+
+async def has_skipped(database: Database) -> bool:
+    states = [night.state for night in await SqlNights(database).list(HERE)]
+    return states == [NightState.SKIPPED]
+
+
+async def test_a_night_by_hand_tells_its_steps_and_its_end(tmp_path: Path) -> None:
+    sqlite_at(tmp_path / "dragoman.db")
+    code, output, told = await command(*BY_HAND, env=variables(tmp_path))
+    assert code == 0, told
+    night = json.loads(output)
+    assert (night["slot"], night["state"]) == ("by-hand", NightState.SKIPPED)
+    assert "learnt from" in night["reason"]
+    for event in ("night_step_started", "night_step_ended", "night_ended"):
+        assert event in told
+    # The same name again is the same night.
+    code, output, _ = await command(*BY_HAND, env=variables(tmp_path))
+    assert json.loads(output) == night
+
+
+async def test_a_desk_without_a_broker_learns_by_itself(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path, nights=True, night_at=datetime.now(UTC).strftime("%H:%M")
+    )
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
+        await database.write(lambda c: c.execute(insert(conversations), ROW))
+        async with keep_learning(
+            settings, database, SqlPreferences(database, settings.preferences)
+        ):
+            await until(lambda: has_skipped(database))
+
+
+@pytest.mark.parametrize("words", [{"nights": False}, {"broker_url": "redis://127.0.0.1/0"}])
+async def test_a_desk_leaves_nights_to_workers_or_to_nobody(
+    tmp_path: Path, words: dict[str, object]
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        night_at=datetime.now(UTC).strftime("%H:%M"),
+        **{"nights": True, **words},  # type: ignore[arg-type]  # test shorthand
+    )
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
+        await database.write(lambda c: c.execute(insert(conversations), ROW))
+        before = asyncio.all_tasks()
+        async with keep_learning(
+            settings, database, SqlPreferences(database, settings.preferences)
+        ):
+            assert asyncio.all_tasks() == before
+
+
+async def test_a_worker_without_a_broker_says_what_to_do(tmp_path: Path) -> None:
+    code, _, told = await command("-m", "dragoman", "worker", env=variables(tmp_path))
+    assert code == 2
+    assert "needs DRAGOMAN_BROKER_URL" in told
+    assert "Traceback" not in told
+
+
+def test_a_worker_knows_its_queues(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, broker_url="redis://127.0.0.1/0")
+    with pytest.raises(Misconfigured, match="mail is no queue; turns, indexing, training are"):
+        work(settings, "turns, mail", beat=False, concurrency=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broker", [rabbitmq, redis])
+async def test_a_worker_learns_where_a_bell_is_rung(
+    broker: object, postgres_database_url: str, tmp_path: Path
+) -> None:
+    with broker() as url:  # type: ignore[operator]
+        env = variables(
+            tmp_path, DRAGOMAN_BROKER_URL=url, DRAGOMAN_DATABASE_URL=postgres_database_url
+        )
+        async with open_database(postgres_database_url) as database:
+            await database.write(lambda c: c.execute(insert(conversations), ROW))
+            worker = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "dragoman", "worker", "--queues", "training"), env=env
+            )
+            try:
+                app = build_app(url, lambda: None)  # type: ignore[arg-type,return-value]
+                app.send_task(f"dragoman.{Queue.TRAINING}", queue=str(Queue.TRAINING))
+                app.close()
+                await until(lambda: has_skipped(database))
+            finally:
+                worker.terminate()
+                await worker.wait()
