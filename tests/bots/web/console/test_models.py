@@ -31,7 +31,7 @@ GATE = {
             "before": {"right": 0.66, "wrong": 0.12, "handed_over": 0.22},
             "after": {"right": 0.74, "wrong": 0.1, "handed_over": 0.16},
         },
-        "ja": {
+        "de": {
             "turns": 40,
             "before": {"right": 0.5, "wrong": 0.18, "handed_over": 0.32},
             "after": {"right": 0.62, "wrong": 0.16, "handed_over": 0.22},
@@ -39,18 +39,20 @@ GATE = {
     },
     "checks": [
         {"name": "better", "passed": True, "told": "worth 0.53 to 0.62, p = 0.004"},
-        {"name": "languages", "passed": True, "told": "en +0.08, ja +0.12"},
+        {"name": "languages", "passed": True, "told": "en +0.08, de +0.12"},
         {"name": "speed", "passed": True, "told": "31 ms a turn, in service 30 ms"},
     ],
 }
-REFUSED = "languages: ja lost 0.11, more than the margin of 0.05"
+WORSE = {"name": "languages", "passed": False, "told": "de lost 0.11, the margin is 0.05"}
+REFUSED = f"languages: {WORSE['told']}"
 PAGE = "<!doctype html><style>p { color: red }</style><script>alert(1)</script><p>Told</p>"
 
 
 async def night(console: Console, slot: str, state: NightState, reason: str = "") -> Path:
     """A night that has ended; its folder."""
     await SqlNights(console.database).ring(HERE, slot)
-    ended = {"state": state, "reason": reason, "figures": json.dumps({"evaluate": GATE})}
+    gate = {**GATE, "checks": [WORSE]} if reason else GATE
+    ended = {"state": state, "reason": reason, "figures": json.dumps({"evaluate": gate})}
     this = update(nights).where(nights.c.workspace == HERE, nights.c.slot == slot)
     await console.database.write(lambda c: c.execute(this.values(due_at=None, **ended)).rowcount)
     folder = console.needs.nights_dir / HERE / slot
