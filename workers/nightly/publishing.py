@@ -16,6 +16,7 @@ from core.adapters.database import Database, open_database
 from core.adapters.erasures import Erasures
 from core.adapters.in_service import Flip, InService
 from core.adapters.night_files import forgotten_in
+from core.adapters.nights import hold
 from core.adapters.sealing import seal
 from core.adapters.versions import Made, Version, Versions, base_name
 from core.errors import Misconfigured, Rejected
@@ -44,6 +45,7 @@ async def publish(order: Order) -> StepResult:
 
     Raises:
         Rejected: a version was made under this name before, from other files.
+        LeaseLost: another process carries this night on.
         Unavailable: database, memory or disk gave out; the same call goes on.
     """
     gate = StepResult.read(order.result(Step.EVALUATE))
@@ -108,6 +110,8 @@ async def _put_into_service(order: Order, version: Version, database: Database) 
         return version.reason
     if version.state is not VersionState.CANDIDATE:
         return ""
+    # Whoever carries the night on now would find another version in service than it judged.
+    await database.write(lambda c: hold(c, order.workspace, order.slot, order.fence))
     put = _put_encoder if version.kind is VersionKind.ENCODER else _put_model
     try:
         in_time = await put(order, version, database)

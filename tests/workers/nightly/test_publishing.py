@@ -19,7 +19,7 @@ from core.adapters.documents import Document, Documents
 from core.adapters.in_service import InService
 from core.adapters.nights import SqlNights
 from core.adapters.versions import Version, Versions
-from core.errors import Unavailable
+from core.errors import LeaseLost, Unavailable
 from core.nights import (
     Ended,
     Order,
@@ -96,6 +96,22 @@ async def version(database: Database, order: Order) -> Version:
     found = await Versions(database).get(SHOP, order.version_name(ENCODER))
     assert found is not None
     return found
+
+
+async def test_a_step_whose_night_was_lost_puts_nothing_into_service(
+    database: Database, data: Path
+) -> None:
+    order = await night(database, data, "2027-01-31")
+    rows = SqlNights(database)
+    zombie = await rows.take(holder="zombie", held_s=-1.0)
+    heir = await rows.take(holder="heir", held_s=60.0)
+    assert zombie
+    assert heir
+    with pytest.raises(LeaseLost):
+        await publish(replace(order, fence=zombie.fence))
+    assert await live(database) == BASE
+    assert (await publish(replace(order, fence=heir.fence))).ended is Ended.DONE
+    assert await live(database) == order.version_name(ENCODER)
 
 
 async def test_a_night_that_passed_the_gate_serves(database: Database, data: Path) -> None:
