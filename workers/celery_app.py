@@ -99,7 +99,7 @@ def start_worker(app: Celery, queues: Sequence[Queue], *, beat: bool, concurrenc
 
 
 def _settings(broker_url: str) -> Mapping[str, Any]:
-    """What to lose nothing by needs; see ../shared in the decision 0010 for each trap."""
+    """What it takes to lose nothing, nor to wait for ever; decision 0010 says more."""
     transport: Mapping[str, Any] = {"confirm_publish": True}
     if broker_url.startswith("redis"):
         transport = {
