@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from core import escalation, redaction
@@ -34,6 +34,9 @@ from core.wishes import courtesy_languages, without_courtesies
 Policies = Callable[[WorkspaceId], Awaitable[Policy]]
 """What holds in a workspace now. Raises: Unavailable."""
 
+Generators = Callable[[WorkspaceId], Generator]
+"""What writes replies in a workspace now."""
+
 Expects = Callable[[WorkspaceId, str], Awaitable[Expected]]
 """When a person will answer in a workspace, said in a language. Raises: Unavailable."""
 
@@ -61,11 +64,13 @@ class Pipeline:
         likeness: Likeness | None = None,
         policies: Policies | None = None,
         expects: Expects | None = None,
+        generators: Generators | None = None,
     ) -> None:
         """Without a generator every answer is the passage's own words.
 
         `policies` says what holds in a workspace now, in place of `policy`; `expects` when a person
         will answer there.
+        `generators` names what writes replies there, in place of `generator`.
         """
         self._detector = detector
         self._retriever = retriever
@@ -74,6 +79,7 @@ class Pipeline:
         self._likeness = likeness
         self._policies = policies
         self._expects = expects
+        self._generators = generators
         self._writer = Writer(generator, self._guess, self._policy, likeness) if generator else None
 
     async def answer(self, turn: Turn, show: ShowPartial) -> Served:
@@ -89,17 +95,17 @@ class Pipeline:
         return served
 
     async def _here(self, workspace: WorkspaceId) -> "Pipeline":
-        """The same under the policy of a workspace; under ours while it cannot be read."""
-        if self._policies is None:
+        """The same under the policy of a workspace, ours while it cannot be read, by its model."""
+        if self._policies is None and self._generators is None:
             return self
-        try:
-            policy = await self._policies(workspace)
-        except Unavailable:
-            return self
+        policy = self._policy
+        if self._policies is not None:
+            with suppress(Unavailable):
+                policy = await self._policies(workspace)
         return Pipeline(
             self._detector,
             self._retriever,
-            self._generator,
+            self._generators(workspace) if self._generators else self._generator,
             policy=policy,
             likeness=self._likeness,
         )

@@ -116,7 +116,7 @@ async def serving(
             names = ["web", *(str(channel.name) for channel in channels)]
             documents = await core.retrieval.knowledge.list(core.workspace)
             first_admin = await console.invitations.first(core.workspace)
-            announce(url, names, len(documents), first_admin)
+            announce(settings.public_url.rstrip("/") or url, names, len(documents), first_admin)
         yield url
 
 

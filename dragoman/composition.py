@@ -36,6 +36,7 @@ from core.turn import (
     Words,
     WorkspaceId,
 )
+from dragoman.dialogues import open_dialogues
 from dragoman.models import Models
 from dragoman.settings import WORKSPACE, Settings
 from dragoman.task_models import open_desk_translator, open_generator
@@ -114,6 +115,9 @@ async def open_core(
             if model
             else nullcontext(FaithfulTranslator(None, detector))
         )
+        dialogues = await stack.enter_async_context(
+            open_dialogues(database, settings, generator)
+        )
         policy = _Policies(settings, retrieval, preferences)
         pipeline = Pipeline(
             detector,
@@ -122,6 +126,7 @@ async def open_core(
             policy=policy.under(settings.preferences, retrieval.calibration),
             policies=policy.of,
             expects=Expectations(database, preferences).told,
+            generators=dialogues.of if dialogues else None,
         )
         yield Core(
             settings=settings,
