@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -34,6 +37,8 @@ SQLITE_VERSION = "select sqlite_version()"
 POSTGRES_VERSION = "show server_version"
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class Now(FunctionElement[float]):
@@ -216,6 +221,12 @@ def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in known:
+        # An older process that starts again while replicas are exchanged: a release only adds.
+        log.warning("database_is_newer", revision=found)
+        return
     command.upgrade(config, "head")
 
 
