@@ -1,0 +1,172 @@
+"""The dialogue model of each workspace: that of the settings, or a version that a night made."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from core.adapters.database import Database
+from core.adapters.generator import HttpGenerator, Limits
+from core.adapters.in_service import InService
+from core.adapters.sealing import check
+from core.adapters.versions import Versions, base_name
+from core.errors import Misconfigured, Rejected, Unavailable
+from core.nights import VersionKind, version_folder
+from core.turn import WorkspaceId
+from dragoman.settings import Settings
+from workers.model_server import serve_model
+
+KIND = VersionKind.DIALOGUE
+BASE = base_name(KIND)
+LOOK_S = 2.0
+# A turn searches and writes in far less; by then nobody writes with the version that went.
+DRAINED_S = 3 * Limits().total_s
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """A version that writes, with what to close once it no longer does."""
+
+    name: str
+    generator: HttpGenerator
+    stack: AsyncExitStack
+
+
+class Dialogues:
+    """Serves a workspace's own version beside the model of the settings.
+
+    What one workspace's conversations taught is never put before another's customers; the
+    translations of the desk stay with the model of the settings as well.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        base: HttpGenerator,
+        *,
+        drained_s: float = DRAINED_S,
+    ) -> None:
+        """Follow the pointer of the workspace of the settings; nothing is started yet."""
+        self._versions = Versions(database)
+        self._service = InService(database)
+        self._settings = settings
+        self._workspace = WorkspaceId(settings.workspace)
+        self._base = base
+        self._drained_s = drained_s
+        self._line: _Line | None = None
+        self._refused = ""
+        self._going: set[asyncio.Task[None]] = set()
+
+    def of(self, workspace: WorkspaceId) -> HttpGenerator:
+        """What writes replies in a workspace now; a turn keeps what it began with."""
+        line = self._line
+        return line.generator if line and workspace == self._workspace else self._base
+
+    async def keep(self) -> None:
+        """Follow the pointer, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except Unavailable as error:
+                log.warning("model_pointer_not_read", reason=str(error))
+
+    async def look(self) -> None:
+        """Serve what the pointer names; what cannot be served leaves the old one in service.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        name = (await self._service.live(self._workspace, KIND)).name
+        serving = self._line.name if self._line else BASE
+        if name in (serving, self._refused):
+            return
+        try:
+            line = await self._start(name) if name != BASE else None
+        except (Rejected, Misconfigured) as error:
+            self._refused = name
+            log.warning("model_refused", workspace=self._workspace, reason=str(error))
+            return
+        before, self._line, self._refused = self._line, line, ""
+        log.info("model_in_service", workspace=self._workspace, model=name)
+        if before is not None:
+            task = asyncio.create_task(self._drain(before))
+            self._going.add(task)
+            task.add_done_callback(self._going.discard)
+
+    async def close(self) -> None:
+        """Stop every server that was started here."""
+        for task in self._going:
+            task.cancel()
+        await asyncio.gather(*self._going, return_exceptions=True)
+        if self._line is not None:
+            await self._line.stack.aclose()
+
+    async def _start(self, name: str) -> _Line:
+        """The version, loaded beside the one in service and asked once.
+
+        Raises: Rejected, Misconfigured: it cannot serve.
+        """
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            url, model = settings.model_url, name
+            if not url:
+                folder = await self._checked(name)
+                place = settings.data_dir / "served" / name
+                place.mkdir(parents=True, exist_ok=True)
+                server = await stack.enter_async_context(serve_model(folder, place))
+                url, model = server.url, server.model
+            key = settings.model_api_key.get_secret_value() or None
+            generator = await stack.enter_async_context(
+                HttpGenerator(url, model=model, api_key=key)
+            )
+            try:
+                await generator.check()
+            except Unavailable as error:
+                raise Rejected(str(error)) from error
+            return _Line(name=name, generator=generator, stack=stack.pop_all())
+
+    async def _checked(self, name: str) -> Path:
+        version = await self._versions.get(self._workspace, name)
+        if version is None:
+            raise Rejected(f"no version is called {name}")
+        folder = version_folder(self._settings.data_dir, self._workspace, name)
+        key = self._settings.sealing_key().decode()
+        await asyncio.to_thread(check, folder, version.manifest, workspace=self._workspace, key=key)
+        return folder
+
+    async def _drain(self, line: _Line) -> None:
+        """Let what is being written come to its end, then stop."""
+        try:
+            await asyncio.sleep(self._drained_s)
+        finally:
+            await line.stack.aclose()
+
+
+@asynccontextmanager
+async def open_dialogues(
+    database: Database, settings: Settings, base: HttpGenerator | None
+) -> AsyncIterator[Dialogues | None]:
+    """Serve what the pointer names, and follow it; None where no model is set.
+
+    Raises: Unavailable: the database does not answer.
+    """
+    if base is None:
+        yield None
+        return
+    dialogues = Dialogues(database, settings, base)
+    try:
+        await dialogues.look()
+        following = asyncio.create_task(dialogues.keep())
+        try:
+            yield dialogues
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    finally:
+        await dialogues.close()
