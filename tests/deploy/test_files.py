@@ -256,3 +256,17 @@ def test_systemd_takes_its_units(tmp_path: Path) -> None:
     for name, unit in manifests.units().items():
         assert unit["User"] == ["dragoman"], name
         assert unit["ProtectSystem"] == ["strict"], name
+
+
+def test_the_guide_names_what_exists() -> None:
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    known = set(variables().values())
+    for name in re.findall(rf"{PREFIX}[A-Z_]+", guide):
+        assert name in known, name
+    exported = {family.name for family in REGISTRY.collect()}
+    for name in re.findall(r"`(dragoman_[a-z_]+)", guide):
+        assert name.removesuffix("_total") in exported, name
+    for path in re.findall(r"deploy/[\w./-]+", guide):
+        wanted = ROOT / path.rstrip(".")
+        copied = wanted.name in {".env", ".env.desk"}
+        assert copied or wanted.exists(), path
