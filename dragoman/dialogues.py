@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,7 @@ class Dialogues:
         self._line: _Line | None = None
         self._refused = ""
         self._going: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
 
     def of(self, workspace: WorkspaceId) -> HttpGenerator:
         """What writes replies in a workspace now; a turn keeps what it began with."""
@@ -101,9 +102,8 @@ class Dialogues:
 
     async def close(self) -> None:
         """Stop every server that was started here."""
-        for task in self._going:
-            task.cancel()
-        await asyncio.gather(*self._going, return_exceptions=True)
+        self._stopping.set()
+        await asyncio.gather(*self._going)
         if self._line is not None:
             await self._line.stack.aclose()
 
@@ -142,10 +142,10 @@ class Dialogues:
 
     async def _drain(self, line: _Line) -> None:
         """Let what is being written come to its end, then stop."""
-        try:
-            await asyncio.sleep(self._drained_s)
-        finally:
-            await line.stack.aclose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._drained_s):
+                await self._stopping.wait()
+        await line.stack.aclose()
 
 
 @asynccontextmanager
