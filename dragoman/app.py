@@ -58,6 +58,8 @@ async def serving(
         await forget_again(core.database, settings.sealing_key(), settings.data_dir)
         await load_demo(core, progress)
         await core.retrieval.warm(core.workspace)
+        # Whoever rolled back may have been killed before the index knew what was added since.
+        core.models.catch_up_behind(core.workspace)
         delivery, station = make_delivery(core)
         web = WebPort()
         station.ports[Channel.WEB], station.presences[Channel.WEB] = web, web

@@ -163,7 +163,7 @@ class Knowledge:
         return True
 
     async def _behind(self, workspace: WorkspaceId, index: str) -> bool:
-        """Whether the rows hold other wordings than an index."""
+        """Whether the rows hold other wordings than an index that can be read."""
         rows = {
             document.id: document.sha256
             for document in await self._documents.all(workspace)
@@ -172,7 +172,7 @@ class Knowledge:
         try:
             indexed = await self._assembler.wordings(workspace, index)
         except SnapshotRefused:
-            return True
+            return False
         return indexed != rows
 
     async def _document(self, draft: Draft) -> Document:

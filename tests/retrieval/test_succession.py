@@ -16,15 +16,18 @@ from structlog.testing import capture_logs
 from core.adapters.database import Database, open_database
 from core.adapters.documents import Document
 from core.adapters.in_service import InService
+from core.adapters.transcribing import details
 from core.adapters.versions import Versions
 from core.errors import Rejected
 from core.nights import VersionKind, VersionState, version_folder
-from core.turn import Found, WorkspaceId
+from core.pipeline import Pipeline
+from core.turn import Address, Channel, ConversationId, Found, Turn, TurnId, WorkspaceId
 from retrieval.encoders import BASE
 from retrieval.knowledge import silent
 from retrieval.opening import Retrieval, open_retriever
 from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
+from tests.fakes.ports import FakeDetector
 from tests.patience import until
 from tests.versions import KEY, add_version, build_encoder
 
@@ -105,6 +108,24 @@ async def test_encoder_index_and_threshold_are_exchanged_as_one(
         "e2": VersionState.LIVE,
         BASE: VersionState.RETIRED,
     }
+
+
+async def test_a_reply_is_stamped_with_what_found_it(shop: Retrieval) -> None:
+    await publish(shop, "e1")
+    turn = Turn(
+        id=TurnId(1),
+        conversation=ConversationId(1),
+        address=Address(workspace=SHOP, channel=Channel.WEB, place="v1"),
+        text="May I send a parcel back?",
+    )
+    served = await Pipeline(FakeDetector(), shop.retriever).answer(turn, _unseen)
+    told = details(turn, served)
+    assert str(told["encoder"]).startswith("e1@")
+    assert told["index"] == (await ask(shop)).index
+
+
+async def _unseen(text: str) -> None:
+    """Nobody watches."""
 
 
 async def test_articles_are_encoded_by_what_serves(shop: Retrieval) -> None:
