@@ -67,13 +67,18 @@ async def open_work(settings: Settings) -> AsyncIterator[Mapping[Queue, Work]]:
             station.presences[channel.name] = channel.presence
         learning = Learning(settings, core.database, core.preferences)
 
+        async def serve_turns() -> int:
+            # The first customer must not wait for the encoder; it is loaded once.
+            await core.retrieval.warm(core.workspace)
+            return await delivery.serve_due()
+
         async def catch_up() -> None:
             workspaces, _ = await SqlNights(core.database).workspaces()
             for workspace in workspaces:
                 await core.retrieval.knowledge.catch_up(workspace)
 
         yield {
-            Queue.TURNS: delivery.serve_due,
+            Queue.TURNS: serve_turns,
             Queue.INDEXING: catch_up,
             Queue.TRAINING: learning.bell.ring,
         }
