@@ -26,13 +26,21 @@ VERSION_NAMES = (
     "version_flipped",
     "versions_pruned",
 )
+# On a night's way from step to step; a step that runs then dies with its supervisor.
+NIGHT_NAMES = (
+    "night_taken",
+    "night_step_counted",
+    "night_step_started",
+    "night_step_ended",
+    "night_moved_on",
+)
 
 _armed: dict[str, int] = {}
 
 
 def arm(name: str, *, after: int) -> None:
     """Kill this process at the `after`-th passage of the place; only tests call this."""
-    if name not in NAMES + DESK_NAMES + AGENT_NAMES + VERSION_NAMES:
+    if name not in NAMES + DESK_NAMES + AGENT_NAMES + VERSION_NAMES + NIGHT_NAMES:
         raise ValueError(f"no crash point is called {name}")
     _armed[name] = after
 

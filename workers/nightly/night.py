@@ -12,10 +12,12 @@ from typing import Any
 import structlog
 
 from core.adapters.nights import SqlNights
+from core.crashpoints import passed
 from core.errors import DragomanError, LeaseLost, Unavailable
 from core.nights import Ended, NightLease, NightState, Order, Step, StepResult
 from core.turn import WorkspaceId
 from workers.nightly.child import Child, Fault, Limits, is_full
+from workers.nightly.clearing import clear
 
 log = structlog.get_logger()
 
@@ -98,6 +100,7 @@ class Supervisor:
         lease = await self._nights.take(holder=self._holder, held_s=self._rhythm.held_s, of=of)
         if lease is None:
             return False
+        passed("night_taken")
         with structlog.contextvars.bound_contextvars(workspace=lease.workspace, slot=lease.slot):
             try:
                 await self._carry(lease)
@@ -111,7 +114,7 @@ class Supervisor:
         except Unavailable:
             raise
         except DragomanError as error:
-            await self._end(lease, NightState.FAILED, reason=str(error), figures={})
+            await self._end(lease, None, NightState.FAILED, reason=str(error), figures={})
             return
         order = replace(order, fence=lease.fence)
         figures: dict[str, Mapping[str, Any]] = {}
@@ -121,12 +124,15 @@ class Supervisor:
                 return
             figures[step] = result.figures
             if result.ended in _ENDS:
-                await self._end(lease, _ENDS[result.ended], reason=result.reason, figures=figures)
+                ended, why = _ENDS[result.ended], result.reason
+                await self._end(lease, order, ended, reason=why, figures=figures)
                 return
             if step is not Step.PUBLISH:
                 lease = await self._nights.move_on(lease, _state_after(step), figures)
+                passed("night_moved_on")
         state = NightState.WAITING if order.approve else NightState.PUBLISHED
-        await self._end(lease, state, reason=result.reason if result else "", figures=figures)
+        why = result.reason if result else ""
+        await self._end(lease, order, state, reason=why, figures=figures)
 
     async def _brought_to_end(
         self, lease: NightLease, order: Order, step: Step
@@ -139,18 +145,20 @@ class Supervisor:
             return lease, known
         if lease.attempts >= STARTS:
             reason = f"{step}: each of {STARTS} starts was cut off"
-            await self._end(lease, NightState.FAILED, reason=reason, figures={})
+            await self._end(lease, order, NightState.FAILED, reason=reason, figures={})
             return lease, None
         lease = await self._nights.begin(lease, _STATES[step])
+        passed("night_step_counted")
         log.info("night_step_started", step=step, attempt=lease.attempts)
         started_s = time.monotonic()
         fault = await self._one_start(lease, order, step)
         result = _result(order, step)
+        passed("night_step_ended")
         if result is not None:
             took_s = round(time.monotonic() - started_s, 1)
             log.info("night_step_ended", step=step, ended=result.ended, took_s=took_s)
             return lease, result
-        await self._give_up(lease, step, fault or Fault(reason="it left no result"))
+        await self._give_up(lease, order, step, fault or Fault(reason="it left no result"))
         return lease, None
 
     async def _one_start(self, lease: NightLease, order: Order, step: Step) -> Fault | None:
@@ -159,6 +167,7 @@ class Supervisor:
             child = await Child.start(
                 self._command, order, step, self._limits, patience_s=self._rhythm.patience_s
             )
+            passed("night_step_started")
             while not await child.ended(within_s=self._rhythm.beat_s):
                 await self._beat(lease, child)
             return child.fault()
@@ -188,10 +197,10 @@ class Supervisor:
         if time.monotonic() - asked_s < self._rhythm.held_s - self._rhythm.patience_s:
             child.beat()
 
-    async def _give_up(self, lease: NightLease, step: Step, fault: Fault) -> None:
+    async def _give_up(self, lease: NightLease, order: Order, step: Step, fault: Fault) -> None:
         reason = f"{step}: {fault.reason}"
         if not fault.helps or lease.attempts >= STARTS:
-            await self._end(lease, NightState.FAILED, reason=reason, figures={})
+            await self._end(lease, order, NightState.FAILED, reason=reason, figures={})
             return
         retry_in_s = self._rhythm.retry_s * lease.attempts
         log.warning("night_step_failed", step=step, reason=reason, retry_in_s=retry_in_s)
@@ -200,6 +209,7 @@ class Supervisor:
     async def _end(
         self,
         lease: NightLease,
+        order: Order | None,
         state: NightState,
         *,
         reason: str,
@@ -208,6 +218,8 @@ class Supervisor:
         await self._nights.end(lease, state, reason=reason, figures=figures)
         tell = log.error if state is NightState.FAILED else log.info
         tell("night_ended", state=state, reason=reason)
+        if order is not None:
+            await asyncio.to_thread(clear, order)
 
 
 def _steps_from(state: NightState) -> Sequence[Step]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from core import crashpoints
 from core.adapters.database import open_database
 from core.adapters.nights import SqlNights
 from core.nights import Order
@@ -34,15 +35,21 @@ async def main(url: str, data_dir: Path, slots: list[str]) -> None:
         await Supervisor(nights, order_of, command=CHILD, limits=LIMITS, rhythm=RHYTHM).keep()
 
 
-def command(url: str, data_dir: Path, slots: list[str]) -> tuple[str, ...]:
+def command(
+    url: str, data_dir: Path, slots: list[str], *, crash_at: str = "", crash_after: int = 0
+) -> tuple[str, ...]:
     """What starts one; it dies with the process whose id is the last argument, if one is given."""
     told: dict[str, Any] = {"url": url, "data_dir": str(data_dir), "slots": slots}
+    told |= {"crash_at": crash_at, "crash_after": crash_after}
     return (sys.executable, "-m", "tests.workers.nightly.supervisor", json.dumps(told))
 
 
-async def start(url: str, data_dir: Path, slots: list[str]) -> asyncio.subprocess.Process:
-    """Start one; its log goes to stderr."""
-    return await asyncio.create_subprocess_exec(*command(url, data_dir, slots))
+async def start(
+    url: str, data_dir: Path, slots: list[str], *, crash_at: str = "", crash_after: int = 0
+) -> asyncio.subprocess.Process:
+    """Start one, which dies at a passage of a named place; its log goes to stderr."""
+    words = command(url, data_dir, slots, crash_at=crash_at, crash_after=crash_after)
+    return await asyncio.create_subprocess_exec(*words)
 
 
 if __name__ == "__main__":
@@ -50,5 +57,7 @@ if __name__ == "__main__":
         die_with(int(sys.argv[2]))
     configure(level="info", form="json")
     given = json.loads(sys.argv[1])
+    if given["crash_at"]:
+        crashpoints.arm(given["crash_at"], after=given["crash_after"])
     with asyncio.Runner() as runner:
         runner.run(main(given["url"], Path(given["data_dir"]), given["slots"]))

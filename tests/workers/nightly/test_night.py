@@ -4,8 +4,9 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,15 +18,17 @@ from sqlalchemy import update
 from core.adapters.database import Database, Now, open_database
 from core.adapters.nights import SqlNights
 from core.adapters.tables import nights as nights_table
+from core.crashpoints import NIGHT_NAMES
 from core.errors import Misconfigured
-from core.nights import Ended, Night, NightState, Order, Step, StepResult
+from core.nights import Ended, Night, NightState, Order, Step, StepResult, VersionKind
 from core.turn import WorkspaceId
 from tests.databases import sqlite_at
 from tests.patience import until
 from tests.workers.nightly import supervisor
-from tests.workers.nightly.steps import HELD_S, commits, plan, starts
+from tests.workers.nightly.steps import HELD_S, commits, doubled, plan, starts
 from tests.workers.nightly.supervisor import CHILD, HERE, LIMITS, RHYTHM
 from workers.nightly.child import Limits
+from workers.nightly.clearing import KEPT
 from workers.nightly.night import STARTS, Supervisor
 
 SLOT = "2027-01-31"
@@ -198,6 +201,32 @@ async def test_a_folder_that_cannot_be_made_is_told(world: World) -> None:
     assert "Not a directory" in (await world.night()).reason
 
 
+@pytest.fixture
+def full_disk(world: World) -> Iterator[Callable[[], None]]:
+    """No room is left where nights are kept, until this is called."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    folder = world.data_dir / "nights"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
+    filler = folder / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    yield filler.unlink
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+async def test_a_full_disk_is_told_though_nothing_can_be_written(
+    world: World, full_disk: Callable[[], None]
+) -> None:
+    await world.supervisor().carry_one()
+    told = f"curate: the disk that holds {world.order.folder} is full"
+    assert (await world.night()).reason == told
+    full_disk()
+    assert (await world.carry()).state is NightState.PUBLISHED
+
+
 async def test_a_lease_is_renewed_while_a_step_runs(world: World) -> None:
     world.ended(Step.CURATE, Step.TRAIN, Step.EVALUATE)
     plan(world.data_dir, Step.PUBLISH, "nap")
@@ -233,6 +262,55 @@ async def test_a_supervisor_that_is_told_to_stop_leaves_the_night_to_others(
         await asyncio.gather(stopping, return_exceptions=True)
         assert not alive(pid)
     assert (await world.carry()).state is NightState.PUBLISHED
+
+
+PLACES = [
+    (name, after)
+    for name in NIGHT_NAMES
+    # Of the steps there are four, and of the ways between them three; it is taken once.
+    for after in range(1, {"night_taken": 1, "night_moved_on": 3}.get(name, 4) + 1)
+]
+QUICK = [("night_step_ended", 2), ("night_step_started", 4)]
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [*QUICK, *(pytest.param(*place, marks=pytest.mark.slow) for place in PLACES)],
+)
+async def test_a_supervisor_may_die_anywhere(world: World, name: str, after: int) -> None:
+    url = f"sqlite:///{world.data_dir / 'dragoman.db'}"
+    victim = await supervisor.start(url, world.data_dir, [], crash_at=name, crash_after=after)
+    assert await victim.wait() == -signal.SIGKILL
+
+    async def carried() -> bool:
+        return (await world.carry()).state is NightState.PUBLISHED
+
+    await until(carried)
+    assert commits(world.data_dir) == [SLOT]
+    assert doubled(world.data_dir) == []
+    # The step that ran then is started again, and nothing else.
+    again = len(starts(world.data_dir)) - len(Step)
+    assert again <= (name == "night_step_started")
+
+
+async def test_what_a_night_worked_with_is_cleared_away(world: World) -> None:
+    world.ended(*Step)
+    weights = world.order.run(VersionKind.ENCODER) / "trained/model/model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    curve = weights.parents[1] / "curves.png"
+    curve.touch()
+    old = world.order.folder.parent / "2026-01-01"
+    for name in ("data/train.jsonl", "held_out.jsonl", "sample.html", "train.json", "report.html"):
+        (old / name).parent.mkdir(parents=True, exist_ok=True)
+        (old / name).touch()
+    os.utime(old, (0, 0))
+    for number in range(KEPT - 1):
+        (world.order.folder.parent / f"by-hand-{number}").mkdir()
+    assert (await world.carry()).state is NightState.PUBLISHED
+    assert not weights.exists()
+    assert curve.exists()
+    assert sorted(path.name for path in old.iterdir()) == ["report.html", "train.json"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
