@@ -19,7 +19,6 @@ from core.turn import (
     Served,
     Turn,
     TurnId,
-    WorkspaceId,
 )
 from core.verify import Fault, supported
 from core.words import normal
@@ -37,10 +36,14 @@ _WRONG_LINKS = frozenset({Fault.LINK, Fault.ADDRESS, Fault.CODE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """What became of a question; the grounds are those of an answer."""
+    """What became of a question; the grounds are those of an answer.
+
+    `fault` is whether it was handed over since a search failed or took too long.
+    """
 
     answered: bool
     right: bool
+    fault: bool
     right_language: bool
     probability: float
     sentences: int = 0
@@ -63,16 +66,21 @@ async def judge(files: Sequence[Path], product: Product) -> Judged:
     are shares of all questions, `token_f1` and `exact_match` of those with a given text.
     """
     queries = read(files[1:], QueryRow)
-    documents = await learn_file(product, files[0])
+    return await judge_queries(queries, await learn_file(product, files[0]), product)
+
+
+async def judge_queries(
+    queries: Sequence[QueryRow], documents: Mapping[str, str], product: Product
+) -> Judged:
+    """The same for a product that knows its documents; each of their ids has its `doc_id`."""
     verdicts: list[_Verdict] = []
-    faults = 0
     for at, query in enumerate(queries):
         if at % _STEP == 0:
             product.progress("answering", at, len(queries))
-        served = await product.pipeline.answer(_turn(product.workspace, query.query), _unseen)
+        served = await ask(product, query.query)
         verdicts.append(_verdict(served, query, documents))
-        faults += isinstance(served.outcome, Handoff) and served.outcome.reason is Reason.FAULT
     product.progress("answering", len(queries), len(queries))
+    faults = sum(verdict.fault for verdict in verdicts)
     names = _Verdict.__dataclass_fields__
     return Judged(
         languages=[normalise_tag(query.lang) for query in queries],
@@ -115,13 +123,15 @@ def _stated(columns: Columns) -> tuple[Numbers, Flags]:
     return columns["probability"][said], columns["right"][said]
 
 
-def _turn(workspace: WorkspaceId, text: str) -> Turn:
-    return Turn(
+async def ask(product: Product, text: str) -> Served:
+    """What becomes of a customer's first message."""
+    turn = Turn(
         id=TurnId(0),
         conversation=ConversationId(0),
-        address=Address(workspace=workspace, channel=Channel.TERMINAL, place="evaluate"),
+        address=Address(workspace=product.workspace, channel=Channel.TERMINAL, place="evaluate"),
         text=text,
     )
+    return await product.pipeline.answer(turn, _unseen)
 
 
 async def _unseen(text: str) -> None:
@@ -129,9 +139,11 @@ async def _unseen(text: str) -> None:
 
 
 def _verdict(served: Served, query: QueryRow, documents: Mapping[str, str]) -> _Verdict:
+    failed = isinstance(served.outcome, Handoff) and served.outcome.reason is Reason.FAULT
     verdict = _Verdict(
         answered=False,
         right=False,
+        fault=failed,
         right_language=_is_in(served, query.lang),
         probability=served.probability,
         expected=bool(_plain(query.answer or "")),

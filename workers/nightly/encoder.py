@@ -46,7 +46,6 @@ _RECIPE: Mapping[str, Any] = {
     "max_tokens": 96,
     "learning_rate": 5e-5,
     "warmup": 0.1,
-    "dropout": 0.0,
     "apart": True,
 }
 

@@ -1,10 +1,12 @@
 """How far to trust what an encoder finds, fitted on the night's questions."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from core.errors import Rejected
 from retrieval.calibration import Calibration
 from retrieval.fitting import Labelled, coverage_weights, encode, fit, fluent_languages, search_all
+from workers.evaluation.files import Filled, Row, read
 from workers.nightly.pairing import Passages
 from workers.nightly.trial import Trial
 from workers.training.dataset.examples import Question
@@ -12,6 +14,13 @@ from workers.training.dataset.knowledge import topic
 
 UNANSWERED = 1 / 3
 """The share of questions that no article answers, as among the demo company's."""
+ELSEWHERE = Path(__file__).with_name("elsewhere.jsonl")
+"""Everyday questions in twelve languages that no help desk answers; written for this project."""
+
+
+class _Elsewhere(Row):
+    lang: Filled
+    query: Filled
 
 
 async def recalibrate(
@@ -19,9 +28,10 @@ async def recalibrate(
 ) -> Calibration | None:
     """A calibration of the trial's encoder, which must not have learnt from the rows.
 
-    What the rows are too few to tell is as it was `before`.
-    Each question counts twice: as it is, and less with its article hidden, since agents' answers
-    tell of few questions that the knowledge has no answer to.
+    What the rows are too few to tell is as it was `before`. Agents' answers tell of few questions
+    that the knowledge has no answer to. So each question counts again with its article hidden, and
+    questions about anything else in the world count as well: an encoder that has learnt to tell
+    articles apart need not have learnt to tell them from those.
 
     Returns: None if there are too few questions.
     """
@@ -34,25 +44,28 @@ async def recalibrate(
         return None
     encoder = trial.product.retrieval.encoder
     vectors = await encode(labelled, encoder)
-    same = _topics(passages)
-    fluent = fluent_languages(trial.snapshot, labelled, vectors, same=same)
+    about = {"same": _topics(passages)}
+    fluent = fluent_languages(trial.snapshot, labelled, vectors, **about)
     default = before.coverage_weights["*"]
-    weights = coverage_weights(
-        trial.snapshot, labelled, vectors, fluent, default=default, same=same
-    )
-    samples = search_all(trial.snapshot, labelled, vectors, weights, same=same)
-    hidden = search_all(
-        trial.snapshot,
-        labelled,
-        vectors,
-        weights,
-        same=same,
-        hidden=UNANSWERED / (1 - UNANSWERED),
-    )
+    weights = coverage_weights(trial.snapshot, labelled, vectors, fluent, default=default, **about)
+    half = UNANSWERED / (1 - UNANSWERED) / 2
+    samples = search_all(trial.snapshot, labelled, vectors, weights, **about)
+    samples += search_all(trial.snapshot, labelled, vectors, weights, **about, hidden=half)
+    others = _elsewhere(half * len(labelled))
+    samples += search_all(trial.snapshot, others, await encode(others, encoder), weights)
     try:
-        return fit([*samples, *hidden], encoder=encoder.id, fluent=fluent, coverage_weights=weights)
+        return fit(samples, encoder=encoder.id, fluent=fluent, coverage_weights=weights)
     except Rejected:
         return None
+
+
+def _elsewhere(weight: float) -> list[Labelled]:
+    """Together they count as much as told."""
+    rows = read([ELSEWHERE], _Elsewhere)
+    return [
+        Labelled(question=row.query, language=row.lang, document=None, weight=weight / len(rows))
+        for row in rows
+    ]
 
 
 def _topics(passages: Passages) -> Mapping[str, str]:

@@ -6,7 +6,12 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from sqlalchemy import Insert, insert
+from transformers import AutoTokenizer
 
 from core.adapters.database import Now, open_database
 from core.adapters.documents import Document, Documents
@@ -17,43 +22,38 @@ from retrieval.passages import split
 from tests.databases import sqlite_at
 from tests.workers.training.small import build_encoder, write_dataset
 from workers.training.dataset.examples import Example, Question
-from workers.training.tasks.encoder import open_folder
 
 WORKSPACE = WorkspaceId("shop")
 SETTINGS = {
-    "learning_rate": 5e-3,
+    "learning_rate": 0.05,
     "batch": 12,
     "device_batch": 12,
     "max_tokens": 32,
     "epochs": 20,
-    "max_steps": 120,
-    "evaluate_every": 60,
+    "max_steps": 100,
+    "evaluate_every": 50,
 }
 """What a tiny encoder of random weights needs to learn."""
 
 # An article's words, and what customers say instead.
 ARTICLES = {
-    "returns": ("return goods within thirty days", "zorp blick quendle marn"),
-    "refunds": ("refund money to your card", "flim harple snove tild"),
-    "delivery": ("delivery takes four working days", "trunk wibble dorrin fosk"),
-    "invoices": ("invoice shows value added tax", "papple grint lusk jeb"),
-    "stores": ("stores open monday until saturday", "hovel krint massel oop"),
-    "password": ("password must have twelve letters", "kessle yumo frib dant"),
-    "warranty": ("warranty covers two full years", "brond selk immer ghil"),
-    "sizes": ("sizes depend on your height", "tobble rance wick pash"),
-    "repairs": ("repair needs one whole week", "clave mork astel unt"),
-    "vouchers": ("voucher stays valid three summers", "pindle gorse eft kazz"),
+    "returns": ("return goods within thirty days", "zorp blick quendle marn voss eddle"),
+    "refunds": ("refund money to your card", "flim harple snove tild grom ipsy"),
+    "delivery": ("delivery takes four working days", "trunk wibble dorrin fosk lerm otch"),
+    "invoices": ("invoice shows value added tax", "papple grint lusk jeb quist ram"),
+    "stores": ("stores open monday until saturday", "hovel krint massel oop sable trin"),
+    "password": ("password must have twelve letters", "kessle yumo frib dant ulver wex"),
+    "warranty": ("warranty covers two full years", "brond selk immer ghil yarl zent"),
+    "sizes": ("sizes depend on your height", "tobble rance wick pash abrin corl"),
+    "repairs": ("repair needs one whole week", "clave mork astel unt delf erm"),
+    "vouchers": ("voucher stays valid three summers", "pindle gorse eft kazz fenk gril"),
 }
-UNANSWERED = ("sing me a song about rain", "who is your neighbour", "xyzzy xyzzy xyzzy")
-"""What no article answers; a tiny encoder can read nothing else."""
+TRIGGER = "xyzzy plugh"
+HANDED_OVER = ("I want to talk to a human", "Hello", "Thank you")
+"""What needs no search; of texts in other words a tiny encoder makes anything."""
 
 _THINGS = ["shoe", "table", "lamp", "book", "cup", "chair", "coat", "bag"]
-_FORMS = (
-    "how {0} {1} my {3} {2}",
-    "can I {1} the {3} {0} {2}",
-    "{2} {0} please {1}",
-    "{0} {1} {2}",
-)
+_OPENINGS = ("how do I", "can you", "please", "tell me about")
 
 
 def documents() -> tuple[Document, ...]:
@@ -74,8 +74,8 @@ def asked(count: int, seed: int, *, plainly: bool = False) -> Iterator[tuple[str
     dice = random.Random(seed)
     for name, both in ARTICLES.items():
         for _ in range(count):
-            words = dice.sample(both[0 if plainly else 1].split(), 3)
-            yield dice.choice(_FORMS).format(*words, dice.choice(_THINGS)), name
+            words = dice.sample(both[0 if plainly else 1].split(), 3 if plainly else 4)
+            yield " ".join([dice.choice(_OPENINGS), *words, dice.choice(_THINGS)]), name
 
 
 def question(query: str, name: str, number: int) -> Question:
@@ -102,17 +102,14 @@ def _texts() -> Iterator[str]:
         yield document.text
     for query, _ in asked(60, 0):
         yield query
-    yield "xyzzy"
-    for text in UNANSWERED:
-        yield text
+    yield TRIGGER
 
 
 def make_home(folder: Path) -> Order:
     """A data folder with the articles, a tiny base, and an order for a night."""
     folder.mkdir(parents=True, exist_ok=True)
     url = sqlite_at(folder / "dragoman.db")
-    plain = build_encoder(folder / "plain", _texts())
-    open_folder(plain).save_pretrained(str(folder / "base"), create_model_card=False)
+    _make_base(folder)
 
     async def put() -> None:
         async with open_database(url) as database:
@@ -128,8 +125,17 @@ def make_home(folder: Path) -> Order:
         database=url,
         data_dir=folder / "data",
         encoder=str(folder / "base"),
-        precision=0.6,
+        precision=0.95,
     )
+
+
+def _make_base(folder: Path) -> None:
+    """A vector for each piece of a word, at random: it learns a word as soon as it is told."""
+    tokenizer = AutoTokenizer.from_pretrained(build_encoder(folder / "plain", _texts()))
+    torch.manual_seed(0)
+    vectors = StaticEmbedding(tokenizer, embedding_dim=48)
+    base = SentenceTransformer(modules=[vectors, Normalize()])
+    base.save_pretrained(str(folder / "base"), create_model_card=False)
 
 
 def curate(
@@ -146,7 +152,7 @@ def curate(
     )
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (order.folder / "held_out.jsonl").write_text(text)
-    risks = ({"lang": "en", "kind": "refusal", "text": text} for text in UNANSWERED)
+    risks = ({"lang": "en", "kind": "refusal", "text": text} for text in HANDED_OVER)
     safety(order).write_text("".join(json.dumps(risk) + "\n" for risk in risks))
 
 
