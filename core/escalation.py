@@ -17,6 +17,7 @@ from core.turn import (
     Found,
     Handoff,
     Kind,
+    Meaning,
     Message,
     Outcome,
     Owner,
@@ -99,6 +100,24 @@ def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
     if wanted and turn.attachments:
         return _file_handoff(turn.attachments, language)
     return Clarify(text=say(_courtesy(wanted, turn.history), language)) if wanted else None
+
+
+_MEANT = {
+    Meaning.PERSON: Reason.ASKED,
+    Meaning.INSULT: Reason.INSULT,
+    Meaning.URGENT: Reason.URGENT,
+    Meaning.NEGATIVE: Reason.NEGATIVE,
+}
+
+
+def by_meaning(meant: Meaning, turn: Turn, language: str, policy: Policy) -> Outcome | None:
+    """The outcome of a turn that no article answers and that is no question; None if it is one."""
+    if meant is Meaning.SMALL_TALK:
+        return Clarify(text=say(Phrase.GREETING, language))
+    reason = _MEANT.get(meant)
+    if reason is None or not (reason is Reason.ASKED or policy.handover_upset):
+        return None
+    return handoff(reason, language, owner=turn.owner)
 
 
 _UPSET = {Tone.INSULT: Reason.INSULT, Tone.URGENT: Reason.URGENT, Tone.NEGATIVE: Reason.NEGATIVE}

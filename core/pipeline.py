@@ -13,7 +13,7 @@ from core.escalation import Policy, Step
 from core.hours import Expected
 from core.language import Choice, choose, normalise_tag, requested_language, same_language
 from core.phrases import Phrase, say
-from core.ports import Detector, Generator, Retriever, ShowPartial
+from core.ports import Detector, Ear, Generator, Retriever, ShowPartial
 from core.reply import Asked, Likeness, Writer, verbatim
 from core.turn import (
     Clarify,
@@ -65,11 +65,12 @@ class Pipeline:
         policies: Policies | None = None,
         expects: Expects | None = None,
         generators: Generators | None = None,
+        ear: Ear | None = None,
     ) -> None:
         """Without a generator every answer is the passage's own words.
 
-        `policies` says what holds in a workspace now, in place of `policy`; `expects` when a person
-        will answer there.
+        Without an `ear` a message means what its words are listed for. `policies` says what holds
+        in a workspace now, in place of `policy`; `expects` when a person will answer there.
         `generators` names what writes replies there, in place of `generator`.
         """
         self._detector = detector
@@ -80,6 +81,7 @@ class Pipeline:
         self._policies = policies
         self._expects = expects
         self._generators = generators
+        self._ear = ear
         self._writer = Writer(generator, self._guess, self._policy, likeness) if generator else None
 
     async def answer(self, turn: Turn, show: ShowPartial) -> Served:
@@ -108,6 +110,7 @@ class Pipeline:
             self._generators(workspace) if self._generators else self._generator,
             policy=policy,
             likeness=self._likeness,
+            ear=self._ear,
         )
 
     async def _told(self, workspace: WorkspaceId, handoff: Handoff, language: str) -> Handoff:
@@ -133,6 +136,7 @@ class Pipeline:
         turn, outcome = self._by_rule(turn, choice.language)
         if outcome is None:
             found, outcome, model = await self._by_knowledge(turn, choice.language, show, clock)
+            outcome = await self._by_meaning(turn, outcome, choice.language)
         if escalation.missed_again(turn, outcome, self._policy):
             outcome = escalation.handoff(Reason.MISSES, choice.language, owner=turn.owner)
         return Served(
@@ -243,6 +247,21 @@ class Pipeline:
             )
         model = self._generator.model if written and self._generator else ""
         return found, written or verbatim(found.passages, question, language), model
+
+    async def _by_meaning(self, turn: Turn, outcome: Outcome, language: str) -> Outcome:
+        """What no article answers may be no question: it is heard then, in any words."""
+        unanswered = isinstance(outcome, Clarify) or (
+            isinstance(outcome, Handoff) and outcome.reason is not Reason.FAULT
+        )
+        # What a person reads anyway needs no guess.
+        if self._ear is None or turn.owner is not Owner.BOT or not unanswered:
+            return outcome
+        try:
+            async with asyncio.timeout(self._policy.search_s):
+                meant = await self._ear.hear(turn.text)
+        except (Unavailable, TimeoutError):
+            return outcome
+        return escalation.by_meaning(meant, turn, language, self._policy) or outcome
 
     async def _search(self, turn: Turn, asked: Asked) -> tuple[Found, Step, str]:
         """Search for the message, or, where it is half a question, with the one before.

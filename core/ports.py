@@ -14,6 +14,7 @@ from core.turn import (
     Heard,
     Inbound,
     Lease,
+    Meaning,
     Message,
     Parcel,
     Passage,
@@ -45,6 +46,17 @@ class Retriever(Protocol):
 
         A workspace without knowledge finds nothing, with probability 0.
         Raises: Unavailable: the index or the encoder cannot serve.
+        """
+        ...
+
+
+class Ear(Protocol):
+    """Hears what a message means that no article answers and whose words are in no list of ours."""
+
+    async def hear(self, text: str) -> Meaning:
+        """What a message in any language means; a question unless that is all but out of it.
+
+        Raises: Unavailable: the encoder cannot serve.
         """
         ...
 

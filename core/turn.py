@@ -86,6 +86,17 @@ class Reason(StrEnum):
     TAKEN = "taken"
 
 
+class Meaning(StrEnum):
+    """What a message is about, as far as no article is needed for it; most are questions."""
+
+    PERSON = "person"
+    INSULT = "insult"
+    URGENT = "urgent"
+    NEGATIVE = "negative"
+    SMALL_TALK = "small talk"
+    QUESTION = "question"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """Where replies of one conversation go.

@@ -41,6 +41,7 @@ from dragoman.models import Models
 from dragoman.settings import WORKSPACE, Settings
 from dragoman.task_models import open_desk_translator, open_generator
 from retrieval.calibration import Calibration
+from retrieval.hearing import open_ear
 from retrieval.knowledge import silent
 from retrieval.opening import Retrieval, open_retriever
 from retrieval.writing import Progress
@@ -127,6 +128,7 @@ async def open_core(
             policies=policy.of,
             expects=Expectations(database, preferences).told,
             generators=dialogues.of if dialogues else None,
+            ear=open_ear(retrieval.encoder),
         )
         yield Core(
             settings=settings,

@@ -22,12 +22,18 @@ _WEIGHTS, _BIAS = "weights", "bias"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Weights float32 (labels, dim) and bias float32 (labels,) for the vectors of one encoder."""
+    """Weights float32 (labels, dim) and bias float32 (labels,) for the vectors of one encoder.
+
+    A text has the label `usual` unless the others together reach the probability `floor`; without
+    a usual label, it has the likeliest one.
+    """
 
     labels: tuple[str, ...]
     encoder: str
     weights: Vectors
     bias: Vectors
+    usual: str = ""
+    floor: float = 0.0
 
     def probabilities(self, vectors: Vectors) -> Probabilities:
         """Of each label for each of the vectors (n, dim), float64 (n, labels)."""
@@ -37,10 +43,28 @@ class Head:
         shares: Probabilities = chances / chances.sum(axis=1, keepdims=True)
         return shares
 
+    def judge(self, vectors: Vectors) -> list[str]:
+        """The label of each of the vectors (n, dim)."""
+        shares = self.probabilities(vectors)
+        if not self.usual:
+            return [self.labels[at] for at in shares.argmax(axis=1)]
+        usual = self.labels.index(self.usual)
+        unusual = 1 - shares[:, usual] >= self.floor
+        shares[:, usual] = 0
+        likeliest = shares.argmax(axis=1)
+        return [
+            self.labels[at if one else usual] for at, one in zip(likeliest, unusual, strict=True)
+        ]
+
 
 def save_head(head: Head, path: Path) -> None:
     """Write one safetensors file, whose metadata names labels and encoder."""
-    told = {"labels": json.dumps(head.labels, ensure_ascii=False), "encoder": head.encoder}
+    told = {
+        "labels": json.dumps(head.labels, ensure_ascii=False),
+        "usual": head.usual,
+        "floor": json.dumps(head.floor),
+        "encoder": head.encoder,
+    }
     # Of an array in another order, safetensors writes the numbers as they lie in memory.
     weights = np.ascontiguousarray(head.weights)
     save_file({_WEIGHTS: weights, _BIAS: head.bias}, path, metadata=told)
@@ -59,6 +83,8 @@ def open_head(path: Path, encoder: str) -> Head:
                 encoder=told["encoder"],
                 weights=file.get_tensor(_WEIGHTS),
                 bias=file.get_tensor(_BIAS),
+                usual=told["usual"],
+                floor=json.loads(told["floor"]),
             )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise Misconfigured(f"{path}: no classifier for an encoder's vectors") from error

@@ -21,6 +21,7 @@ from core.turn import (
     Found,
     Handoff,
     Kind,
+    Meaning,
     Message,
     Owner,
     Passage,
@@ -30,7 +31,7 @@ from core.turn import (
     TurnId,
     WorkspaceId,
 )
-from tests.fakes.ports import FakeDetector, FakeGenerator, FakeRetriever
+from tests.fakes.ports import FakeDetector, FakeEar, FakeGenerator, FakeRetriever
 
 RETURNS = Passage(
     id="r1",
@@ -521,3 +522,70 @@ async def test_the_third_question_in_the_same_words_goes_to_a_person() -> None:
     outcome = (await serve(pipeline, turn(history=once * 2))).outcome
     assert isinstance(outcome, Handoff)
     assert (outcome.reason, outcome.priority) == (Reason.MISSES, 1)
+
+
+# What no list of words has
+
+
+@pytest.mark.parametrize(
+    ("meaning", "reason"),
+    [
+        (Meaning.PERSON, Reason.ASKED),
+        (Meaning.INSULT, Reason.INSULT),
+        (Meaning.URGENT, Reason.URGENT),
+        (Meaning.NEGATIVE, Reason.NEGATIVE),
+    ],
+)
+async def test_what_only_the_ear_understands_goes_to_a_person(
+    meaning: Meaning, reason: Reason
+) -> None:
+    ear = FakeEar(meaning)
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(probability=0.0), ear=ear)
+    served = await serve(pipeline, turn())
+    assert isinstance(served.outcome, Handoff)
+    assert served.outcome.reason is reason
+    assert ear.heard == [QUESTION]
+
+
+async def test_what_an_article_answers_is_answered_whatever_the_ear_would_say() -> None:
+    ear = FakeEar(Meaning.NEGATIVE)
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), ear=ear), turn())
+    assert isinstance(served.outcome, Answer)
+    assert ear.heard == []
+
+
+async def test_a_tone_that_the_bot_is_to_bear_is_no_reason() -> None:
+    pipeline = Pipeline(
+        FakeDetector(),
+        FakeRetriever(probability=0.0),
+        policy=Policy(handover_upset=False),
+        ear=FakeEar(Meaning.NEGATIVE),
+    )
+    served = await serve(pipeline, turn())
+    assert isinstance(served.outcome, Handoff)
+    assert served.outcome.reason is Reason.NO_KNOWLEDGE
+
+
+async def test_small_talk_is_led_back_to_business() -> None:
+    pipeline = Pipeline(
+        FakeDetector(), FakeRetriever(probability=0.0), ear=FakeEar(Meaning.SMALL_TALK)
+    )
+    served = await serve(pipeline, turn("Did you watch the match last night?"))
+    assert served.outcome == Clarify(text=say(Phrase.GREETING, "en"))
+
+
+async def test_an_ear_that_fails_changes_nothing() -> None:
+    ear = FakeEar(Meaning.INSULT)
+    ear.fault = Unavailable("encoder", "out of memory")
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(probability=0.0), ear=ear)
+    served = await serve(pipeline, turn())
+    assert isinstance(served.outcome, Handoff)
+    assert served.outcome.reason is Reason.NO_KNOWLEDGE
+
+
+async def test_the_ear_is_not_asked_about_what_a_person_reads_anyway() -> None:
+    ear = FakeEar(Meaning.INSULT)
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(probability=0.0), ear=ear)
+    await serve(pipeline, turn(owner=Owner.WAITING))
+    await serve(pipeline, turn("A person, please."))
+    assert ear.heard == []

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from core.turn import Found, Message, Passage, WorkspaceId
+from core.turn import Found, Meaning, Message, Passage, WorkspaceId
 
 
 class FakeDetector:
@@ -41,6 +41,21 @@ class FakeRetriever:
         if self.fault:
             raise self.fault
         return self.by_question.get(question, self.found)
+
+
+class FakeEar:
+    """Hears one meaning in everything; `heard` holds every text that reached it."""
+
+    def __init__(self, meaning: Meaning) -> None:
+        self.meaning = meaning
+        self.heard: list[str] = []
+        self.fault: Exception | None = None
+
+    async def hear(self, text: str) -> Meaning:
+        self.heard.append(text)
+        if self.fault:
+            raise self.fault
+        return self.meaning
 
 
 class FakeGenerator:

@@ -13,12 +13,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, TypeAdapter
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 
 from core.errors import Rejected
 from core.language import same_language
@@ -35,13 +37,16 @@ from workers.training.recipe_file import read_settings
 FILE = "head.safetensors"
 
 _STEP = 256
+_FOLDS = 5
 
 
 class HeadRecipe(Block):
     """Learn the labels of rows in `languages`, or in all; `strengths` are tried on dev rows.
 
     A strength is how far the weights may grow (scikit-learn's `C`); rare labels count as much as
-    frequent ones.
+    frequent ones. Where most texts have one label, name it `usual`: a text has another only from a
+    probability at which that is right in the share `precision` of the learnt rows, each judged by
+    a head that did not learn from its group.
     """
 
     task: Literal["head"]
@@ -49,6 +54,8 @@ class HeadRecipe(Block):
     encoder: str = ""
     languages: tuple[Tag, ...] = ()
     strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 3.0, 10.0, 30.0)
+    usual: str = ""
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.95
 
 
 def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
@@ -74,7 +81,8 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
         if part is Part.TEST or not _learns_from(recipe, row.lang)
     ]
     names = sorted({row.label for row in learnt})
-    _check(dataset, names, [*chosen, *tested], chosen)
+    _check(dataset, names, chosen, tested)
+    _check_usual(dataset, names, learnt, recipe.usual)
     seen = _encode(encoder, learnt, progress)
     tried = _encode(encoder, chosen, progress)
     asked = _encode(encoder, tested, progress)
@@ -85,7 +93,10 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
     ]
     best = int(np.argmax(scores))
     head = _head(models[best], names, encoder.id)
-    found = head.probabilities(asked).argmax(axis=1)
+    if recipe.usual:
+        floor = _floor(seen, learnt, names, recipe, recipe.strengths[best])
+        head = replace(head, usual=recipe.usual, floor=floor)
+    found = np.array([names.index(label) for label in head.judge(asked)], np.int64)
     result = {
         "task": recipe.task,
         "encoder": encoder.id,
@@ -94,6 +105,8 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
         "strength": recipe.strengths[best],
         "dev": {"macro_f1": round(scores[best], 4)},
         "test": _scores(tested, found, names),
+        "floor": round(head.floor, 4),
+        "labels_found": _by_label(tested, found, names),
         "languages": _by_language(recipe, tested, found, names),
         "took_s": round(time.monotonic() - began_s, 1),
     }
@@ -117,15 +130,27 @@ def _learns_from(recipe: HeadRecipe, language: str) -> bool:
 
 
 def _check(
-    dataset: Dataset, names: Sequence[str], others: Sequence[Label], chosen: Sequence[Label]
+    dataset: Dataset,
+    names: Sequence[str],
+    chosen: Sequence[Label],
+    tested: Sequence[Label],
 ) -> None:
     if len(names) < 2:
         raise Rejected(f"{dataset.folder}: train has rows of {len(names)} labels; need two")
     if not chosen:
         raise Rejected(f"{dataset.folder}: dev has no rows in the languages to learn from")
-    unknown = Counter(row.label for row in others if row.label not in names)
+    unknown = Counter(row.label for row in (*chosen, *tested) if row.label not in names)
     if unknown:
         raise Rejected(f'{dataset.folder}: no train row has the label "{next(iter(unknown))}"')
+
+
+def _check_usual(
+    dataset: Dataset, names: Sequence[str], learnt: Sequence[Label], usual: str
+) -> None:
+    if usual and usual not in names:
+        raise Rejected(f'{dataset.folder}: no train row has the usual label "{usual}"')
+    if usual and len({row.group for row in learnt}) < 2:
+        raise Rejected(f"{dataset.folder}: usual needs train rows of two groups or more")
 
 
 def _encode(encoder: Encoder, rows: Sequence[Label], progress: Progress) -> Vectors:
@@ -147,6 +172,30 @@ def _fit(vectors: Vectors, labels: Codes, strength: float) -> Any:
     return model.fit(vectors, labels)
 
 
+def _floor(
+    vectors: Vectors,
+    rows: Sequence[Label],
+    names: Sequence[str],
+    recipe: HeadRecipe,
+    strength: float,
+) -> float:
+    """The least probability from which a text that is called unusual is so often enough."""
+    groups = [row.group for row in rows]
+    folds = GroupKFold(n_splits=min(_FOLDS, len(set(groups))))
+    gold = _codes(rows, names)
+    usual = names.index(recipe.usual)
+    unusual = np.zeros(len(rows))
+    for learn, judge in folds.split(vectors, gold, groups):
+        model = _fit(vectors[learn], gold[learn], strength)
+        at = list(model.classes_).index(usual)
+        unusual[judge] = 1 - model.predict_proba(vectors[judge])[:, at]
+    order = np.argsort(-unusual, kind="stable")
+    right = np.cumsum(gold[order] != usual) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(right >= recipe.precision)
+    # Above every probability: never.
+    return float(unusual[order[enough[-1]]]) if len(enough) else 2.0
+
+
 def _head(model: Any, names: Sequence[str], encoder: str) -> Head:
     weights = np.asarray(model.coef_, np.float32)
     bias = np.asarray(model.intercept_, np.float32)
@@ -156,6 +205,22 @@ def _head(model: Any, names: Sequence[str], encoder: str) -> Head:
         weights = np.concatenate([-weights, weights]) * half
         bias = np.concatenate([-bias, bias]) * half
     return Head(labels=tuple(names), encoder=encoder, weights=weights, bias=bias)
+
+
+def _by_label(
+    rows: Sequence[Label], found: Codes, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """How often each label is right where it is given, and how many of its rows get it."""
+    gold = _codes(rows, names)
+    told = {}
+    for at, label in enumerate(names):
+        right = int(((gold == at) & (found == at)).sum())
+        given, there = int((found == at).sum()), int((gold == at).sum())
+        told[label] = {
+            "precision": round(right / given, 4) if given else 0.0,
+            "recall": round(right / there, 4) if there else 0.0,
+        }
+    return told
 
 
 def _scores(rows: Sequence[Label], found: Codes, names: Sequence[str]) -> dict[str, float]:

@@ -100,3 +100,25 @@ def test_what_cannot_be_learnt_from_is_named(
 ) -> None:
     with pytest.raises(Rejected, match=said):
         fit_head(recipe(tmp_path, train, felt("en"), **settings), tmp_path / "run", silent)
+
+
+async def test_another_label_than_the_usual_one_must_be_all_but_sure(
+    tmp_path: Path, base: Path
+) -> None:
+    texts = felt("en") + felt("xx")
+    rows = [row.model_copy(update={"group": row.text[:3]}) for row in texts]
+    lying = [row.model_copy(update={"label": "calm"}) for row in rows[::5]]
+    path = recipe(tmp_path, [*rows, *lying], rows, usual="calm", precision=1.0)
+    careful = await asyncio.to_thread(fit_head, path, tmp_path / "careful", silent)
+    path = recipe(tmp_path, [*rows, *lying], rows)
+    bold = await asyncio.to_thread(fit_head, path, tmp_path / "bold", silent)
+    assert careful["floor"] > bold["floor"] == 0.0
+    found, wanted = careful["labels_found"], bold["labels_found"]
+    assert found["angry"]["recall"] <= wanted["angry"]["recall"]
+    assert found["calm"]["recall"] >= wanted["calm"]["recall"]
+
+
+def test_a_usual_label_that_no_row_has_is_told(tmp_path: Path, base: Path) -> None:
+    path = recipe(tmp_path, felt("en"), felt("en"), usual="bored")
+    with pytest.raises(Rejected, match='no train row has the usual label "bored"'):
+        fit_head(path, tmp_path / "run", silent)
