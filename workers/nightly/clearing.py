@@ -16,6 +16,8 @@ _FIGURES = frozenset({".json", ".html", ".png"})
 
 def clear(order: Order) -> None:
     """Free the disk of what nobody can need again; what cannot be deleted stays."""
+    # Articles as a candidate would index them.
+    shutil.rmtree(order.folder / "trials", ignore_errors=True)
     with suppress(OSError):
         for path in (order.folder / "runs").rglob("*"):
             if path.suffix in _WEIGHTS:

@@ -88,6 +88,7 @@ async def test_two_workers_with_a_beat_each_make_one_night_of_many_bells(
     )
 
 
+@pytest.mark.slow
 async def test_a_night_needs_no_broker_once_it_was_rung(
     postgres_database_url: str, tmp_path: Path
 ) -> None:
