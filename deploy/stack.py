@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -249,26 +249,26 @@ def _show(planned: Plan, kept: Mapping[str, Kept]) -> None:
 
 
 async def _run(folder: Path, port: int, broker: str, own: bool) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     planned = await plan(folder, port=port, broker=broker, own=own)
     err.print(f"Starting {len(planned.services + planned.programs)} programs; logs in {folder}/log")
-    starting = asyncio.create_task(_serve(planned, folder, stop))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if not stop.is_set():
-        await starting
-    err.print("Stopping…")
-    starting.cancel()
-    await asyncio.gather(starting, return_exceptions=True)
-    stopping.cancel()
+    serving = asyncio.create_task(_serve(planned, folder))
+
+    def stop() -> None:
+        # Once: a second time would interrupt the programs' own ends.
+        if not serving.cancelling():
+            err.print("Stopping…")
+            serving.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    with suppress(asyncio.CancelledError):
+        await serving
 
 
-async def _serve(planned: Plan, folder: Path, stop: asyncio.Event) -> None:
+async def _serve(planned: Plan, folder: Path) -> None:
     async with running(planned, folder) as kept:
         _show(planned, kept)
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 def main(

@@ -18,6 +18,7 @@ from core.errors import Unavailable
 from deploy import programs
 from deploy.balancer import Balancer, Upstream, address
 from deploy.programs import Program, keeping
+from deploy.stack import Plan, running
 from tests.patience import http_client, until
 from tests.services import free_port
 
@@ -63,6 +64,7 @@ async def test_programs_die_with_whoever_keeps_them(tmp_path: Path) -> None:
 import asyncio, sys
 from pathlib import Path
 from deploy.programs import Program, keeping
+from deploy.stack import Plan, running
 
 async def main():
     program = Program(name="sleeper", command=(sys.executable, "-c", {SLEEPER!r}))
@@ -148,3 +150,43 @@ async def test_one_that_is_not_ready_gets_no_customers() -> None:
 async def test_without_any_replica_the_platform_is_told_to_come_again() -> None:
     async with balancing(("127.0.0.1", free_port())) as url, http_client(url) as client:
         assert (await client.get("/who")).status_code == 503
+
+
+async def test_services_outlive_the_programs_that_use_them(tmp_path: Path) -> None:
+    last_words = """
+import signal, sys, time
+from pathlib import Path
+
+def end(*_):
+    time.sleep(float(sys.argv[2]))
+    Path(sys.argv[1]).write_text(str(time.monotonic()))
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+Path(sys.argv[1] + "-up").touch()
+while True:
+    signal.pause()
+"""
+
+    def program(name: str, takes_s: float) -> Program:
+        words = (last_words, str(tmp_path / name), str(takes_s))
+        return Program(name=name, command=(sys.executable, "-c", *words))
+
+    planned = Plan(
+        services=(program("broker", 0),),
+        programs=(program("worker", 0.5),),
+        database="postgresql://nobody@127.0.0.1/elsewhere",
+        broker="",
+        url="",
+    )
+
+    async def serve() -> None:
+        async with running(planned, tmp_path):
+            await asyncio.Event().wait()
+
+    serving = asyncio.create_task(serve())
+    await until(lambda: all((tmp_path / f"{name}-up").exists() for name in ("broker", "worker")))
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    worker, broker = (float((tmp_path / name).read_text()) for name in ("worker", "broker"))
+    assert worker < broker
