@@ -116,9 +116,7 @@ async def open_core(
             if model
             else nullcontext(FaithfulTranslator(None, detector))
         )
-        dialogues = await stack.enter_async_context(
-            open_dialogues(database, settings, generator)
-        )
+        dialogues = await stack.enter_async_context(open_dialogues(database, settings, generator))
         policy = _Policies(settings, retrieval, preferences)
         pipeline = Pipeline(
             detector,
