@@ -240,7 +240,7 @@ async def running(slack: FakeSlack, database_url: str, folder: Path) -> AsyncIte
     )
     try:
         async with asyncio.timeout(READY_S):
-            await slack.connected(within_s=READY_S)
+            await slack.connected()
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()

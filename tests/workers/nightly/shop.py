@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -133,7 +134,7 @@ def _make_base(folder: Path) -> None:
     """A vector for each piece of a word, at random: it learns a word as soon as it is told."""
     tokenizer = AutoTokenizer.from_pretrained(build_encoder(folder / "plain", _texts()))
     torch.manual_seed(0)
-    vectors = StaticEmbedding(tokenizer, embedding_dim=48)
+    vectors = StaticEmbedding(cast("Any", tokenizer), embedding_dim=48)
     base = SentenceTransformer(modules=[vectors, Normalize()])
     base.save_pretrained(str(folder / "base"), create_model_card=False)
 

@@ -45,6 +45,7 @@ class Line:
 
     @property
     def passages(self) -> tuple[Evidence, ...]:
+        """What the bot cited."""
         return tuple(
             Evidence(title=cited["title"], text=cited["passage"])
             for cited in self.details.get("citations", ())
@@ -78,8 +79,9 @@ async def logged(
     """
     last = 0
     while lines := await database.read(partial(_lines, workspace, after, last)):
-        for last, said in groupby(lines, key=lambda line: line.conversation):
+        for _, said in groupby(lines, key=lambda line: line.conversation):
             yield tuple(said)
+        last = lines[-1].conversation
 
 
 def _lines(workspace: str, after: float, last: int, connection: Connection) -> list[Line]:
