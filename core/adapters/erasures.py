@@ -96,6 +96,10 @@ class Erasures:
         """The hashes of everybody who ever asked: nothing is learnt from them any more."""
         return await self._ledger.hashes(workspace)
 
+    async def state_of_ledger(self, workspace: WorkspaceId) -> str:
+        """What changes whenever somebody asks to be forgotten there."""
+        return await self._ledger.state(workspace)
+
     async def settle(self, workspace: WorkspaceId) -> int:
         """Delete versions that saw somebody erased and serve no longer; how many erasures wait.
 
@@ -159,10 +163,10 @@ class Erasures:
         slots = learnt_from(self._data_dir, workspace, mark)
         # As `Order.version_name` has it; one that the gate refused has files, and no row.
         seen = [f"{kind}-{slot}" for slot in slots for kind in VersionKind]
-        serving = await self._database.read(lambda connection: _live(connection, workspace, seen))
-        gone = tuple(name for name in seen if name not in serving)
-        # The rows first: nobody may go back to a version whose files are being deleted.
-        await self._database.write(lambda connection: _withdraw(connection, workspace, gone))
+        serving, gone = await self._database.write(
+            # The rows first: nobody may go back to a version whose files are being deleted.
+            lambda connection: _parted(connection, workspace, seen)
+        )
         removed = tuple(name for name in gone if self._remove(workspace, name))
         if not serving:
             await self._database.write(lambda connection: _complete(connection, workspace, mark))
@@ -215,13 +219,19 @@ def _older(workspace: str, latest: float) -> Any:
     )
 
 
-def _live(connection: Connection, workspace: WorkspaceId, names: Sequence[str]) -> tuple[str, ...]:
+def _parted(
+    connection: Connection, workspace: WorkspaceId, names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which versions serve, and those that do not, which are withdrawn."""
     live = select(model_versions.c.name).where(
         model_versions.c.workspace == workspace,
         model_versions.c.name.in_(names),
         model_versions.c.state == VersionState.LIVE,
     )
-    return tuple(connection.scalars(live.order_by(model_versions.c.id)))
+    serving = tuple(connection.scalars(live.order_by(model_versions.c.id)))
+    gone = tuple(name for name in names if name not in serving)
+    _withdraw(connection, workspace, gone)
+    return serving, gone
 
 
 def _withdraw(connection: Connection, workspace: WorkspaceId, gone: Sequence[str]) -> None:

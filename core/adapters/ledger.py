@@ -102,6 +102,12 @@ class Ledger:
         rows = await self._database.read(lambda connection: connection.scalars(mine).all())
         return frozenset(rows)
 
+    async def state(self, workspace: WorkspaceId) -> str:
+        """A hash of all its lines of a workspace."""
+        mine = [one for one in await self._database.read(_entries) if one.workspace == workspace]
+        lines = sorted(f"{one.channel} {one.customer_hash} {one.asked_at}" for one in mine)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
     async def waiting(self, workspace: WorkspaceId) -> tuple[str, ...]:
         """The hashes of those whom a version in service has seen."""
         mine = select(erasures.c.customer_hash).where(

@@ -112,6 +112,8 @@ def _delete(folder: Path, *, reports: bool) -> None:
     last = [folder / f"{ORIGINS}.part", folder / ORIGINS]
     for path in [*(one for one in folder.iterdir() if one not in last), *last]:
         if path.is_dir():
-            shutil.rmtree(path)
+            # A set that is being made may be put into its place meanwhile; it is then made anew.
+            with suppress(FileNotFoundError):
+                shutil.rmtree(path)
         elif path.name not in kept and path.suffix != ".log":
             path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy import select
 
@@ -36,7 +37,7 @@ from workers.nightly.exchanges import (
 )
 from workers.nightly.rationing import DAY_S, Known, Ration, one_each, rationed
 from workers.nightly.sharing import Shared, share_out
-from workers.nightly.snapshot import Seen, earlier, freeze, frozen, show
+from workers.nightly.snapshot import Seen, earlier, freeze, frozen, show, thaw
 from workers.nightly.teaching import Lesson, Teacher
 from workers.training.dataset.conversations import Line, logged
 
@@ -62,6 +63,7 @@ class _Read:
     unanswered: tuple[Unanswered, ...] = ()
     proposals: int = 0
     now: float = 0.0
+    ledger: str = ""
     pending: int = 0
     learnt_before: frozenset[int] | None = None
     left_out: Counter[str] = field(default_factory=Counter)
@@ -74,30 +76,48 @@ async def curate(order: Order) -> StepResult:
         Unavailable: the database cannot be reached, or the disk is full.
         Rejected: a row of the set cannot be written.
     """
-    found = await asyncio.to_thread(frozen, order)
-    if found is not None:
-        return StepResult(ended=Ended.DONE, figures=found)
     async with open_database(order.database) as database:
         erasures = Erasures(database, order.signing_key.encode(), order.data_dir)
-        await erasures.forget_again()
-        pending = await erasures.settle(order.workspace)
-        consent = await SqlPreferences(database, Preferences()).of(order.workspace)
-        if not consent.learn:
-            told = {"pending_erasures": pending}
-            reason = "the workspace does not want us to learn from its conversations"
-            return StepResult(ended=Ended.SKIPPED, reason=reason, figures=told)
-        read = await _read(database, order, await erasures.was_erased(order.workspace))
-        read.pending = pending
+        while True:
+            made = await asyncio.to_thread(frozen, order)
+            result = (
+                await _made(order, database, erasures)
+                if made is None
+                else StepResult(ended=Ended.DONE, figures=made)
+            )
+            # Who asked while conversations were read is gone from the rows, and not from the set.
+            # Whoever asks from now on finds the set by its origins.
+            if result.figures["ledger"] == await erasures.state_of_ledger(order.workspace):
+                return result
+            await asyncio.to_thread(thaw, order)
+
+
+async def _made(order: Order, database: Database, erasures: Erasures) -> StepResult:
+    await erasures.forget_again()
+    read = _Read(ledger=await erasures.state_of_ledger(order.workspace))
+    read.pending = await erasures.settle(order.workspace)
+    consent = await SqlPreferences(database, Preferences()).of(order.workspace)
+    if not consent.learn:
+        reason = "the workspace does not want us to learn from its conversations"
+        return StepResult(ended=Ended.SKIPPED, reason=reason, figures=_told(read))
+    await _read(read, database, order, await erasures.was_erased(order.workspace))
     try:
         return await asyncio.to_thread(_frozen_from, order, read)
     except OSError as error:
+        if await erasures.state_of_ledger(order.workspace) != read.ledger:
+            # An erasure has deleted what was half written: it is made anew.
+            return StepResult(ended=Ended.SKIPPED, figures=_told(read))
         why = (error.strerror or str(error)).lower()
         raise Unavailable("the night's folder", why) from error
 
 
-async def _read(database: Database, order: Order, erased: frozenset[str]) -> _Read:
+def _told(read: _Read) -> dict[str, Any]:
+    return {"pending_erasures": read.pending, "ledger": read.ledger}
+
+
+async def _read(read: _Read, database: Database, order: Order, erased: frozenset[str]) -> None:
     now = await database.read(lambda connection: connection.execute(select(Now())).scalar_one())
-    read = _Read(now=now)
+    read.now = now
     surroundings = await around(database, order.workspace)
     read.staff = surroundings.staff
     key, days = order.signing_key.encode(), defaultdict[tuple[str, str], set[int]](set)
@@ -117,7 +137,6 @@ async def _read(database: Database, order: Order, erased: frozenset[str]) -> _Re
     read.unanswered = await UnansweredQuestions(database).list(order.workspace)
     read.proposals = len(await Proposals(database).open(order.workspace))
     read.learnt_before = await _learnt_before(database, order)
-    return read
 
 
 def _take_in(
@@ -183,7 +202,7 @@ def _frozen_from(order: Order, read: _Read) -> StepResult:
         "nominations": people.nominated_count,
         "gaps": people.gap_count,
         "proposals": people.proposals,
-        "pending_erasures": read.pending,
+        **_told(read),
     }
     reason = _too_little(shared, fresh, read)
     learnt = _learnt(shared) if shared is not None else lessons

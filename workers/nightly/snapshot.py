@@ -53,6 +53,13 @@ def frozen(order: Order) -> Mapping[str, Any] | None:
     return found
 
 
+def thaw(order: Order) -> None:
+    """Take the set away, so that it is made anew."""
+    _gone(order.dataset)
+    for name in (HELD_OUT, SAMPLE, ORIGINS):
+        (order.folder / name).unlink(missing_ok=True)
+
+
 def earlier(folder: Path) -> frozenset[int]:
     """The messages that a night has read."""
     found: set[int] = set()

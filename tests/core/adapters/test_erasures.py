@@ -1,5 +1,6 @@
 """A customer who asks for it is forgotten, and nobody else is touched."""
 
+import asyncio
 import json
 import random
 import time
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from core.adapters.accounts import Accounts, NewAccount
 from core.adapters.database import Database
 from core.adapters.erasures import Erasures, forget_again
+from core.adapters.inbox import SqlInbox
 from core.adapters.ledger import LEDGER, Ledger, Person
 from core.adapters.preferences import SqlPreferences
 from core.adapters.tables import (
@@ -28,9 +30,12 @@ from core.adapters.tables import (
     outbox,
 )
 from core.adapters.tables import erasures as ledger_rows
+from core.adapters.turns import SqlTurns
+from core.errors import LeaseLost
 from core.nights import Ended, VersionState, version_folder
 from core.preferences import Preferences
 from core.staff import Role
+from core.turn import Address, Channel, Clarify, Inbound, Served
 from tests.workers.nightly.story import (
     HANDED_OVER,
     KEY,
@@ -355,6 +360,50 @@ async def test_nothing_is_ever_learnt_from_who_was_erased(
     assert result.figures["left_out"]["customer_was_erased"] == 3
     parts = [path for path in order.folder.rglob("*") if path.is_file()]
     assert not any(b"zebra" in path.read_bytes() for path in parts if path.suffix != ".gz")
+
+
+async def test_who_asks_while_a_set_is_made_is_not_in_it(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days(30)
+    order = order_of(database_url, home)
+
+    async def ask() -> None:
+        # By then the conversations have been read, and the set is not there yet.
+        while not order.folder.exists():
+            await asyncio.sleep(0)
+        for number in range(4):
+            await erasures.erase(person(f"U{number}"))
+
+    async with asyncio.TaskGroup() as group:
+        curating = group.create_task(curate(order))
+        group.create_task(ask())
+    result = curating.result()
+    assert result.figures["answers"] + result.figures["held_out"] == 26
+    left = {row["id"] for row in (await all_rows(database))["conversations"]}
+    lines = (order.folder / "origins.jsonl").read_text().splitlines()
+    assert {json.loads(line)["conversation"] for line in lines} <= left
+
+
+async def test_a_turn_that_is_served_meanwhile_comes_to_nothing(
+    database: Database, erasures: Erasures
+) -> None:
+    inbound = Inbound(
+        address=Address(workspace=WORKSPACE, channel=Channel.WEB, place="here"), event_id="1",
+        customer="U1", text="My secret is out.",
+    )  # fmt: skip
+    accepted = await SqlInbox(database).accept(inbound, holder="me", held_s=60)
+    assert accepted is not None
+    assert accepted.lease is not None
+    turns = SqlTurns(database)
+    turn = await turns.next(accepted.lease)
+    assert turn is not None
+    await erasures.erase(person("U1"))
+    served = Served(outcome=Clarify(text="Which?"), language="en", probability=0.1)
+    with pytest.raises(LeaseLost):
+        await turns.finish(accepted.lease, turn, served, [])
+    assert (await all_rows(database))["messages"] == []
 
 
 async def customer_of(database: Database, conversation: int) -> Person:
