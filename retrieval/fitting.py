@@ -190,6 +190,51 @@ def fit(
     )
 
 
+def rescale(
+    samples: Sequence[Sample],
+    *,
+    encoder: str,
+    coverage_weights: dict[str, float],
+    before: Calibration,
+) -> Calibration:
+    """The regressions of another encoder's calibration, stretched and shifted as one.
+
+    Two numbers are learnt, where `fit` learns many: a hundred questions are enough.
+
+    Raises: Rejected: there are too few, or all are right or all are wrong.
+    Source: Platt, 1999.
+    """
+    if not _enough(samples):
+        raise Rejected(f"calibration needs at least {MIN_QUESTIONS} questions of both kinds")
+    odds = np.array([[_log_odds(sample, before)] for sample in samples])
+    _, right, weights = _arrays(samples, ())
+    learnt = _train(odds, right, weights)
+    return before.model_copy(
+        update={
+            "encoder": encoder,
+            "coverage_weights": coverage_weights,
+            "in_fluent": _rescaled(before.in_fluent, learnt),
+            "in_others": _rescaled(before.in_others, learnt),
+            "figures": {"all": _measured(odds, right, weights)},
+        }
+    )
+
+
+def _log_odds(sample: Sample, before: Calibration) -> float:
+    chance = before.probability(sample.evidence, sample.labelled.language)
+    return float(np.log(chance / (1 - chance)))
+
+
+def _rescaled(regression: Regression, learnt: "_Trained") -> Regression:
+    (slope,) = learnt.slopes
+    return Regression(
+        intercept=round(learnt.intercept + slope * regression.intercept, 4),
+        coefficients={
+            name: round(slope * value, 4) for name, value in regression.coefficients.items()
+        },
+    )
+
+
 def _fluent(sample: Sample, fluent: tuple[str, ...]) -> bool:
     return base_language(sample.labelled.language) in fluent
 
@@ -237,14 +282,17 @@ def _train(inputs: Numbers, right: Numbers, weights: Numbers) -> _Trained:
 
 
 def _figures(samples: Sequence[Sample], features: Sequence[str]) -> Figures:
+    return _measured(*_arrays(samples, features))
+
+
+def _measured(inputs: Numbers, right: Numbers, weights: Numbers) -> Figures:
     """Five-fold: each question is judged by a regression that never saw it."""
-    inputs, right, weights = _arrays(samples, features)
     judged = np.zeros(len(right))
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(inputs, right):
         judged[test] = _train(inputs[train], right[train], weights[train])(inputs[test])
     thresholds = {str(p): _threshold(judged, right, weights, p) for p in PRECISIONS}
     return Figures(
-        questions=len(samples),
+        questions=len(right),
         auroc=round(float(roc_auc_score(right, judged, sample_weight=weights)), 3),
         brier=round(float(brier_score_loss(right, judged, sample_weight=weights)), 3),
         calibration_error=round(_calibration_error(judged, right, weights), 3),
