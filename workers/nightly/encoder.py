@@ -37,14 +37,16 @@ KIND = VersionKind.ENCODER
 ENOUGH = 60
 """From so many questions on the weights learn; with fewer, only how far to trust them is fitted."""
 
-# Gentle: the base knows more than a night's questions could teach it anew.
+# Found on the demo company's articles and the questions in examples/night, on 2 CPU cores: the
+# article of a question that was not learnt from stood first in 28 of 100 cases before, and in 63
+# after; in 43 after 3 epochs at a quarter of this rate.
 _RECIPE: Mapping[str, Any] = {
     "task": "encoder",
-    "epochs": 3,
+    "epochs": 5,
     "batch": 32,
     "device_batch": 32,
-    "max_tokens": 96,
-    "learning_rate": 5e-5,
+    "max_tokens": 64,
+    "learning_rate": 2e-4,
     "warmup": 0.1,
     "apart": True,
 }

@@ -29,7 +29,7 @@ from workers.training.dataset.folder import (
 from workers.training.dataset.knowledge import topic
 
 # Headings for each question.
-_HEADINGS = 1.0
+_HEADINGS = 0.5
 _SEED = 0
 
 
