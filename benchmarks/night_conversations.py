@@ -1,6 +1,6 @@
 """Writes fourteen days of the demo company's conversations into a workspace, for a night to learn.
 
-Run: `python -m benchmarks.night_conversations` on the data folder of the settings, which has to know
+Run: `python -m benchmarks.night_conversations` on the data folder of the settings, which must know
 the demo company's articles (`dragoman ask hello` loads them), then `python -m dragoman.night run`.
 Each question of `examples/night` is asked by a customer of its own, on one of the days; the bot
 handed it over, and an agent answered in the desk's language. Nothing is written twice.
