@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install run test test-slow check format stack bench crash starter messages wheel clean
+.PHONY: install run test test-slow check format stack bench crash starter messages wheel clean night
 
 install: $(INSTALLED)
 
@@ -44,6 +44,10 @@ stack: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# Fourteen days of the demo company's conversations, and what a night learns from them.
+night: install
+	$(BIN)/python -m benchmarks.night
 
 crash: install
 	$(BIN)/pytest -m slow -s tests/crash

@@ -206,6 +206,7 @@ async def test_the_doctor_finds_nothing_wrong_with_a_working_desk(by_socket: Rig
         "telegram": "ok",
         "broker": "off",
         "backlog": "ok",
+        "nights": "off",
     }, done.stdout
 
 

@@ -1,0 +1,75 @@
+"""One night on the demo company, from its conversations to a version in service, told in a table.
+
+Run: `make night`. Everything is the product's own: the articles of `examples/demo`, the questions
+of `examples/night` as fourteen days of conversations, and the night as a worker carries it out. The
+table compares the held-out questions before and after; what the gate refuses, it says why.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.nights import NightState
+
+HOME = Path("var/night")
+SLOT = "demo"
+
+
+def step(*command: str, **kwargs: Any) -> str:
+    """Run one of our commands on the night's data folder; its output."""
+    environment = os.environ | {"DRAGOMAN_DATA_DIR": str(HOME.resolve())}
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        env=environment, check=False, stdout=subprocess.PIPE, text=True, **kwargs
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"night: {' '.join(command)} ended with {done.returncode}")
+    return done.stdout
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """The held-out questions, all and by language, before and after."""
+    names = list(report["before"])
+    lines = [
+        "| | turns | " + " | ".join(f"{name} before | after" for name in names) + " |",
+        "|---|---|" + "---|---|" * len(names),
+    ]
+    rows = {"all": report, **report["languages"]}
+    for tag, row in rows.items():
+        figures = (f"{row['before'][name]:.2f} | {row['after'][name]:.2f}" for name in names)
+        lines.append(f"| {tag} | {row['turns']} | " + " | ".join(figures) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Live through the night, and print what it changed."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    began_s = time.monotonic()
+    step("dragoman", "ask", "Hello", "--json")
+    step("benchmarks.night_conversations")
+    night = json.loads(step("dragoman.night", "run", "--slot", SLOT, "--json"))
+    took_s = time.monotonic() - began_s
+    print(
+        f"The night ended {night['state']} after {took_s / 60:.0f} min. {night['reason'] or ''}\n"
+    )
+    folder = HOME / "nights" / "default" / SLOT
+    if (folder / "report.json").exists():
+        report = json.loads((folder / "report.json").read_bytes())
+        print(table(report))
+        print()
+        for check in report["checks"]:
+            print(f"{'passed' if check['passed'] else 'FAILED'}  {check['name']}: {check['told']}")
+        print(f"\nThe whole report: {folder / 'report.html'}")
+    print(step("dragoman", "models", "list"))
+    if night["state"] not in (NightState.PUBLISHED, NightState.REFUSED):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
