@@ -21,12 +21,12 @@ HOME = Path("var/night")
 SLOT = "demo"
 
 
-def step(*command: str, **kwargs: Any) -> str:
+def step(*command: str) -> str:
     """Run one of our commands on the night's data folder; its output."""
     environment = os.environ | {"DRAGOMAN_DATA_DIR": str(HOME.resolve())}
     done = subprocess.run(
         [sys.executable, "-m", *command],
-        env=environment, check=False, stdout=subprocess.PIPE, text=True, **kwargs
+        env=environment, check=False, stdout=subprocess.PIPE, text=True
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"night: {' '.join(command)} ended with {done.returncode}")
