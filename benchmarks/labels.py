@@ -131,7 +131,9 @@ def mean_macro_f1(both: Predictions) -> float:
     return float(np.mean([macro_f1(gold, one, INTENTS) for one in found.T]))
 
 
-def against_typos(found: Mapping[str, list[Label]], epsilons: Sequence[float]) -> None:
+def against_typos(
+    found: Mapping[str, list[Label]], epsilons: Sequence[float], precision: str
+) -> None:
     """Print a table of accuracy without and with an adversary."""
     learnt = [row for of in found.values() for row in of[TESTED : TESTED + 20]]
     tested = [row for of in found.values() for row in of[:TESTED]]
@@ -140,7 +142,7 @@ def against_typos(found: Mapping[str, list[Label]], epsilons: Sequence[float]) -
     clean = [row.text for row in tested]
     mistyped = [noisy(text, chance, typos=TYPOS) for text in clean]
     folder = dataset("typos", learnt, tested[:: len(tested) // 100])
-    settings: dict[str, Any] = {"updates": 150}
+    settings: dict[str, Any] = {"updates": 150, "precision": precision}
     plain = learn("typos/plain", folder, **settings)
     before = {name: right(predict(plain, texts), gold) for name, texts in _both(clean, mistyped)}
     print(f"| training | clean | typing errors in {TYPOS:.0%} of words | change | p |")
@@ -205,6 +207,7 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epsilon", type=float, nargs="+", default=[0.1])
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--only", choices=["typos", "rare"])
     chosen = parser.parse_args()
     found = intents()
@@ -214,7 +217,7 @@ def main() -> None:
         f"{INTENTS} intents of BANKING77, {TESTED} texts of each to be told apart, {len(SEEDS)}"
         " seeds; intervals are of 95 %.\n"
     )
-    ways = {"typos": partial(against_typos, found, chosen.epsilon)}
+    ways = {"typos": partial(against_typos, found, chosen.epsilon, chosen.precision)}
     ways["rare"] = partial(with_rare_labels, found)
     for name, measure in ways.items():
         if chosen.only in (None, name):
