@@ -36,7 +36,7 @@ from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
 from dragoman.health import SPARE, Health
 from dragoman.learning import keep_learning
-from dragoman.metrics import NightGauges, QueueGauges
+from dragoman.metrics import night_gauges, queue_gauges
 from dragoman.settings import Settings
 from retrieval.knowledge import silent
 from retrieval.writing import Progress
@@ -153,8 +153,8 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         station=station,
         chores=[
             look_after_absences,
-            QueueGauges(Conversations(core.database)).look,
-            NightGauges(SqlNights(core.database)).look,
+            queue_gauges(Conversations(core.database)).look,
+            night_gauges(SqlNights(core.database)).look,
         ],
     )
     absences = Absences(core.database, idle_s, wake=delivery.wake)

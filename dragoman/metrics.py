@@ -1,7 +1,7 @@
 """Prometheus metrics: counted from the events that are logged anyway, or read from rows."""
 
 import time
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -36,13 +36,14 @@ NIGHTS = Gauge(
 )
 
 
-class QueueGauges:
-    """Keeps the gauges of the queue, which is the same for every process on one database."""
+class Gauges:
+    """Keeps gauges of what is the same for every process on one database."""
 
-    def __init__(self, conversations: Conversations) -> None:
-        """Read them from `conversations`."""
-        self._conversations = conversations
-        self._looked_s = -LOOK_S
+    def __init__(self, read: Callable[[], Awaitable[None]], every_s: float) -> None:
+        """Let `read` set them, no more often than that."""
+        self._read = read
+        self._every_s = every_s
+        self._looked_s = -every_s
 
     async def look(self) -> None:
         """Set them anew if that is due; a chore of the delivery.
@@ -50,35 +51,33 @@ class QueueGauges:
         Raises: Unavailable: the database does not answer; the gauges stay as they are.
         """
         now_s = time.monotonic()
-        if now_s - self._looked_s < LOOK_S:
+        if now_s - self._looked_s < self._every_s:
             return
         self._looked_s = now_s
-        backlog = await self._conversations.backlog()
+        await self._read()
+
+
+def queue_gauges(conversations: Conversations) -> Gauges:
+    """How many conversations wait, and for how long."""
+
+    async def read() -> None:
+        backlog = await conversations.backlog()
         DUE.set(backlog.due)
         OLDEST_DUE.set(backlog.oldest_s)
         WAITING.set(backlog.waiting)
 
+    return Gauges(read, LOOK_S)
 
-class NightGauges:
-    """Keeps the gauge of nights, which is the same for every process on one database."""
 
-    def __init__(self, nights: SqlNights) -> None:
-        """Read it from `nights`."""
-        self._nights = nights
-        self._looked_s = -LOOK_AT_NIGHTS_S
+def night_gauges(nights: SqlNights) -> Gauges:
+    """What became of the nights."""
 
-    async def look(self) -> None:
-        """Set it anew if that is due; a chore of the delivery.
-
-        Raises: Unavailable: the database does not answer; the gauge stays as it is.
-        """
-        now_s = time.monotonic()
-        if now_s - self._looked_s < LOOK_AT_NIGHTS_S:
-            return
-        self._looked_s = now_s
-        found = await self._nights.lately(A_DAY_S)
+    async def read() -> None:
+        found = await nights.lately(A_DAY_S)
         for state in NightState:
             NIGHTS.labels(str(state)).set(found.get(state, 0))
+
+    return Gauges(read, LOOK_AT_NIGHTS_S)
 
 
 def count(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
