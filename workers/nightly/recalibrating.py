@@ -21,9 +21,9 @@ from workers.training.dataset.examples import Question
 from workers.training.dataset.knowledge import topic
 
 UNANSWERED = 1 / 3
-"""The share of questions taken to have no answer. Chosen on the conversations of examples/night: of
-a hundred messages that nobody should answer (safety.jsonl), a candidate fitted with a tenth answers
-16, with a fifth 11, with a third 9; a held-out turn is worth 0.22, 0.22 and 0.20."""
+"""The share of questions taken to have no answer. Chosen by `make night`: of the hundred messages
+of safety.jsonl, which nobody should answer, a candidate fitted with a tenth answers 16, with a
+third 9; a held-out turn is worth 0.22 and 0.20."""
 _APART_FROM = 500
 """From so many questions on, languages that the encoder reads have a regression of their own."""
 ELSEWHERE = Path(__file__).with_name("elsewhere.jsonl")
