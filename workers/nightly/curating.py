@@ -26,6 +26,7 @@ from core.nights import Ended, NightState, Order, StepResult
 from core.preferences import Preferences
 from core.turn import Author
 from workers.nightly import sample
+from workers.nightly.caps import DAY_S, Known, Ration, one_each, rationed
 from workers.nightly.exchanges import (
     Around,
     Customer,
@@ -35,9 +36,8 @@ from workers.nightly.exchanges import (
     exchanges,
     liked,
 )
-from workers.nightly.rationing import DAY_S, Known, Ration, one_each, rationed
-from workers.nightly.sharing import Shared, share_out
 from workers.nightly.snapshot import Seen, earlier, freeze, frozen, show, thaw
+from workers.nightly.splitting import Shared, share_out
 from workers.nightly.teaching import Lesson, Teacher
 from workers.training.dataset.conversations import Line, logged
 

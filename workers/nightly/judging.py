@@ -24,9 +24,9 @@ from workers.evaluation.scores import Judged
 from workers.nightly import checks
 from workers.nightly.checks import Check
 from workers.nightly.encoder import base_folder
+from workers.nightly.in_service import in_service
 from workers.nightly.pairing import Passages, questions
 from workers.nightly.safety import SHIPPED, Risk, risks, slips
-from workers.nightly.standing import in_service
 from workers.nightly.trial import knowledge, open_trial
 from workers.nightly.triggers import Probe, pulls, suspects
 from workers.training.dataset.folder import Part, open_dataset

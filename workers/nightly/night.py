@@ -17,7 +17,7 @@ from core.errors import DragomanError, LeaseLost, Unavailable
 from core.nights import Ended, NightLease, NightState, Order, Step, StepResult
 from core.turn import WorkspaceId
 from workers.nightly.child import Child, Fault, Limits, is_full
-from workers.nightly.clearing import clear
+from workers.nightly.old_nights import clear
 
 log = structlog.get_logger()
 

@@ -29,7 +29,7 @@ from core.nights import (
     VersionState,
     version_folder,
 )
-from workers.nightly.tidying import tidy
+from workers.nightly.old_versions import tidy
 
 if TYPE_CHECKING:
     from retrieval.opening import Retrieval

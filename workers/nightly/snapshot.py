@@ -14,7 +14,7 @@ from typing import Any
 from core.adapters.night_files import HELD_OUT, ORIGINS, SAMPLE
 from core.errors import Rejected
 from core.nights import Order
-from workers.nightly.sharing import Row, Shared
+from workers.nightly.splitting import Row, Shared
 from workers.nightly.teaching import Lesson
 from workers.training.dataset.building import code_version
 from workers.training.dataset.examples import Question

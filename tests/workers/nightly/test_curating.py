@@ -29,9 +29,9 @@ from tests.workers.nightly.story import (
     cites,
     order_of,
 )
+from workers.nightly.caps import PER_CUSTOMER, PER_CUSTOMER_A_DAY
 from workers.nightly.curating import FLOOR, curate
-from workers.nightly.rationing import PER_CUSTOMER, PER_CUSTOMER_A_DAY
-from workers.nightly.sharing import is_held_out
+from workers.nightly.splitting import is_held_out
 from workers.training.dataset.examples import Question, Reply
 from workers.training.dataset.folder import Part, open_dataset
 from workers.training.dataset.splitting import leaks

@@ -16,9 +16,9 @@ from retrieval.encoder import CALIBRATION
 from tests.workers.nightly import shop
 from workers.nightly.encoder import make_encoder
 from workers.nightly.gate import evaluate
+from workers.nightly.in_service import in_service
 from workers.nightly.judging import REPORT, REPORT_PAGE
 from workers.nightly.safety import Risk, harmful, risks
-from workers.nightly.standing import in_service
 from workers.training.dataset.examples import Example, Question
 from workers.training.dataset.folder import open_dataset
 

@@ -28,8 +28,8 @@ from tests.workers.nightly import supervisor
 from tests.workers.nightly.steps import HELD_S, commits, doubled, plan, starts
 from tests.workers.nightly.supervisor import CHILD, HERE, LIMITS, RHYTHM
 from workers.nightly.child import Limits
-from workers.nightly.clearing import KEPT
 from workers.nightly.night import STARTS, Supervisor
+from workers.nightly.old_nights import KEPT
 
 SLOT = "2027-01-31"
 
