@@ -48,10 +48,15 @@ def section(name: str) -> str:
 
 
 def main(chosen: list[str]) -> None:
-    """Measure the chosen parts, or all; parts not chosen keep their last text."""
+    """Measure the chosen parts, or all; all else in the file keeps its last text."""
     results = HERE / "RESULTS.md"
     old = _sections(results.read_text()) if results.exists() else {}
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = dict(old)
+    for name, title in PARTS.items():
+        if not chosen or name in chosen:
+            body = f"Measured on {today}, {machine()}: `python -m benchmarks {name}`.\n\n"
+            found[title] = (body + section(name)).strip()
     lines = [
         "# Results",
         "",
@@ -60,15 +65,8 @@ def main(chosen: list[str]) -> None:
         "so ratios within one run say more than single times.",
         "",
     ]
-    for name, title in PARTS.items():
-        if not chosen or name in chosen:
-            body = f"Measured on {today}, {machine()}: `python -m benchmarks {name}`.\n\n"
-            body += section(name)
-        elif title in old:
-            body = old[title]
-        else:
-            continue
-        lines += [f"## {title}", "", body.strip(), ""]
+    for title, body in found.items():
+        lines += [f"## {title}", "", body, ""]
     results.write_text("\n".join(lines))
     print(f"benchmarks: wrote {results.relative_to(HERE.parent)}", file=sys.stderr)
 
