@@ -160,6 +160,19 @@ class Backfill:
                 log.warning("slack_channels_not_listed", kinds=kinds, error=str(error))
         return found
 
+    async def _take_one(self, team: Team, event: Mapping[str, Any]) -> bool:
+        """Pass a message on; True if it is news.
+
+        Raises: Unavailable: it could not be kept, and is to be read again.
+        """
+        try:
+            return await self._take(team, event)
+        except (Unavailable, TimeoutError):
+            raise
+        except Exception:  # an edge: one message that trips us must not end all others
+            log.exception("slack_event_failed")
+            return False
+
     async def _fill_place(self, team: Team, place: Place, start: float) -> int:
         name = f"mark:{place}"
         mark = await self._cursors.read(team.me.workspace, Channel.SLACK, name)
@@ -171,7 +184,7 @@ class Backfill:
         missed = 0
         for message in said:
             event = {"type": "message", "channel": place.channel, **message}
-            news = await self._take(team, event)
+            news = await self._take_one(team, event)
             missed += news and float(message["ts"]) < time.time() - SETTLED_S
             if place.thread is None and message.get("reply_count"):
                 thread = Place(channel=place.channel, thread=str(message["ts"]))

@@ -31,6 +31,7 @@ class Desk:
     refused: list[Inbound] = field(default_factory=list)
     ratings: list[tuple[str, int, bool]] = field(default_factory=list)
     fault: Exception | None = None
+    trips: set[str] = field(default_factory=set)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
@@ -47,6 +48,9 @@ class Desk:
             if self.fault is not None:
                 self.refused.append(inbound)
                 raise self.fault
+            if inbound.text in self.trips:
+                self.refused.append(inbound)
+                raise ZeroDivisionError("a bug")
             # Longer than any socket needs: what is acknowledged before is acknowledged too early.
             await asyncio.sleep(0.001)
             if inbound.event_id in self.taken:

@@ -89,6 +89,18 @@ async def test_a_mark_does_not_pass_what_could_not_be_kept(rig: Rig) -> None:
     assert rig.desk.texts == ["hello?"]
 
 
+async def test_a_message_that_trips_us_does_not_hide_the_others(rig: Rig) -> None:
+    async with rig.channel() as channel:
+        await fill(channel)
+        rig.slack.user_says(DM, "poison", event=False)
+        rig.slack.user_says(DM, "food", event=False)
+        rig.desk.trips = {"poison"}
+        await fill(channel)
+        await fill(channel)
+    assert rig.desk.texts == ["food"]
+    assert [inbound.text for inbound in rig.desk.refused] == ["poison"]
+
+
 async def test_channels_that_may_not_be_listed_do_not_hide_the_others(rig: Rig) -> None:
     async with rig.running() as channel:
         root = rig.slack.user_says(ROOM, "help", mention=True)

@@ -79,11 +79,12 @@ async def test_frames_of_another_form_are_passed_over(rig: Rig) -> None:
 async def test_an_event_that_trips_us_does_not_end_the_others(rig: Rig) -> None:
     rig.slack.push.patience_s, rig.slack.push.retries_s = 0.1, ()
     async with rig.running():
-        rig.desk.fault = ZeroDivisionError("a bug")
+        rig.desk.trips = {"poison"}
         rig.slack.user_says(DM, "poison")
-        await rig.desk.until(lambda: len(rig.desk.refused) == 1)
+        # The socket brings it, and reading back may do so as well.
+        await rig.desk.until(lambda: bool(rig.desk.refused))
         await rig.slack.push.idle()
-        rig.desk.fault, rig.slack.push.patience_s = None, PATIENCE_S
+        rig.slack.push.patience_s = PATIENCE_S
         rig.slack.user_says(DM, "food")
         await rig.desk.until(lambda: rig.desk.texts == ["food"])
         await rig.slack.push.idle()
