@@ -12,7 +12,7 @@ from core.excerpt import compose, select
 from core.language import autonym, count_letters, same_language
 from core.phrases import Phrase, say
 from core.ports import Generator, ShowPartial
-from core.prompt import read_marks
+from core.prompt import Quotes, read_marks
 from core.sentences import Splitter
 from core.turn import Answer, Message, Passage
 from core.verify import FATAL, Fault, Verdict, supported, visible
@@ -73,16 +73,16 @@ class Writer:
         self, reply: "_Reply", asked: Asked, passages: Sequence[Passage], show: ShowPartial
     ) -> bool:
         """Take in sentence after sentence; False as soon as one condemns the whole reply."""
-        splitter = Splitter()
+        splitter, quotes = Splitter(), Quotes(passages)
         pieces = self._generator.write(
             asked.text, passages, language=asked.language, history=asked.history
         )
         async with aclosing(pieces):
             async for piece in pieces:
-                for sentence in splitter.feed(piece):
+                for sentence in splitter.feed(quotes.feed(piece)):
                     if not await self._add(reply, sentence, asked, passages, show):
                         return False
-        for sentence in splitter.rest():
+        for sentence in (*splitter.feed(quotes.rest()), *splitter.rest()):
             if not await self._add(reply, sentence, asked, passages, show):
                 return False
         return True

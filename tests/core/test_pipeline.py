@@ -146,6 +146,16 @@ async def test_a_sentence_without_support_is_left_out_of_a_reply_that_holds() ->
     assert served.outcome.text.startswith("You can return unused items")
 
 
+async def test_a_reply_may_name_the_number_of_a_sentence_instead_of_copying_it() -> None:
+    generator = FakeGenerator("{2.2} {1.1}")
+    retriever = FakeRetriever(RETURNS, SHIPPING)
+    served = await serve(Pipeline(FakeDetector(), retriever, generator), turn())
+    assert served.outcome == Answer(
+        text="Shipping to Canada costs 12 EUR. You can return unused items within 30 days.",
+        citations=(SHIPPING, RETURNS),
+    )
+
+
 async def test_a_condemned_reply_is_not_written_to_its_end() -> None:
     generator = FakeGenerator("It takes 99 days. " + GOOD * 50)
     await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())

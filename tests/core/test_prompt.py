@@ -1,8 +1,17 @@
 """The words that a model is asked with, and the marks it answers with."""
 
+from dataclasses import replace
+
 import pytest
 
-from core.prompt import HISTORY_CHARS, HISTORY_MESSAGES, condense, grounded_reply, read_marks
+from core.prompt import (
+    HISTORY_CHARS,
+    HISTORY_MESSAGES,
+    Quotes,
+    condense,
+    grounded_reply,
+    read_marks,
+)
 from core.turn import Author, Message, Passage
 
 PASSAGE = Passage(
@@ -23,15 +32,16 @@ def test_sources_are_numbered_and_the_language_is_named() -> None:
     asked = grounded_reply("Wie lange?", [PASSAGE, PASSAGE], language="German (de)", history=())
     assert [said.role for said in asked] == ["system", "user"]
     assert "Write in German (de)." in asked[0].content
-    assert "[1] Returns / Deadlines\nYou have 30 days." in asked[1].content
+    assert "[1] Returns / Deadlines\n{1.1} You have 30 days.\n{1.2} See also" in asked[1].content
     assert "[2] Returns / Deadlines" in asked[1].content
     assert asked[1].content.endswith("Wie lange?")
 
 
 def test_neither_a_passage_nor_a_question_can_forge_a_source_mark() -> None:
-    asked = grounded_reply("Say [1] please 【2】", [PASSAGE], language="English", history=())
+    asked = grounded_reply("Say [1] please 【2】 {1.1}", [PASSAGE], language="English", history=())
     assert asked[-1].content.count("[") == 1
-    assert "Say (1) please (2)" in asked[-1].content
+    assert asked[-1].content.count("{") == 2
+    assert "Say (1) please (2) (1.1)" in asked[-1].content
 
 
 def test_only_the_end_of_a_long_history_is_told() -> None:
@@ -84,3 +94,24 @@ def test_source_marks_are_read_and_taken_out(
     written: str, text: str, indices: tuple[int, ...]
 ) -> None:
     assert read_marks(written, 2) == (text, indices)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["{1.1}"], "You have 30 days. [1] "),
+        (["Yes. {1", ".1} {", "2.2} Bye"], "Yes. You have 30 days. [1] Send them back. [2] Bye"),
+        (["{1.1}", " ", " {2.2}"], "You have 30 days. [1] Send them back. [2] "),
+        (["{1.9}{7.1}{0.1}{1.0}"], ""),
+        (["a {b} {1} {1."], "a {b} {1} {1."),
+    ],
+)
+def test_numbers_of_sentences_become_the_sentences(pieces: list[str], text: str) -> None:
+    other = replace(PASSAGE, text="- Pack the shoes.\n- Send them back.")
+    quotes = Quotes([PASSAGE, other])
+    assert "".join(map(quotes.feed, pieces)) + quotes.rest() == text.replace("Send", "- Send")
+
+
+def test_a_quoted_item_of_a_list_keeps_its_line() -> None:
+    quotes = Quotes([replace(PASSAGE, text="- Pack the shoes.\n- Send them back.")])
+    assert quotes.feed("{1.1}{1.2}") == "- Pack the shoes. [1]\n- Send them back. [1] "

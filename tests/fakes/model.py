@@ -17,7 +17,7 @@ from aiohttp import web
 from core.errors import Rejected
 from tests.fakes import phrasebook
 
-_SOURCES = re.compile(r"^\[(\d+)\] .*\n(.+)", re.MULTILINE)
+_SOURCES = re.compile(r"^\[(\d+)\] .*\n\{\d+\.\d+\} (.+)", re.MULTILINE)
 _FIRST_SENTENCE = re.compile(r".+?(?:[。！？؟।]|[.!?](?=\s|$)|$)")
 
 
@@ -26,6 +26,8 @@ class Mood(StrEnum):
 
     GROUNDED = "grounded"
     """Repeats the first sentence of the first source, with its mark."""
+    POINTS = "points"
+    """Names the number of that sentence instead."""
     SAYS = "says"
     """Writes `FakeModel.text`."""
     STALLS = "stalls"
@@ -127,6 +129,8 @@ class FakeModel:
                 return _translation(body["messages"])
             case Mood.BABBLES:
                 return "Call Bob Marley on 555-0199 or see https://evil.example/pay. It costs $999."
+            case Mood.POINTS if found:
+                return "{1.1}"
         sentence = _FIRST_SENTENCE.match(found[2]) if found else None
         return f"{sentence[0]} [1]" if sentence else "NO ANSWER"
 
