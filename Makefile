@@ -68,7 +68,14 @@ $(STARTER)/wide/result.json: models/recipes/starter-wide.yaml $(STARTER)/encoder
 $(STARTER)/encoder/result.json: models/recipes/starter-encoder.yaml $(STARTER)/wide/result.json
 	$(BIN)/dragoman train $< $(@D)
 
-$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/encoder/result.json
+$(STARTER)/support-data/manifest.json: models/recipes/starter-support-data.yaml | install
+	$(BIN)/python -m workers.training.dataset $< $(@D)
+
+$(STARTER)/support/result.json: models/recipes/starter-support.yaml \
+		$(STARTER)/support-data/manifest.json $(STARTER)/encoder/result.json
+	$(BIN)/dragoman train $< $(@D)
+
+$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/support/result.json
 	$(BIN)/dragoman train $< $(@D)
 
 messages: install

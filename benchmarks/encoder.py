@@ -1,10 +1,11 @@
 """The encoder that ships: English pages and translations found by language, as Markdown.
 
-Only pages and translations count that are not in the `train` part of the data it was made of.
-Run: python -m benchmarks.encoder [--encoder FOLDER] [--trained-on DATASET]
+Only pages, translations and topics count that it was not made of.
+Run: python -m benchmarks.encoder [--encoder FOLDER] [--trained-on DATASET] [--tuned-on DATASET]
 """
 
 import argparse
+import json
 import statistics
 import time
 from collections import defaultdict
@@ -24,6 +25,8 @@ from workers.training.tasks.encoder import ENGLISH, encoder_folder, open_folder
 
 STARTER = Path("models/starter-encoder")
 TRAINED_ON = Path("var/starter/encoder-data")
+TUNED_ON = Path("var/starter/support-data")
+SUPPORT = Path("models/data/support")
 NAMED = [
     *("en", "zh", "es", "fr", "de", "pt", "it", "nl", "ru"),
     *("ja", "ko", "ar", "tr", "pl", "vi", "id", "uk", "hi"),
@@ -75,6 +78,57 @@ def translations(trained_on: Path) -> dict[str, list[tuple[str, str]]]:
     }
 
 
+@dataclass(frozen=True)
+class SupportQuestions:
+    """English help articles by sentence, and the questions of each language to some of them.
+
+    A question goes with the number of its article, and those of the sentences that answer it.
+    """
+
+    articles: Sequence[Sequence[str]]
+    titles: Sequence[str]
+    asked: Mapping[str, Sequence[tuple[str, int, Sequence[int]]]]
+
+
+def support_questions(tuned_on: Path) -> SupportQuestions:
+    """The articles written for this project, with the questions to topics that were held out."""
+    lines = [json.loads(line) for path in sorted(SUPPORT.glob("*.jsonl")) for line in path.open()]
+    english = {line["topic"]: line for line in lines if line["lang"] == "en"}
+    held_out = {row.group for row in open_dataset(tuned_on).stream(Part.TEST)}
+    numbers = {topic: number for number, topic in enumerate(english)}
+    asked: dict[str, list[tuple[str, int, Sequence[int]]]] = defaultdict(list)
+    for line in lines:
+        if f"support:{line['topic']}" in held_out:
+            answers = english[line["topic"]]["answers"]
+            for text, answer in zip(line["questions"], answers, strict=True):
+                if answer:
+                    places = [number - 1 for number in answer]
+                    asked[line["lang"]].append((text, numbers[line["topic"]], places))
+    return SupportQuestions(
+        articles=[line["sentences"] for line in english.values()],
+        titles=[line["title"] for line in english.values()],
+        asked=dict(sorted(asked.items())),
+    )
+
+
+def found_articles(encode: Any, given: SupportQuestions) -> dict[str, tuple[float, float]]:
+    """By language: how often the article comes first, and in it a sentence that answers."""
+    both = zip(given.titles, given.articles, strict=True)
+    articles = encode(["\n".join((title, " ".join(text))) for title, text in both])
+    sentences = [encode(text) for text in given.articles]
+    scores = {}
+    for tag, asked in given.asked.items():
+        vectors = encode([text for text, _, _ in asked])
+        nearest = (vectors @ articles.T).argmax(axis=1)
+        found = sum(int(at == article) for at, (_, article, _) in zip(nearest, asked, strict=True))
+        told = sum(
+            int((sentences[article] @ vector).argmax()) in answers
+            for vector, (_, article, answers) in zip(vectors, asked, strict=True)
+        )
+        scores[tag] = (found / len(asked), told / len(asked))
+    return scores
+
+
 def found_among_pages(encode: Any, questions: Questions) -> dict[str, float]:
     """Recall@5 by language."""
     pages = encode(questions.pages)
@@ -113,10 +167,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--encoder", type=Path, default=STARTER)
     parser.add_argument("--trained-on", type=Path, default=TRAINED_ON)
+    parser.add_argument("--tuned-on", type=Path, default=TUNED_ON)
     chosen = parser.parse_args()
     questions, both = help_questions(chosen.trained_on), translations(chosen.trained_on)
+    support = support_questions(chosen.tuned_on)
     pages: dict[str, dict[str, float]] = {}
     sentences: dict[str, dict[str, float]] = {}
+    articles: dict[str, dict[str, tuple[float, float]]] = {}
     sizes = []
     for name, folder in (("English", encoder_folder(ENGLISH)), ("starter", chosen.encoder)):
         model: Any = open_folder(folder)
@@ -129,10 +186,12 @@ def main() -> None:
 
         pages[name] = found_among_pages(encode, questions)
         sentences[name] = found_translations(encode, both)
+        articles[name] = found_articles(encode, support)
         mib = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
         sizes.append(f"{name}: {mib:.0f} MiB, {question_ms(model, questions):.1f} ms")
     print(f"Size, and a question on one core: {'; '.join(sizes)}.\n")
     print(_table(questions, both, pages, sentences))
+    print(f"\n{_support_table(support, articles)}")
 
 
 def _table(
@@ -159,6 +218,32 @@ def _table(
             f" | {_cell(pages['starter'], tag)} | {len(both.get(tag, ())) or ''} |"
             f" {_cell(sentences['English'], tag)} | {_cell(sentences['starter'], tag)} |"
         )
+    return "\n".join(lines)
+
+
+def _support_table(
+    given: SupportQuestions, found: Mapping[str, Mapping[str, tuple[float, float]]]
+) -> str:
+    topics = len({article for asked in given.asked.values() for _, article, _ in asked})
+    lines = [
+        f"Customers' questions to {topics} help articles in English that the encoder has not seen:"
+        f" the article as the first of {len(given.articles)}, and a sentence that answers as the"
+        " first of those of the article.\n",
+        "| language | questions | English encoder: article | sentence | starter: article |"
+        " sentence |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = ("English", "starter")
+    means = [
+        statistics.mean(scores[at] for tag, scores in found[name].items() if tag != "en")
+        for name in names
+        for at in (0, 1)
+    ]
+    cells = " | ".join(f"{mean:.3f}" for mean in means)
+    lines.append(f"| mean of {len(given.asked) - 1} without en | | {cells} |")
+    for tag, asked in given.asked.items():
+        cells = " | ".join(f"{share:.3f}" for name in names for share in found[name][tag])
+        lines.append(f"| {tag} | {len(asked)} | {cells} |")
     return "\n".join(lines)
 
 

@@ -2,10 +2,11 @@
 
 The folder holds one folder for each of `SETS`, of JSON Lines files, gzipped or not. `parallel` and
 `monolingual` name a repository in each row; its licence stands in the README of `parallel`.
+`support` is ours, in `models/data`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 from pydantic import Field
 
 from core.errors import Rejected
+from core.prompt import NO_ANSWER
 from core.turn import Author
 from workers.evaluation.files import Row, stream
 from workers.training.dataset.duplicates import fingerprint
 from workers.training.dataset.examples import (
+    Evidence,
     Example,
     Label,
     Parallel,
@@ -77,6 +80,11 @@ class _Line(Row):
     slots: tuple[str, ...] = ()
     spans: tuple[_Span, ...] = ()
     turns: tuple[_Turn | str, ...] = ()
+    topic: str = ""
+    sentences: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    # The sentences that answer each question, from 1; of the English article alone.
+    answers: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +202,70 @@ def _dialogues(lines: Iterable[_Line], origin: _Origin) -> Iterator[Example]:
                 yield Reply(**about, messages=history, reply=after.text)
 
 
+def _support(lines: Iterable[_Line], origin: _Origin) -> Iterator[Example]:
+    """Articles with questions to them, each a translation of an English one or its questions."""
+    earlier: tuple[_Line, ...] = ()
+    for topic, found in groupby(lines, key=lambda line: line.topic):
+        article = tuple(found)
+        english = article[0]
+        for turn, line in enumerate(article):
+            about = origin.about(line, f"support:{topic}")
+            readable = (english, line) if line is not english and line.sentences else (english,)
+            for read in readable:
+                yield from _asked(line, read, english.answers, about)
+                yield from _pointed(line, (read, *earlier), english.answers, about, turn)
+            if line is not english:
+                yield from _translated(english, line, {**about, "lang": "en"})
+        earlier = article
+
+
+def _asked(
+    line: _Line, article: _Line, answers: Sequence[tuple[int, ...]], about: Mapping[str, Any]
+) -> Iterator[Question]:
+    """The questions with their article, and with what answers them in it."""
+    for query, numbers in zip(line.questions, answers, strict=True):
+        if numbers:
+            whole = "\n".join((article.title, " ".join(article.sentences)))
+            told = " ".join(article.sentences[number - 1] for number in numbers)
+            yield Question(**about, query=query, passage=whole)
+            yield Question(**about, query=query, passage=told)
+
+
+def _pointed(
+    line: _Line,
+    articles: Sequence[_Line],
+    answers: Sequence[tuple[int, ...]],
+    about: Mapping[str, Any],
+    turn: int,
+) -> Iterator[Reply]:
+    """The questions among passages, and the numbers of the sentences that answer them.
+
+    The first of `articles` is the one that they are about; one of the others that is in its
+    language stands beside it or in its stead, by `turn`.
+    """
+    first, *others = articles
+    strange = [one for one in others if one.lang == first.lang and one.sentences][:1]
+    for at, (query, numbers) in enumerate(zip(line.questions, answers, strict=True)):
+        shown = [[first], [*strange, first], [first, *strange], strange or [first]][(at + turn) % 4]
+        place = next((n for n, one in enumerate(shown, start=1) if one is first), 0)
+        known = numbers if place else ()
+        yield Reply(
+            **about,
+            messages=(Said(author=Author.CUSTOMER, text=query),),
+            passages=tuple(
+                Evidence(title=one.title, text=" ".join(one.sentences)) for one in shown
+            ),
+            reply=" ".join(f"{{{place}.{number}}}" for number in known) or NO_ANSWER,
+        )
+
+
+def _translated(english: _Line, line: _Line, about: Mapping[str, Any]) -> Iterator[Parallel]:
+    texts = (english.title, *english.questions, *english.sentences)
+    # An article of which the questions alone are translated ends with these.
+    for text, target in zip(texts, (line.title, *line.questions, *line.sentences), strict=False):
+        yield Parallel(**about, text=text, target_lang=line.lang, target=target)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicSet:
     """Files of one form; an empty licence stands in the rows."""
@@ -220,6 +292,7 @@ SETS: Mapping[str, PublicSet] = {
     "sgd": PublicSet(licence="CC-BY-SA-4.0", files="train", read=_dialogues),
     "taskmaster4": PublicSet(licence="CC-BY-4.0", files="train", read=_dialogues),
     "chatterbot": PublicSet(licence="BSD-3-Clause", files="train", read=_dialogues),
+    "support": PublicSet(licence="Apache-2.0", files="*", read=_support),
     "abcd_policies": PublicSet(licence="MIT", files="sample_dialogues", read=_dialogues),
 }
 
