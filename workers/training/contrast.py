@@ -16,6 +16,7 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from workers.training.pairs import GROUP
 
@@ -51,6 +52,8 @@ class Teacher:
     """The vectors that a frozen encoder gives to texts, each computed once in a run."""
 
     model: SentenceTransformer
+    halved: bool = False
+    """Compute in bfloat16, which is less than what is kept of the vectors."""
     known: dict[str, NDArray[np.float16]] = field(default_factory=dict)
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
@@ -60,9 +63,10 @@ class Teacher:
             self.known.clear()
             new = list(dict.fromkeys(texts))
         if new:
-            vectors: Any = self.model.encode(
-                new, batch_size=_CHUNK, normalize_embeddings=True, show_progress_bar=False
-            )
+            with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.halved):
+                vectors: Any = self.model.encode(
+                    new, batch_size=_CHUNK, normalize_embeddings=True, show_progress_bar=False
+                )
             self.known.update(zip(new, vectors.astype(np.float16), strict=True))
         return torch.from_numpy(np.stack([self.known[text] for text in texts])).float()
 
@@ -101,9 +105,19 @@ class Contrast(MultipleNegativesRankingLoss):
             whole: torch.Tensor = self.model(column)["sentence_embedding"]
             return whole
         order = mask.sum(dim=1).argsort()
+        column = self._looked_up(column)
         parts = [_rows(column, mask, rows) for rows in order.split(_CHUNK)]
         found = torch.cat([self.model(part)["sentence_embedding"] for part in parts])
         return found[order.argsort()]
+
+    def _looked_up(self, column: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The batch with the vectors of its tokens.
+
+        A layer of embeddings writes a gradient as large as itself each time that it is asked.
+        """
+        words = cast("PreTrainedModel", self.model.transformers_model).get_input_embeddings()
+        kept = {key: value for key, value in column.items() if key != "input_ids"}
+        return {**kept, "inputs_embeds": words(column["input_ids"])}
 
 
 class CachedContrast(CachedMultipleNegativesRankingLoss):
@@ -166,7 +180,7 @@ def _rows(column: Mapping[str, Any], mask: torch.Tensor, rows: torch.Tensor) -> 
     used = mask[rows].any(dim=0)
     return {
         key: value[rows][:, used]
-        if isinstance(value, torch.Tensor) and value.shape == mask.shape
+        if isinstance(value, torch.Tensor) and value.shape[:2] == mask.shape
         else value
         for key, value in column.items()
     }

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
+import torch
 from datasets import Dataset as Columns
 from datasets import DatasetDict
 from peft import PeftModel, TaskType
@@ -105,6 +106,9 @@ def build(recipe: Encoder, dataset: Dataset, checkpoints: Path) -> Job:
         Misconfigured: base or teacher is not to be had, or not safe to load.
     """
     model = _load(recipe, dataset, checkpoints / "new")
+    if model.transformers_model is not None and not torch.cuda.is_available():
+        # The fused attention of CPUs takes twice as long to go back through short texts.
+        model.transformers_model.set_attn_implementation("eager")
     dev = list(pairs(dataset, Part.DEV))
     train = _train_tables(recipe, dataset, checkpoints, model)
     if not train or not dev:
@@ -271,7 +275,7 @@ def _teacher(recipe: Encoder, model: SentenceTransformer) -> Teacher | None:
     wanted, given = _dimensions(teacher), _dimensions(model)
     if wanted != given:
         raise Rejected(f"teacher: its vectors have {wanted} numbers, those of the model {given}")
-    return Teacher(teacher.eval())
+    return Teacher(teacher.eval(), halved=recipe.precision == "bfloat16")
 
 
 def _dimensions(model: SentenceTransformer) -> int:
