@@ -20,6 +20,7 @@ from core.turn import (
     Found,
     Handoff,
     Kind,
+    Meaning,
     Message,
     Outcome,
     Owner,
@@ -136,7 +137,6 @@ class Pipeline:
         turn, outcome = self._by_rule(turn, choice.language)
         if outcome is None:
             found, outcome, model = await self._by_knowledge(turn, choice.language, show, clock)
-            outcome = await self._by_meaning(turn, outcome, choice.language)
         if escalation.missed_again(turn, outcome, self._policy):
             outcome = escalation.handoff(Reason.MISSES, choice.language, owner=turn.owner)
         return Served(
@@ -235,33 +235,36 @@ class Pipeline:
         except (Unavailable, TimeoutError):
             fault = escalation.handoff(Reason.FAULT, language, owner=turn.owner)
             return _NOTHING, fault, ""
+        meant = await self._heard(turn)
+        if meant is Meaning.MISUSE:
+            step = Step.HANDOFF
+        if step is Step.ANSWER:
+            with clock.step("write"):
+                written = (
+                    await self._writer.write(asked, found.passages, show) if self._writer else None
+                )
+            model = self._generator.model if written and self._generator else ""
+            return found, written or verbatim(found.passages, question, language), model
+        # What no article answers may be no question.
+        wished = escalation.by_meaning(meant, turn, language, self._policy)
+        if wished is not None:
+            return found, wished, ""
         if step is Step.CLARIFY:
             options = escalation.choices(found, question, language)
             return found, Clarify(text=say(Phrase.WHICH_ONE, language), choices=options), ""
-        if step is Step.HANDOFF:
-            reason = Reason.LOW_CONFIDENCE if found.passages else Reason.NO_KNOWLEDGE
-            return found, escalation.handoff(reason, language, owner=turn.owner), ""
-        with clock.step("write"):
-            written = (
-                await self._writer.write(asked, found.passages, show) if self._writer else None
-            )
-        model = self._generator.model if written and self._generator else ""
-        return found, written or verbatim(found.passages, question, language), model
+        reason = Reason.LOW_CONFIDENCE if found.passages else Reason.NO_KNOWLEDGE
+        return found, escalation.handoff(reason, language, owner=turn.owner), ""
 
-    async def _by_meaning(self, turn: Turn, outcome: Outcome, language: str) -> Outcome:
-        """What no article answers may be no question: it is heard then, in any words."""
-        unanswered = isinstance(outcome, Clarify) or (
-            isinstance(outcome, Handoff) and outcome.reason is not Reason.FAULT
-        )
+    async def _heard(self, turn: Turn) -> Meaning:
+        """What a turn means; a question where nobody can tell."""
         # What a person reads anyway needs no guess.
-        if self._ear is None or turn.owner is not Owner.BOT or not unanswered:
-            return outcome
+        if self._ear is None or turn.owner is not Owner.BOT:
+            return Meaning.QUESTION
         try:
             async with asyncio.timeout(self._policy.search_s):
-                meant = await self._ear.hear(turn.text)
+                return await self._ear.hear(turn.text)
         except (Unavailable, TimeoutError):
-            return outcome
-        return escalation.by_meaning(meant, turn, language, self._policy) or outcome
+            return Meaning.QUESTION
 
     async def _search(self, turn: Turn, asked: Asked) -> tuple[Found, Step, str]:
         """Search for the message, or, where it is half a question, with the one before.

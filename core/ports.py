@@ -51,7 +51,7 @@ class Retriever(Protocol):
 
 
 class Ear(Protocol):
-    """Hears what a message means that no article answers and whose words are in no list of ours."""
+    """Hears what a message means beyond what its words are listed for."""
 
     async def hear(self, text: str) -> Meaning:
         """What a message in any language means; a question unless that is all but out of it.

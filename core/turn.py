@@ -94,6 +94,8 @@ class Meaning(StrEnum):
     URGENT = "urgent"
     NEGATIVE = "negative"
     SMALL_TALK = "small talk"
+    # No help desk does that: other people's data, orders to the bot, somebody's homework.
+    MISUSE = "misuse"
     QUESTION = "question"
 
 

@@ -561,7 +561,18 @@ async def test_what_an_article_answers_is_answered_whatever_the_ear_would_say() 
     ear = FakeEar(Meaning.NEGATIVE)
     served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), ear=ear), turn())
     assert isinstance(served.outcome, Answer)
-    assert ear.heard == []
+
+
+async def test_what_no_help_desk_does_is_not_answered_whatever_article_is_like_it() -> None:
+    generator = FakeGenerator(GOOD)
+    for probability in (1.0, 0.4, 0.0):
+        retriever = FakeRetriever(RETURNS, SHIPPING, probability=probability)
+        ear = FakeEar(Meaning.MISUSE)
+        served = await serve(Pipeline(FakeDetector(), retriever, generator, ear=ear), turn())
+        assert isinstance(served.outcome, Handoff)
+        assert served.outcome.reason is Reason.LOW_CONFIDENCE
+        assert ear.heard == [QUESTION]
+    assert generator.asked == []
 
 
 async def test_a_tone_that_the_bot_is_to_bear_is_no_reason() -> None:
