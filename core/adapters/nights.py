@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
 
 from core.adapters.database import Database, Now
-from core.adapters.tables import conversations, nights
+from core.adapters.tables import conversations, model_versions, nights
 from core.adapters.upsert import for_each_dialect
 from core.errors import LeaseLost
-from core.nights import Night, NightLease, NightState
+from core.nights import Night, NightLease, NightState, VersionState
 from core.turn import WorkspaceId
 
 # SQLAlchemy types a row by its columns, one type argument each.
@@ -105,9 +105,14 @@ class SqlNights:
         Raises: LeaseLost, Unavailable: as `renew` does.
         """
         ended_at = None if state is NightState.WAITING else Now()
-        await self._change(
-            lease, figures, state=state, reason=reason or None, ended_at=ended_at, **_FREED
-        )
+        values = {"state": state, "reason": reason or None, "ended_at": ended_at, **_FREED}
+
+        def work(connection: Connection) -> None:
+            _changed(connection, lease, figures, values)
+            if state is NightState.WAITING:
+                _see_what_was_decided(connection, lease.night)
+
+        await self._database.write(work)
 
     async def put_back(
         self, lease: NightLease, *, retry_in_s: float, reason: str = "", counts: bool = True
@@ -154,21 +159,43 @@ class SqlNights:
     async def _change(
         self, lease: NightLease, figures: Figures | None = None, /, **values: Any
     ) -> NightLease:
-        held = {"held_night": lease.night, "held_fence": lease.fence, "held_by": lease.holder}
+        return await self._database.write(lambda c: _changed(c, lease, figures, values))
 
-        def work(connection: Connection) -> NightLease:
-            changed = dict(values)
-            if figures:
-                known = connection.scalar(_FIGURES, held)
-                changed["figures"] = json.dumps(
-                    {**json.loads(known or "{}"), **figures}, ensure_ascii=False
-                )
-            row = connection.execute(_THIS.values(changed).returning(*_LEASED), held).first()
-            if row is None:
-                raise LeaseLost(f"night {lease.slot} of {lease.workspace}")
-            return _lease(row)
 
-        return await self._database.write(work)
+def _changed(
+    connection: Connection, lease: NightLease, figures: Figures | None, values: Mapping[str, Any]
+) -> NightLease:
+    held = {"held_night": lease.night, "held_fence": lease.fence, "held_by": lease.holder}
+    changed = dict(values)
+    if figures:
+        known = connection.scalar(_FIGURES, held)
+        changed["figures"] = json.dumps(
+            {**json.loads(known or "{}"), **figures}, ensure_ascii=False
+        )
+    row = connection.execute(_THIS.values(changed).returning(*_LEASED), held).first()
+    if row is None:
+        raise LeaseLost(f"night {lease.slot} of {lease.workspace}")
+    return _lease(row)
+
+
+def _see_what_was_decided(connection: Connection, night: int) -> None:
+    """End the wait of a night whose versions a person has decided on before it began to wait."""
+    of_night = select(model_versions.c.state, model_versions.c.reason)
+    decided = connection.execute(of_night.where(model_versions.c.night_id == night)).all()
+    states = {row.state for row in decided}
+    if not states or VersionState.READY in states:
+        return
+    refused = states == {VersionState.REFUSED}
+    connection.execute(
+        update(nights)
+        .where(nights.c.id == night)
+        .values(
+            state=NightState.REFUSED if refused else NightState.PUBLISHED,
+            reason=next((row.reason for row in decided if row.reason), None) if refused else None,
+            ended_at=Now(),
+            due_at=None,
+        )
+    )
 
 
 def hold(connection: Connection, workspace: WorkspaceId, slot: str, fence: int) -> None:

@@ -4,15 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
 
 from core.adapters.accounts import Accounts, NewAccount
-from core.adapters.database import Database, Now
+from core.adapters.database import Database
 from core.adapters.documents import Documents
 from core.adapters.in_service import Flip, InService
+from core.adapters.nights import SqlNights
 from core.adapters.pointers import Pointer
 from core.adapters.sealing import Manifest, check, seal
-from core.adapters.tables import nights
 from core.adapters.versions import Made, Version, Versions
 from core.errors import Rejected
 from core.nights import NightState, VersionKind, VersionState
@@ -173,28 +172,37 @@ async def test_a_name_stands_for_one_set_of_files(database: Database) -> None:
 
 
 @pytest.mark.parametrize("approved", [True, False])
+@pytest.mark.parametrize("early", [False, True])
 async def test_a_decision_ends_the_night_that_waits_for_it(
-    database: Database, approved: bool
+    database: Database, approved: bool, early: bool
 ) -> None:
+    """A person may be faster than the night, which has only just made its version ready."""
     person = await Accounts(database).create(
         SHOP, NewAccount(name="Ada", role=Role.ADMIN, language="en")
     )
-    night = {"workspace": SHOP, "slot": "2027-01-31", "state": NightState.WAITING}
-    await database.write(lambda c: c.execute(insert(nights).values(created_at=Now(), **night)))
-    versions = Versions(database)
+    rows, versions = SqlNights(database), Versions(database)
+    await rows.ring(SHOP, "2027-01-31")
+    lease = await rows.take(holder="one", held_s=60)
+    assert lease is not None
     await versions.add(SHOP, made("e1", slot="2027-01-31"))
     await versions.ready(SHOP, "e1")
+    if not early:
+        await rows.end(lease, NightState.WAITING, figures={})
     if approved:
         await InService(database).publish(
             SHOP, "e1", instead_of="encoder-base", index="i1", account=person
         )
     else:
         await versions.refuse(SHOP, "e1", "too bold", account=person)
+    if early:
+        await rows.end(lease, NightState.WAITING, figures={})
     version = await get(database, "e1")
     assert (version.slot, version.account) == ("2027-01-31", "Ada")
     assert version.state is (VersionState.LIVE if approved else VersionState.REFUSED)
-    state = await database.read(lambda c: c.scalar(select(nights.c.state)))
-    assert state == (NightState.PUBLISHED if approved else NightState.REFUSED)
+    (night,) = await rows.list(SHOP)
+    assert night.state is (NightState.PUBLISHED if approved else NightState.REFUSED)
+    assert night.reason == ("" if approved else "too bold")
+    assert night.ended_at is not None
 
 
 def folder(tmp_path: Path) -> Path:
