@@ -23,7 +23,7 @@ from typing import Any
 
 import datasets
 import torch
-from pydantic_core import to_jsonable_python
+from pydantic import ValidationError
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
@@ -131,10 +131,11 @@ def _claim(run: Run, recipe: Recipe, dataset: Dataset) -> None:
 def _same_recipe(run: Run, recipe: Recipe) -> None:
     kept = json.loads((run.folder / RECIPE).read_bytes())
     now = recipe.model_dump(mode="json")
-    # A run that began before there was a setting has its default.
-    fields = type(recipe).model_fields.items()
-    usual = {name: field.default for name, field in fields if not field.is_required()}
-    known = to_jsonable_python(usual) | kept
+    try:
+        # A run that began before there was a setting, or one of its parts, has its default.
+        known = type(recipe).model_validate(kept).model_dump(mode="json")
+    except ValidationError:
+        known = kept
     changed = sorted(key for key in known | now if known.get(key) != now.get(key))
     if changed:
         raise Rejected(

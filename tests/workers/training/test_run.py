@@ -83,6 +83,15 @@ def test_a_folder_belongs_to_one_recipe(shop: Path, tmp_path: Path) -> None:
         run(write_recipe(shop, "mine", max_steps=1, learning_rate=0.1), tmp_path / "run")
 
 
+def test_a_run_older_than_a_setting_has_its_default(shop: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(shop, "older", max_steps=1, adversary={})
+    first = run(recipe, tmp_path / "run")
+    kept = json.loads((tmp_path / "run/recipe.json").read_text())
+    del kept["patience"], kept["adversary"]["steps"]
+    (tmp_path / "run/recipe.json").write_text(json.dumps(kept))
+    assert run(recipe, tmp_path / "run") == first
+
+
 def test_the_same_seed_gives_the_same_weights(shop: Path, tmp_path: Path) -> None:
     recipe = write_recipe(shop, "seeded", max_steps=3, adapter={"method": "lora", "rank": 4})
     models = []
