@@ -1,6 +1,7 @@
-"""Training against the worst small change of the input embeddings."""
+"""Training against the worst that a search finds near the rows of a batch."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import Trainer
+from transformers.modeling_outputs import SequenceClassifierOutput
 
-from workers.training.recipe import Adversary
+from workers.training.dataset.augmentation import noisy
+from workers.training.recipe import Adversary, EmbeddingAdversary, TypoAdversary
+
+TEXT = "text"
+"""The name of what a batch holds beside its tokens: the texts they were made from."""
 
 
 @dataclass(slots=True)
@@ -34,29 +40,79 @@ class _Probe:
 
 
 class AdversarialTrainer(Trainer):
-    """A Trainer whose every step also goes against a change of the embeddings.
+    """A Trainer whose every step also goes against a worse version of the same rows.
 
-    The change is found by `adversary.steps` steps up the loss, each example's kept within a length
-    relative to that of its own embeddings, so that one `epsilon` suits all models. The gradients
-    of the clean and of the changed pass add up. Mix it in before the Trainer of a task.
+    The gradients of the clean and of the worse pass add up. Mix it in before the Trainer of a task.
+    Against embeddings, the change is found by `adversary.steps` steps up the loss, each example's
+    kept within a length relative to that of its own embeddings, so that one `epsilon` suits all
+    models. Against typos, the batch brings each row's `TEXT`, which `encode` makes tokens of, and
+    `compute_loss_func` compares.
     """
 
     adversary: Adversary | None = None
+    encode: Callable[[Sequence[str]], Mapping[str, torch.Tensor]]
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """One clean step, then the same rows with their embeddings changed; the clean loss."""
+        """One clean step, then one of the same rows made worse; the clean loss."""
+        texts = inputs.pop(TEXT, ())
         loss: torch.Tensor = super().training_step(model, dict(inputs), num_items_in_batch)
-        if self.adversary is not None:
+        if isinstance(self.adversary, EmbeddingAdversary):
             with self._probing(model) as probe:
                 self._worsen(model, inputs, probe, self.adversary)
                 probe.collects, probe.calls = False, 0
                 super().training_step(model, dict(inputs), num_items_in_batch)
+        elif self.adversary is not None:
+            worst = self._worst(model, inputs, texts, self.adversary)
+            super().training_step(model, self._encoded(worst, inputs), num_items_in_batch)
         return loss
 
+    def _set_signature_columns_if_needed(self) -> None:
+        """The columns of a table that reach a batch: what the model takes, and the text."""
+        super()._set_signature_columns_if_needed()
+        columns: Any = self._signature_columns
+        if TEXT not in columns:
+            columns.append(TEXT)
+
+    def _worst(
+        self, model: nn.Module, inputs: dict[str, Any], texts: Sequence[str], against: TypoAdversary
+    ) -> list[str]:
+        """Of some mistyped versions of each text the one of the highest loss."""
+        # The number of the update makes them new in each epoch, and the same after a stop.
+        seed = f"{self.args.seed} {self.state.global_step}"
+        versions = [_mistyped(text, against, f"{seed} {text}") for text in texts]
+        losses = [
+            self._losses(model, self._encoded(one_a_row, inputs))
+            for one_a_row in zip(*versions, strict=True)
+        ]
+        worst = torch.stack(losses).argmax(dim=0).tolist()
+        return [of_row[at] for of_row, at in zip(versions, worst, strict=True)]
+
+    def _encoded(self, texts: Sequence[str], like: Mapping[str, Any]) -> dict[str, Any]:
+        """A batch of the same labels with other texts."""
+        found = self.encode(list(texts))
+        return {name: found.get(name, given) for name, given in like.items()}
+
+    @torch.no_grad()
+    def _losses(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """The loss of each row by itself, without dropout, which would compare by chance."""
+        given = self._prepare_inputs(inputs)
+        labels = given.pop("labels")
+        # The bare model: a pass of which no gradient is shared must not wait for other processes.
+        bare: Any = self.accelerator.unwrap_model(model).eval()
+        with self.compute_loss_context_manager():
+            logits: torch.Tensor = bare(**given).logits
+        assert self.compute_loss_func is not None
+        return torch.stack(
+            [
+                self.compute_loss_func(SequenceClassifierOutput(logits=logits[[at]]), labels[[at]])
+                for at in range(len(labels))
+            ]
+        )
+
     def _worsen(
-        self, model: nn.Module, inputs: dict[str, Any], probe: _Probe, adversary: Adversary
+        self, model: nn.Module, inputs: dict[str, Any], probe: _Probe, adversary: EmbeddingAdversary
     ) -> None:
         """Find the change; the model's own gradients stay as they are."""
         probe.collects = True
@@ -92,7 +148,10 @@ class AdversarialTrainer(Trainer):
 
 
 def _stepped(
-    change: torch.Tensor, slope: torch.Tensor | None, length: torch.Tensor, adversary: Adversary
+    change: torch.Tensor,
+    slope: torch.Tensor | None,
+    length: torch.Tensor,
+    adversary: EmbeddingAdversary,
 ) -> torch.Tensor:
     """One step up the loss and back into the ball of radius `epsilon` times `length`."""
     if slope is None:
@@ -104,6 +163,11 @@ def _stepped(
     shrink = (radius / _length(moved).clamp_min(1e-12)).clamp_max(1.0)
     kept: torch.Tensor = (moved * shrink).detach()
     return kept.requires_grad_()
+
+
+def _mistyped(text: str, against: TypoAdversary, seed: str) -> list[str]:
+    chance = random.Random(seed)
+    return [noisy(text, chance, typos=against.typos) for _ in range(against.tries)]
 
 
 def _length(values: torch.Tensor) -> torch.Tensor:

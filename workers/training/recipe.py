@@ -1,10 +1,11 @@
 """What a training run is to do, as a YAML file says it."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
+from workers.training.dataset.augmentation import TYPOS
 from workers.training.recipe_file import read_settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -51,7 +52,7 @@ class Adapter(Block):
     dropout: Share = 0.0
 
 
-class Adversary(Block):
+class EmbeddingAdversary(Block):
     """Steps against the worst small change of the input embeddings, beside the clean ones.
 
     `epsilon` is the length of the change as a share of the length of the embeddings it is added
@@ -59,8 +60,34 @@ class Adversary(Block):
     gradient descent (Madry et al., arXiv 1706.06083).
     """
 
+    against: Literal["embeddings"] = "embeddings"
     epsilon: Positive = 0.1
     steps: Count = 1
+
+
+class TypoAdversary(Block):
+    """Steps against the worst of some versions of each text with typing errors, beside the clean.
+
+    `tries` versions are drawn anew each time, with errors in about the share `typos` of the words;
+    the one of the highest loss is learnt. Sources: worst-of-k, Engstrom et al., arXiv 1712.02779;
+    Ebrahimi et al., arXiv 1712.06751, learn errors of characters too, found by slopes instead.
+    """
+
+    against: Literal["typos"]
+    tries: Count = 4
+    typos: Annotated[float, Field(gt=0, le=1)] = TYPOS
+
+
+def _told_apart(block: object) -> object:
+    """What it is against need not be said of embeddings."""
+    return {"against": "embeddings", **block} if isinstance(block, dict) else block
+
+
+Adversary = Annotated[
+    EmbeddingAdversary | TypoAdversary,
+    Field(discriminator="against"),
+    BeforeValidator(_told_apart),
+]
 
 
 class Recipe(Block):
@@ -74,6 +101,9 @@ class Recipe(Block):
     them; `sharded` shares weights and optimiser out over the processes (FSDP) instead of copying
     them to each (DDP).
     """
+
+    # Whether each row is one text and its label, which errors of typing leave as it is.
+    takes_typos: ClassVar[bool] = False
 
     dataset: Path
     base: str = ""
@@ -108,6 +138,15 @@ class Recipe(Block):
             raise ValueError("sharded: an adapter is small enough to be copied; leave one out")
         if self.new is not None and self.adapter is not None:
             raise ValueError("an adapter needs a base that has learnt something; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_mistyped(self) -> Self:
+        if isinstance(self.adversary, TypoAdversary) and not self.takes_typos:
+            raise ValueError(
+                "adversary: only the task labels learns against typos: each of its rows is one text"
+                " and its label; leave it out"
+            )
         return self
 
 

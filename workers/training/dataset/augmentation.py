@@ -35,6 +35,8 @@ Rewrite = Callable[[Sequence[str], str, str], Sequence[str]]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 BATCH = 32
+# The share of words with an error in a noisy text.
+TYPOS = 0.2
 # Source marks, masks, links, and whatever holds a digit must stay as they are.
 _FIXED = re.compile(r"[\[⟦][^\]⟧]*[\]⟧]|\S*(?:://|@|[0-9])\S*|\s+")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -54,7 +56,7 @@ class Augment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     noise: Share = 0.0
-    typos: Share = 0.2
+    typos: Share = TYPOS
     back_translation: Share = 0.0
     via: str = "en"
     paraphrase: Share = 0.0

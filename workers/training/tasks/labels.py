@@ -1,9 +1,10 @@
 """Fine-tunes a model that puts a text into one of several classes."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from datasets import Dataset as Columns
@@ -12,20 +13,19 @@ from transformers import (
     AutoModelForSequenceClassification,
     DataCollatorWithPadding,
     EvalPrediction,
-    PreTrainedTokenizerBase,
     TrainingArguments,
 )
 
 from core.errors import Rejected
 from workers.evaluation.metrics import macro_f1, share
-from workers.training.adversarial import AdversarialTrainer
+from workers.training.adversarial import TEXT, AdversarialTrainer
 from workers.training.classifying import likeliest, load_classifier, longest, weighted_loss
 from workers.training.dataset.balancing import class_weights
 from workers.training.dataset.examples import Label
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import save_model
-from workers.training.recipe import Recipe
+from workers.training.recipe import Recipe, TypoAdversary
 from workers.training.tokenizer import tokenizer_for
 
 
@@ -34,6 +34,8 @@ class Labels(Recipe):
 
     With `class_weights` balanced, the loss of a row counts the more the rarer its label is.
     """
+
+    takes_typos: ClassVar[bool] = True
 
     task: Literal["labels"]
     class_weights: Literal["none", "balanced"] = "none"
@@ -55,19 +57,22 @@ def build(recipe: Labels, dataset: Dataset, checkpoints: Path) -> Job:
     limit = longest(recipe, tokenizer, model)
     # Who loads the model is to cut texts there as well.
     tokenizer.model_max_length = limit
-    dev_columns = _columns(dev, names, tokenizer, limit)
+    encode = partial(tokenizer.__call__, truncation=True, max_length=limit)
+    mistyped = isinstance(recipe.adversary, TypoAdversary)
+    dev_columns = _columns(dev, names, encode)
     trainer = AdversarialTrainer(
         model=model,
         args=arguments(recipe, len(train), checkpoints, of=TrainingArguments, best="macro_f1"),
-        train_dataset=_columns(train, names, tokenizer, limit),
+        train_dataset=_columns(train, names, encode, with_text=mistyped),
         eval_dataset=dev_columns,
-        data_collator=DataCollatorWithPadding(tokenizer),
+        data_collator=partial(_padded, pad=DataCollatorWithPadding(tokenizer)),
         compute_loss_func=weighted_loss(recipe.label_smoothing, _weights(recipe, counts, names)),
         compute_metrics=partial(_scores, classes=len(names)),
         preprocess_logits_for_metrics=likeliest,
         callbacks=patience(recipe),
     )
     trainer.adversary = recipe.adversary
+    trainer.encode = partial(encode, padding=True, return_tensors="pt")
     return Job(
         trainer=trainer,
         save=partial(save_model, trainer.model, tokenizer),
@@ -94,12 +99,19 @@ def _weights(recipe: Labels, counts: Counter[str], names: list[str]) -> list[flo
 
 
 def _columns(
-    rows: tuple[Label, ...], names: list[str], tokenizer: PreTrainedTokenizerBase, limit: int
+    rows: Sequence[Label], names: list[str], encode: Callable[..., Any], *, with_text: bool = False
 ) -> Columns:
     """The first tokens of each text, with the number of its label."""
     numbers = {name: at for at, name in enumerate(names)}
-    encoded = tokenizer([row.text for row in rows], truncation=True, max_length=limit)
-    return Columns.from_dict({**encoded, "labels": [numbers[row.label] for row in rows]})
+    texts = [row.text for row in rows]
+    columns = {**encode(texts), "labels": [numbers[row.label] for row in rows]}
+    return Columns.from_dict(columns | {TEXT: texts} if with_text else columns)
+
+
+def _padded(rows: Sequence[dict[str, Any]], pad: DataCollatorWithPadding) -> dict[str, Any]:
+    """A batch; texts, if there are any, go along as they are."""
+    texts = [row.pop(TEXT) for row in rows if TEXT in row]
+    return {**pad(list(rows)), **({TEXT: texts} if texts else {})}
 
 
 def _scores(predicted: EvalPrediction, classes: int) -> dict[str, float]:
