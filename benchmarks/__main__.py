@@ -17,6 +17,7 @@ PARTS = {
     "pii": "Personal data",
     "pretraining": "Pre-training",
     "finetuning": "Fine-tuning",
+    "serving": "Serving a model",
     "labels": "Labels",
     "compression": "Compression",
 }
