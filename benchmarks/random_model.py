@@ -14,13 +14,6 @@ from workers.training.recipe import New
 from workers.training.tokenizer import train_tokenizer
 
 VOCABULARY = 8_000
-# Where a reply begins and ends in the tokenizer's template. A server that is not told takes Qwen3's
-# own marks, finds none and streams the prompt as if it were the reply.
-_REPLY = {
-    "defaults": {"role": "assistant"},
-    "start_anchor": "<|assistant|>",
-    "fields": {"content": {"close": "<|end|>", "content": "text"}},
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +73,6 @@ def build(shape: Shape, folder: Path, device: Device, texts: Mapping[str, Sequen
     """Write the model to `folder`, with a tokenizer that is trained on `texts` by language."""
     new = New(config=dict(shape.config), vocabulary=shape.vocabulary)
     tokenizer: Any = train_tokenizer(texts, new, "decoder")
-    tokenizer.response_template = _REPLY
     special = {name: getattr(tokenizer, name) for name in ("eos_token_id", "pad_token_id")}
     config = new_config(new, **{"vocab_size": len(tokenizer)} | new.config | special)
     torch.manual_seed(0)

@@ -18,6 +18,7 @@ from core.escalation import Policy
 from core.nights import Order
 from core.pipeline import Pipeline
 from retrieval.encoder import open_encoder
+from retrieval.hearing import open_ear
 from retrieval.knowledge import silent
 from retrieval.opening import open_retriever
 from retrieval.snapshot import Snapshot, load, workspace_folder
@@ -61,6 +62,8 @@ async def open_trial(
     """
     # Its files are read whole, to tell them from any others.
     encoder = await asyncio.to_thread(open_encoder, folder)
+    # The one in service hears with the encoder that ships, whichever it searches with.
+    ear = open_ear(await asyncio.to_thread(open_encoder, order.encoder or None))
     place = await asyncio.to_thread(_place, order, encoder.id)
     detector = CombinedDetector()
     async with (
@@ -88,7 +91,7 @@ async def open_trial(
         )
         yield Trial(
             product=Product(
-                pipeline=Pipeline(detector, retrieval.retriever, policy=policy),
+                pipeline=Pipeline(detector, retrieval.retriever, policy=policy, ear=ear),
                 retrieval=retrieval,
                 workspace=order.workspace,
                 default_language=order.default_language,

@@ -10,6 +10,7 @@ import torch
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
@@ -104,7 +105,9 @@ def new_model(
 ) -> PreTrainedModel:
     """A model of random weights; set the seed before.
 
-    Raises: Rejected: transformers knows no such architecture for this, or it refuses the sizes.
+    Raises:
+        Rejected: transformers knows no such architecture for this, or it refuses the sizes.
+        Misconfigured: the encoder that it is to have its words from cannot be loaded.
     """
     # A mark that the tokenizer lacks has no number: an architecture's own may be past the last one.
     special = {
@@ -115,7 +118,31 @@ def new_model(
         model: PreTrainedModel = form.from_config(config, trust_remote_code=False)
     except _LOADING as error:
         raise Rejected(f"new.config: {_line(error)}") from error
+    if new.words:
+        _learn_words(model, tokenizer, new.words)
     return model
+
+
+@torch.no_grad()
+def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoder: str) -> None:
+    """Give each token the mean of the vectors that an encoder has for its text.
+
+    What is alike in two languages is alike from the first step. Source: WECHSEL, arXiv 2112.06598.
+    """
+    read, known = load_tokenizer(encoder), load_model(AutoModel, encoder).get_input_embeddings()
+    own = model.get_input_embeddings().weight
+    if known.weight.shape[1] != own.shape[1]:
+        raise Rejected(
+            f"new.words: the vectors of {encoder} have {known.weight.shape[1]} numbers, those of"
+            f" new.config {own.shape[1]}"
+        )
+    texts = [tokenizer.decode([number]).strip() for number in range(len(tokenizer))]
+    found = read(texts, add_special_tokens=False)["input_ids"]
+    # Of parts of characters nothing is known.
+    places = [at for at, text in enumerate(texts) if found[at] and "\ufffd" not in text]
+    learnt = torch.stack([known(torch.tensor(found[at])).mean(dim=0) for at in places])
+    learnt -= learnt.mean(dim=0)
+    own[places] = learnt * (own.std() / learnt.std())
 
 
 def check_length(config: PretrainedConfig, max_tokens: int) -> None:

@@ -25,11 +25,16 @@ class New(Block):
     `config` is that of any architecture of transformers, `model_type` among it; the sizes of its
     vocabulary and the numbers of its special tokens are filled in. `vocabulary` counts tokens;
     the higher `temperature`, the more alike the shares of the languages in it (1: as in the data).
+    `words` is a sentence encoder whose vectors of words those of the new tokens begin with. A
+    dialogue model's template may tell it the `first_line` alone of what the system says: that names
+    the task, and the rest is for models that can read instructions.
     """
 
     config: dict[str, Any]
     vocabulary: Annotated[int, Field(ge=300)] = 16_000
     temperature: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
+    words: str = ""
+    system: Literal["whole", "first_line"] = "whole"
 
     @model_validator(mode="after")
     def _has_a_type(self) -> Self:
@@ -166,4 +171,6 @@ def _anchored(recipe: Recipe, folder: Path) -> dict[str, object]:
         moved["dataset"] = folder / recipe.dataset
     if recipe.base and (folder / recipe.base).is_dir():
         moved["base"] = str(folder / recipe.base)
+    if recipe.new is not None and recipe.new.words and (folder / recipe.new.words).is_dir():
+        moved["new"] = recipe.new.model_copy(update={"words": str(folder / recipe.new.words)})
     return moved

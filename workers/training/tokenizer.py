@@ -30,7 +30,7 @@ from transformers import (
 
 from core.errors import Rejected
 from workers.training.dataset.balancing import shares
-from workers.training.dataset.examples import Example
+from workers.training.dataset.examples import Conversation, Example, Reply
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.dataset.texts import spoken
 from workers.training.loading import load_tokenizer, new_config
@@ -59,10 +59,22 @@ _ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 # What a customer writes must not be read as a mark: nobody else may speak as the system.
 _TEMPLATE = (
     "{%- for message in messages -%}"
-    "{{ '<|' + message.role + '|>' + (message.content | replace('<|', '< |')) + '<|end|>' }}"
+    "{%- set said = SAID -%}"
+    "{{ '<|' + message.role + '|>' + (said | replace('<|', '< |')) + '<|end|>' }}"
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
 )
+# Where a reply begins and ends in it. A server that is not told takes the marks of the
+# architecture's first model, finds none and streams the prompt as if it were the reply.
+_REPLY = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<|assistant|>",
+    "fields": {"content": {"close": "<|end|>", "content": "text"}},
+}
+_SAID = {
+    "whole": "message.content",
+    "first_line": "message.content.split('\n')[0] if message.role == 'system' else message.content",
+}
 
 
 def tokenizer_for(recipe: Recipe, dataset: Dataset, purpose: Purpose) -> PreTrainedTokenizerBase:
@@ -76,11 +88,18 @@ def tokenizer_for(recipe: Recipe, dataset: Dataset, purpose: Purpose) -> PreTrai
 
 
 def texts_by_language(rows: Iterable[Example]) -> Mapping[str, Sequence[str]]:
-    """All that the rows say, under the tags of the languages it is said in."""
+    """All that the rows say, under the tags of the languages it is said in.
+
+    Of a conversation a model also reads what comes before the part that it learns.
+    """
     found: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         for text, tag in spoken(row):
             found[tag].append(text)
+        if isinstance(row, Conversation):
+            found[row.lang] += [said.text for said in row.messages]
+        if isinstance(row, Reply):
+            found[row.lang] += [passage.text for passage in row.passages]
     return found
 
 
@@ -101,7 +120,8 @@ def train_tokenizer(
     tokenizer = _bpe(texts, new, special)
     if purpose == "encoder":
         tokenizer.post_processor = bert_like(tokenizer)
-    wrapped = _wrapped(tokenizer, purpose, config)
+    template = _TEMPLATE.replace("SAID", _SAID[new.system]) if purpose == "decoder" else None
+    wrapped = _wrapped(tokenizer, purpose, config, template)
     _check_it_loads(wrapped, config)
     return wrapped
 
@@ -155,7 +175,7 @@ def bert_like(tokenizer: Tokenizer) -> Any:
 
 
 def _wrapped(
-    tokenizer: Tokenizer, purpose: Purpose, config: PretrainedConfig
+    tokenizer: Tokenizer, purpose: Purpose, config: PretrainedConfig, template: str | None
 ) -> PreTrainedTokenizerBase:
     decoder = purpose == "decoder"
     inputs = ["input_ids", "attention_mask"]
@@ -168,8 +188,10 @@ def _wrapped(
         additional_special_tokens=list(_ROLES) if decoder else None,
         model_input_names=inputs,
         clean_up_tokenization_spaces=False,
-        chat_template=_TEMPLATE if decoder else None,
+        chat_template=template,
     )
+    if decoder:
+        wrapped.response_template = _REPLY  # type: ignore[attr-defined]  # no stubs
     return wrapped
 
 

@@ -1,5 +1,6 @@
 """Fine-tunes a dialogue model on the very prompts of production and the replies to them."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -11,6 +12,7 @@ from peft import TaskType
 from transformers import (
     AutoModelForCausalLM,
     DataCollatorForSeq2Seq,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainingArguments,
 )
@@ -32,13 +34,15 @@ from workers.training.dataset.examples import (
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import (
+    check_length,
     dropped_out,
     load_model,
-    load_tokenizer,
+    new_model,
     save_model,
     with_adapter,
 )
 from workers.training.recipe import Recipe
+from workers.training.tokenizer import tokenizer_for
 
 # What the loss passes over.
 IGNORED = -100
@@ -50,18 +54,42 @@ class Chat(Recipe):
     task: Literal["chat"]
 
 
+class ReplyTrainer(AdversarialTrainer):
+    """Works out what comes next only where it is to be learnt, at the end of each row.
+
+    A vocabulary is so large that what comes next costs as much as all layers of a small model.
+    """
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As the Trainer's; the rows of `inputs` end together, padded in front."""
+        labels = inputs["labels"]
+        first = int((labels != IGNORED).any(dim=0).nonzero()[0])
+        # What comes next is told by the place before it.
+        kept = labels.shape[1] - first + 1
+        body = self.accelerator.unwrap_model(model)
+        if "logits_to_keep" in inspect.signature(body.forward).parameters:
+            inputs = {**inputs, "labels": labels[:, -kept:], "logits_to_keep": kept}
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+
 def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
     """A trainer whose loss counts the tokens of the reply alone.
 
     Raises: Rejected: the base has no chat template, or no row is short enough.
     """
-    tokenizer = load_tokenizer(recipe.base)
+    tokenizer = tokenizer_for(recipe, dataset, "decoder")
+    tokenizer.padding_side = "left"
     train, _ = columns(dataset, Part.TRAIN, tokenizer, recipe)
     dev, languages = columns(dataset, Part.DEV, tokenizer, recipe)
-    model = load_model(AutoModelForCausalLM, recipe.base, **dropped_out(recipe))
-    trainer = AdversarialTrainer(
-        model=with_adapter(model, recipe.adapter, TaskType.CAUSAL_LM),
-        args=arguments(recipe, len(train), checkpoints, of=TrainingArguments),
+    trainer = ReplyTrainer(
+        model=with_adapter(_model(recipe, tokenizer), recipe.adapter, TaskType.CAUSAL_LM),
+        args=arguments(
+            recipe,
+            len(train),
+            checkpoints,
+            of=TrainingArguments,
+            train_sampling_strategy="group_by_length",
+        ),
         train_dataset=train,
         eval_dataset=dev,
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
@@ -73,6 +101,16 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
         save=partial(save_model, trainer.model, tokenizer),
         languages=by_language(dev, languages),
     )
+
+
+def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    changes = dropped_out(recipe)
+    if recipe.new is not None:
+        model = new_model(AutoModelForCausalLM, recipe.new, tokenizer, **changes)
+    else:
+        model = load_model(AutoModelForCausalLM, recipe.base, **changes)
+    check_length(model.config, recipe.max_tokens)
+    return model
 
 
 def asked(row: Example) -> tuple[Said, ...] | None:

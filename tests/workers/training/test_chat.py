@@ -1,0 +1,105 @@
+"""A dialogue model made of nothing but a sentence encoder's words, which points at sentences."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+from core import prompt
+from core.errors import Rejected
+from core.turn import Author
+from tests.workers.training.small import ABOUT, build_encoder, silent, write_dataset
+from workers.model_server import check_folder
+from workers.training import start
+from workers.training.dataset.examples import Evidence, Reply, Said
+
+THINGS = ("lamps", "shoes", "tables", "coats", "clocks", "books", "cups", "rings")
+NEW = {
+    "config": {
+        "model_type": "qwen3",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "tie_word_embeddings": True,
+    },
+    "vocabulary": 315,
+    "temperature": 1,
+    "words": "encoder",
+    "system": "first_line",
+}
+
+
+def _row(thing: str, other: str, *, second: bool) -> Reply:
+    told = [f"We keep {thing} upstairs.", f"We keep {other} here."]
+    return Reply(
+        **ABOUT,
+        lang="en",
+        messages=(Said(author=Author.CUSTOMER, text=f"where are {thing}?"),),
+        passages=(Evidence(title="Rooms", text=" ".join(told[::-1] if second else told)),),
+        reply="{1.2}" if second else "{1.1}",
+    )
+
+
+ROWS = [
+    _row(thing, other, second=second)
+    for thing in THINGS
+    for other in THINGS
+    for second in (False, True)
+    if other != thing
+]
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rooms")
+    write_dataset(folder / "rows", ROWS, ROWS[::7])
+    build_encoder(folder / "encoder", [*THINGS, "where are", "we keep upstairs here rooms"])
+    return folder
+
+
+def _train(rooms: Path, folder: Path, **changes: Any) -> Path:
+    given = {"task": "chat", "dataset": "rows", "max_steps": 1, "batch": 16, "device_batch": 16}
+    recipe = rooms / f"{folder.name}.yaml"
+    recipe.write_text(yaml.safe_dump(given | {"new": NEW | changes}))
+    start.start(recipe, folder, silent)
+    return folder / "model"
+
+
+def test_tokens_begin_with_what_the_encoder_knows_of_their_words(
+    rooms: Path, tmp_path: Path
+) -> None:
+    folder = _train(rooms, tmp_path / "made")
+    check_folder(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    # A server has to know where the reply begins.
+    assert tokenizer.response_template["start_anchor"] == "<|assistant|>"
+    vectors = AutoModelForCausalLM.from_pretrained(folder).get_input_embeddings().weight
+    known = AutoModel.from_pretrained(rooms / "encoder").get_input_embeddings().weight
+    names = AutoTokenizer.from_pretrained(rooms / "encoder")
+    ours = torch.stack([vectors[tokenizer(f" {word}")["input_ids"][0]] for word in THINGS])
+    pieces = [names(word, add_special_tokens=False)["input_ids"] for word in THINGS]
+    theirs = torch.stack([known[some].mean(0) for some in pieces])
+    likeness = torch.corrcoef(torch.cat([ours - ours.mean(0), theirs - theirs.mean(0)]))
+    assert likeness[: len(THINGS), len(THINGS) :].diagonal().min() > 0.9
+
+
+def test_it_is_told_the_first_line_of_the_instructions(rooms: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(_train(rooms, tmp_path / "brief"))
+    question = prompt.summarise("customer: And the blue one?\nbot: Upstairs.", language="English")
+    told = tokenizer.apply_chat_template([{"role": s.role, "content": s.content} for s in question])
+    written = tokenizer.decode(told["input_ids"])
+    assert "You sum up conversations" in written
+    assert "Write only the summary" not in written
+    assert "And the blue one?\nbot: Upstairs." in written
+
+
+def test_vectors_of_another_length_are_refused(rooms: Path, tmp_path: Path) -> None:
+    other = NEW["config"] | {"hidden_size": 48}  # type: ignore[operator]  # a dict, says its key
+    with pytest.raises(Rejected, match=r"new\.words: the vectors of .* have 32 numbers"):
+        _train(rooms, tmp_path / "other", config=other)
