@@ -1,4 +1,4 @@
-"""Whether an adversary helps against typing errors, and weights or sampling with rare labels.
+"""Whether adversaries help against typing errors, and weights or sampling with rare labels.
 
 The intents of BANKING77, learnt by all-MiniLM-L6-v2. What is said
 of a text is counted over all seeds, and texts are what the paired bootstrap draws.
@@ -132,34 +132,53 @@ def mean_macro_f1(both: Predictions) -> float:
 
 
 def against_typos(
-    found: Mapping[str, list[Label]], epsilons: Sequence[float], precision: str
+    found: Mapping[str, list[Label]],
+    adversaries: Mapping[str, Mapping[str, Any]],
+    updates: int,
+    precision: str,
 ) -> None:
-    """Print a table of accuracy without and with an adversary."""
+    """Print a table of accuracy without and with each of some adversaries."""
     learnt = [row for of in found.values() for row in of[TESTED : TESTED + 20]]
     tested = [row for of in found.values() for row in of[:TESTED]]
     gold = np.array([list(found).index(row.label) for row in tested])
+    # Of other texts, and never the draw of an adversary: that hashes seed, update and text.
     chance = random.Random(0)
     clean = [row.text for row in tested]
     mistyped = [noisy(text, chance, typos=TYPOS) for text in clean]
     folder = dataset("typos", learnt, tested[:: len(tested) // 100])
-    settings: dict[str, Any] = {"updates": 150, "precision": precision}
+    settings: dict[str, Any] = {"updates": updates, "precision": precision}
     plain = learn("typos/plain", folder, **settings)
     before = {name: right(predict(plain, texts), gold) for name, texts in _both(clean, mistyped)}
     print(f"| training | clean | typing errors in {TYPOS:.0%} of words | change | p |")
     print("|---|---|---|---|---|")
     print(f"| plain | {before['clean'].mean():.3f} | {before['mistyped'].mean():.3f} | | |")
-    for epsilon in epsilons:
-        name = f"typos/adversary-{epsilon}"
-        models = learn(name, folder, adversary={"epsilon": epsilon}, **settings)
+    for way, adversary in adversaries.items():
+        models = learn(
+            f"typos/{way.replace(', ', '-').replace(' ', '-')}",
+            folder,
+            adversary=adversary,
+            **settings,
+        )
         after = {
             name: right(predict(models, texts), gold) for name, texts in _both(clean, mistyped)
         }
         found_change = paired_bootstrap(before["mistyped"], after["mistyped"])
         print(
-            f"| adversary, epsilon {epsilon} | {after['clean'].mean():.3f}"
-            f" | {after['mistyped'].mean():.3f} | {_told(found_change)} |"
+            f"| {way} | {after['clean'].mean():.3f} | {after['mistyped'].mean():.3f}"
+            f" | {_told(found_change)} |"
         )
     print()
+
+
+def against(epsilons: Sequence[float], tries: Sequence[int]) -> Mapping[str, Mapping[str, Any]]:
+    """The adversaries to measure, by what the table calls them."""
+    return {
+        **{f"adversary, epsilon {epsilon}": {"epsilon": epsilon} for epsilon in epsilons},
+        **{
+            f"adversary, the worst of {count} mistyped": {"against": "typos", "tries": count}
+            for count in tries
+        },
+    }
 
 
 def with_rare_labels(found: Mapping[str, list[Label]]) -> None:
@@ -207,6 +226,8 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epsilon", type=float, nargs="+", default=[0.1])
+    parser.add_argument("--tries", type=int, nargs="+", default=[4])
+    parser.add_argument("--updates", type=int, default=150, help="of each training against typos")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--only", choices=["typos", "rare"])
     chosen = parser.parse_args()
@@ -217,8 +238,11 @@ def main() -> None:
         f"{INTENTS} intents of BANKING77, {TESTED} texts of each to be told apart, {len(SEEDS)}"
         " seeds; intervals are of 95 %.\n"
     )
-    ways = {"typos": partial(against_typos, found, chosen.epsilon, chosen.precision)}
-    ways["rare"] = partial(with_rare_labels, found)
+    adversaries = against(chosen.epsilon, chosen.tries)
+    ways = {
+        "typos": partial(against_typos, found, adversaries, chosen.updates, chosen.precision),
+        "rare": partial(with_rare_labels, found),
+    }
     for name, measure in ways.items():
         if chosen.only in (None, name):
             measure()
