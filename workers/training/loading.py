@@ -129,14 +129,16 @@ def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, enc
 
     What is alike in two languages is alike from the first step. Source: WECHSEL, arXiv 2112.06598.
     """
-    read, known = load_tokenizer(encoder), load_model(AutoModel, encoder).get_input_embeddings()
-    own = model.get_input_embeddings().weight
+    read = load_tokenizer(encoder)
+    known: Any = load_model(AutoModel, encoder).get_input_embeddings()
+    layer: Any = model.get_input_embeddings()
+    own = layer.weight
     if known.weight.shape[1] != own.shape[1]:
         raise Rejected(
             f"new.words: the vectors of {encoder} have {known.weight.shape[1]} numbers, those of"
             f" new.config {own.shape[1]}"
         )
-    texts = [tokenizer.decode([number]).strip() for number in range(len(tokenizer))]
+    texts = [str(tokenizer.decode([number])).strip() for number in range(len(tokenizer))]
     found = read(texts, add_special_tokens=False)["input_ids"]
     # Of parts of characters nothing is known.
     places = [at for at, text in enumerate(texts) if found[at] and "\ufffd" not in text]

@@ -191,7 +191,7 @@ def _wrapped(
         chat_template=template,
     )
     if decoder:
-        wrapped.response_template = _REPLY  # type: ignore[attr-defined]  # no stubs
+        wrapped.response_template = _REPLY
     return wrapped
 
 

@@ -79,8 +79,8 @@ def test_tokens_begin_with_what_the_encoder_knows_of_their_words(
     tokenizer = AutoTokenizer.from_pretrained(folder)
     # A server has to know where the reply begins.
     assert tokenizer.response_template["start_anchor"] == "<|assistant|>"
-    vectors = AutoModelForCausalLM.from_pretrained(folder).get_input_embeddings().weight
-    known = AutoModel.from_pretrained(rooms / "encoder").get_input_embeddings().weight
+    vectors: Any = AutoModelForCausalLM.from_pretrained(folder).get_input_embeddings().weight
+    known: Any = AutoModel.from_pretrained(rooms / "encoder").get_input_embeddings().weight
     names = AutoTokenizer.from_pretrained(rooms / "encoder")
     ours = torch.stack([vectors[tokenizer(f" {word}")["input_ids"][0]] for word in THINGS])
     pieces = [names(word, add_special_tokens=False)["input_ids"] for word in THINGS]
@@ -92,8 +92,10 @@ def test_tokens_begin_with_what_the_encoder_knows_of_their_words(
 def test_it_is_told_the_first_line_of_the_instructions(rooms: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(_train(rooms, tmp_path / "brief"))
     question = prompt.summarise("customer: And the blue one?\nbot: Upstairs.", language="English")
-    told = tokenizer.apply_chat_template([{"role": s.role, "content": s.content} for s in question])
-    written = tokenizer.decode(told["input_ids"])
+    told: Any = tokenizer.apply_chat_template(
+        [{"role": s.role, "content": s.content} for s in question]
+    )
+    written = str(tokenizer.decode(told["input_ids"]))
     assert "You sum up conversations" in written
     assert "Write only the summary" not in written
     assert "And the blue one?\nbot: Upstairs." in written

@@ -214,6 +214,8 @@ def _support(lines: Iterable[_Line], origin: _Origin) -> Iterator[Example]:
             for read in readable:
                 yield from _asked(line, read, english.answers, about)
                 yield from _pointed(line, (read, *earlier), english.answers, about, turn)
+            for text in line.questions:
+                yield Label(**about, text=text, label="question")
             if line is not english:
                 yield from _translated(english, line, {**about, "lang": "en"})
         earlier = article
