@@ -75,7 +75,11 @@ $(STARTER)/support/result.json: models/recipes/starter-support.yaml \
 		$(STARTER)/support-data/manifest.json $(STARTER)/encoder/result.json
 	$(BIN)/dragoman train $< $(@D)
 
-$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/support/result.json
+$(STARTER)/support-again/result.json: models/recipes/starter-support-again.yaml \
+		$(STARTER)/support/result.json
+	$(BIN)/dragoman train $< $(@D)
+
+$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/support-again/result.json
 	$(BIN)/dragoman train $< $(@D)
 
 messages: install

@@ -41,7 +41,7 @@ WORKSPACE = WorkspaceId("calibration")
 # Questions to a shop are what the product meets; the others keep it from knowing only shops.
 PUBLIC_WEIGHT = 0.05
 SUPPORT = Path("models/data/support")
-SUPPORT_WEIGHT = 0.2
+SUPPORT_WEIGHT = 0.05
 # The parts that models/recipes/starter-support-data.yaml keeps from the encoder.
 HELD_OUT = 0.15
 # Cosines are on the scale of one encoder, and how far it bridges languages is its own affair.
@@ -79,7 +79,7 @@ def support() -> Knowledge:
     """
     lines = [row for path in sorted(SUPPORT.glob("*.jsonl")) for row in rows(path)]
     english = {line["topic"]: line for line in lines if line["lang"] == "en"}
-    held_out = [name for name in english if place(f"support:{name}") < HELD_OUT]
+    held_out = [name for name in english if place(f"support:{name}") >= 1 - HELD_OUT]
     hidden = set(held_out[::2])
     return [
         Document(

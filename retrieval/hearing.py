@@ -1,5 +1,6 @@
 """Hears what a message means by its vector, in whatever language it is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import Misconfigured
@@ -7,28 +8,31 @@ from core.turn import Meaning
 from retrieval.encoder import Encoder
 from retrieval.head import Head, open_head
 
-_FILE = Path("wishes") / "head.safetensors"
-_SHIPPED = Path(__file__).parent / _FILE
-_CHECKOUT = Path(__file__).parents[1] / "models" / _FILE
+_FILE = "head.safetensors"
+_SHIPPED = Path(__file__).parent
+_CHECKOUT = Path(__file__).parents[1] / "models"
 
 
 class VectorEar:
-    """A head that tells meanings, on the encoder that it was made for."""
+    """Heads that tell meanings, on the encoder that they were made for."""
 
-    def __init__(self, encoder: Encoder, head: Head) -> None:
-        """The labels of `head` are values of `Meaning`."""
+    def __init__(self, encoder: Encoder, heads: Sequence[Head]) -> None:
+        """Labels of `heads` are values of `Meaning`; the first that hears no question counts."""
         self._encoder = encoder
-        self._head = head
+        self._heads = heads
 
     async def hear(self, text: str) -> Meaning:
         """What a message means; a question unless it is all but sure to be something else."""
-        return Meaning(self._head.judge(await self._encoder.questions([text]))[0])
+        vectors = await self._encoder.questions([text])
+        meant = (Meaning(head.judge(vectors)[0]) for head in self._heads)
+        return next((one for one in meant if one is not Meaning.QUESTION), Meaning.QUESTION)
 
 
 def open_ear(encoder: Encoder) -> VectorEar | None:
     """The ear that ships; None for another encoder than the one that it was made for."""
-    path = _SHIPPED if _SHIPPED.exists() else _CHECKOUT
+    folder = _SHIPPED if (_SHIPPED / "wishes").exists() else _CHECKOUT
     try:
-        return VectorEar(encoder, open_head(path, encoder.id))
+        heads = [open_head(folder / name / _FILE, encoder.id) for name in ("wishes", "misuse")]
     except Misconfigured:
         return None
+    return VectorEar(encoder, heads)
