@@ -61,7 +61,7 @@ def distil(tmp_path: Path, teacher: Path, **settings: Any) -> Any:
             "new": {"config": SMALLER},
             "learning_rate": 1e-2,
             "batch": 4,
-            "max_tokens": 512,
+            "max_tokens": 1_000,
             "max_steps": 10,
             "evaluate_every": 10,
             **settings,
@@ -102,6 +102,7 @@ def test_the_loss_is_that_of_rows_and_teacher_in_shares(tmp_path: Path, teacher:
             "teacher": str(teacher),
             "base": str(teacher),
             "batch": 4,
+            "max_tokens": 1_000,
         }
     )
     from workers.training.dataset.folder import open_dataset
