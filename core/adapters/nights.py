@@ -183,7 +183,7 @@ def _see_what_was_decided(connection: Connection, night: int) -> None:
     of_night = select(model_versions.c.state, model_versions.c.reason)
     decided = connection.execute(of_night.where(model_versions.c.night_id == night)).all()
     states = {row.state for row in decided}
-    if not states or VersionState.READY in states:
+    if not states or states & {VersionState.CANDIDATE, VersionState.READY}:
         return
     refused = states == {VersionState.REFUSED}
     connection.execute(
