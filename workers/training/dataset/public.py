@@ -16,6 +16,7 @@ from pydantic import Field
 
 from core.errors import Rejected
 from core.prompt import NO_ANSWER
+from core.sentences import split
 from core.turn import Author
 from workers.evaluation.files import Row, stream
 from workers.training.dataset.duplicates import fingerprint
@@ -246,7 +247,9 @@ def _pointed(
     language stands beside it or in its stead, by `turn`.
     """
     first, *others = articles
-    strange = [one for one in others if one.lang == first.lang and one.sentences][:1]
+    strange = [one for one in others if one.lang == first.lang and _cut_alike(one)][:1]
+    if not _cut_alike(first):
+        return
     for at, (query, numbers) in enumerate(zip(line.questions, answers, strict=True)):
         shown = [[first], [*strange, first], [first, *strange], strange or [first]][(at + turn) % 4]
         place = next((n for n, one in enumerate(shown, start=1) if one is first), 0)
@@ -259,6 +262,12 @@ def _pointed(
             ),
             reply=" ".join(f"{{{place}.{number}}}" for number in known) or NO_ANSWER,
         )
+
+
+def _cut_alike(article: _Line) -> bool:
+    """Whether production would number an article's sentences as its line does."""
+    cut = [one.strip() for one in split(" ".join(article.sentences))]
+    return bool(cut) and cut == [one.strip() for one in article.sentences]
 
 
 def _translated(english: _Line, line: _Line, about: Mapping[str, Any]) -> Iterator[Parallel]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import Rejected
+from core.prompt import NO_ANSWER, Quotes, read_marks
+from core.turn import Passage
 from workers.training.dataset import knowledge, public
 from workers.training.dataset.examples import (
     Example,
@@ -171,3 +173,22 @@ def test_a_public_set_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_licences_are_told_apart(written: str, id_: str, free: bool) -> None:
     assert spdx(written) == id_
     assert is_permissive(id_) is free
+
+
+def test_support_articles_say_which_sentences_answer() -> None:
+    """Those written for this project: a number names the sentence that production would number."""
+    rows = list(public.read(Path("models/data"), "support"))
+    replies = [row for row in rows if isinstance(row, Reply)]
+    assert len({row.group for row in rows}) == 160
+    assert len({row.lang for row in replies}) == 24
+    told = {row.passage for row in rows if isinstance(row, Question)}
+    answered = [row for row in replies if row.reply != NO_ANSWER]
+    assert len(replies) / 4 < len(answered) < len(replies)
+    for row in answered[::10]:
+        passages = [
+            Passage(id=str(n), document=str(n), title=one.title, text=one.text, language=row.lang)
+            for n, one in enumerate(row.passages)
+        ]
+        quotes = Quotes(passages)
+        said, _ = read_marks(quotes.feed(row.reply) + quotes.rest(), len(passages))
+        assert said.strip() in told
