@@ -58,6 +58,11 @@ STARTER := var/starter
 starter: $(STARTER)/small/result.json
 	cp -r $(STARTER)/small/model/. models/starter-encoder
 	$(BIN)/python -m benchmarks.calibration
+	for head in wishes misuse; do \
+		$(BIN)/python -m workers.training.dataset models/recipes/$$head-data.yaml \
+			$(STARTER)/$$head-data \
+		&& $(BIN)/dragoman train models/recipes/$$head.yaml $(STARTER)/$$head \
+		&& cp $(STARTER)/$$head/model/head.safetensors models/$$head/ || exit 1; done
 
 $(STARTER)/encoder-data/manifest.json: models/recipes/starter-encoder-data.yaml | install
 	$(BIN)/python -m workers.training.dataset $< $(@D)

@@ -72,13 +72,18 @@ def demo() -> Knowledge:
     ]
 
 
+def support_lines() -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """What was written for this project: all lines, and the English one of each topic."""
+    lines = [row for path in sorted(SUPPORT.glob("*.jsonl")) for row in rows(path)]
+    return lines, {line["topic"]: line for line in lines if line["lang"] == "en"}
+
+
 def support() -> Knowledge:
     """English help articles written for this project; questions in 24 languages to some of them.
 
     Only topics count that the encoder has not learnt from; every second of these has no article.
     """
-    lines = [row for path in sorted(SUPPORT.glob("*.jsonl")) for row in rows(path)]
-    english = {line["topic"]: line for line in lines if line["lang"] == "en"}
+    lines, english = support_lines()
     held_out = [name for name in english if place(f"support:{name}") >= 1 - HELD_OUT]
     hidden = set(held_out[::2])
     return [

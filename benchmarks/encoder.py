@@ -5,7 +5,6 @@ Run: python -m benchmarks.encoder [--encoder FOLDER] [--trained-on DATASET] [--t
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections import defaultdict
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.calibration import DATA, rows
+from benchmarks.calibration import DATA, rows, support_lines
 from core.language import normalise_tag
 from workers.evaluation.metrics import Numbers
 from workers.training.dataset.folder import Part, open_dataset
@@ -26,7 +25,6 @@ from workers.training.tasks.encoder import ENGLISH, encoder_folder, open_folder
 STARTER = Path("models/starter-encoder")
 TRAINED_ON = Path("var/starter/encoder-data")
 TUNED_ON = Path("var/starter/support-data")
-SUPPORT = Path("models/data/support")
 NAMED = [
     *("en", "zh", "es", "fr", "de", "pt", "it", "nl", "ru"),
     *("ja", "ko", "ar", "tr", "pl", "vi", "id", "uk", "hi"),
@@ -92,8 +90,7 @@ class SupportQuestions:
 
 def support_questions(tuned_on: Path) -> SupportQuestions:
     """The articles written for this project, with the questions to topics that were held out."""
-    lines = [json.loads(line) for path in sorted(SUPPORT.glob("*.jsonl")) for line in path.open()]
-    english = {line["topic"]: line for line in lines if line["lang"] == "en"}
+    lines, english = support_lines()
     held_out = {row.group for row in open_dataset(tuned_on).stream(Part.TEST)}
     numbers = {topic: number for number, topic in enumerate(english)}
     asked: dict[str, list[tuple[str, int, Sequence[int]]]] = defaultdict(list)
@@ -112,15 +109,15 @@ def support_questions(tuned_on: Path) -> SupportQuestions:
 
 
 def found_articles(encode: Any, given: SupportQuestions) -> dict[str, tuple[float, float]]:
-    """By language: how often the article comes first, and in it a sentence that answers."""
+    """By language: recall@5 of the article; how often a sentence of it that answers is first."""
     both = zip(given.titles, given.articles, strict=True)
     articles = encode(["\n".join((title, " ".join(text))) for title, text in both])
     sentences = [encode(text) for text in given.articles]
     scores = {}
     for tag, asked in given.asked.items():
         vectors = encode([text for text, _, _ in asked])
-        nearest = (vectors @ articles.T).argmax(axis=1)
-        found = sum(int(at == article) for at, (_, article, _) in zip(nearest, asked, strict=True))
+        nearest = (-(vectors @ articles.T)).argsort(axis=1)[:, :5]
+        found = sum(article in some for some, (_, article, _) in zip(nearest, asked, strict=True))
         told = sum(
             int((sentences[article] @ vector).argmax()) in answers
             for vector, (_, article, answers) in zip(vectors, asked, strict=True)
@@ -227,7 +224,7 @@ def _support_table(
     topics = len({article for asked in given.asked.values() for _, article, _ in asked})
     lines = [
         f"Customers' questions to {topics} help articles in English that the encoder has not seen:"
-        f" the article as the first of {len(given.articles)}, and a sentence that answers as the"
+        f" the article among {len(given.articles)} within five, and a sentence that answers as the"
         " first of those of the article.\n",
         "| language | questions | English encoder: article | sentence | starter: article |"
         " sentence |",
