@@ -150,12 +150,14 @@ def found_translations(encode: Any, given: Mapping[str, list[tuple[str, str]]]) 
 def question_ms(model: Any, questions: Questions) -> float:
     """The median time of one question on one core."""
     asked = [text for some in questions.asked.values() for text, _ in some[:20]]
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     took = []
     for text in asked:
         began = time.perf_counter()
         model.encode([text], show_progress_bar=False)
         took.append(1_000 * (time.perf_counter() - began))
+    torch.set_num_threads(threads)
     return statistics.median(took)
 
 
