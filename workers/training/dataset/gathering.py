@@ -15,6 +15,7 @@ from workers.evaluation.files import stream
 from workers.training.dataset import conversations, knowledge, public
 from workers.training.dataset.examples import Example, parse
 from workers.training.dataset.licences import OWN, spdx
+from workers.training.dataset.pointing import pointed
 from workers.training.dataset.splitting import place
 
 
@@ -24,7 +25,8 @@ class SourceRecipe(BaseModel):
     `database` is a URL, in which $NAME stands for a variable of the environment; `after` leaves
     out older conversations, in seconds since 1970. `knowledge` is a folder of articles, `rows` a
     file in the form of `examples.py`, `public` a folder in the form of `public.py`. `share` keeps
-    so many of the groups; `licence` is that of the knowledge.
+    so many of the groups; `licence` is that of the knowledge. With `pointing`, translations become
+    replies that point at sentences (`pointing.py`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,7 @@ class SourceRecipe(BaseModel):
     sets: tuple[str, ...] = ()
     licence: str = OWN
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    pointing: bool = False
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -60,9 +63,9 @@ def gather(source: SourceRecipe) -> Iterator[Example]:
         Rejected: a file or folder is wrong; names it.
         Misconfigured, Unavailable: the database's URL is wrong, or it does not answer.
     """
-    for row in _all(source):
-        if source.share == 1 or place(row.group, "share") < source.share:
-            yield row
+    share = source.share
+    rows = (row for row in _all(source) if share == 1 or place(row.group, "share") < share)
+    yield from pointed(rows) if source.pointing else rows
 
 
 def _all(source: SourceRecipe) -> Iterator[Example]:

@@ -5,7 +5,9 @@ The folder holds one folder for each of `SETS`, of JSON Lines files, gzipped or 
 `support` is ours, in `models/data`.
 """
 
+import random
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -38,6 +40,9 @@ _TABLE_ROW = re.compile(r"\|\s*([\w.-]+/[\w.-]+)\s*\|[^|]*\|\s*([^|]+?)\s*\|")
 _WORD = re.compile(r"\w+|[^\w\s]")
 _AUTHORS = {"user": Author.CUSTOMER, "customer": Author.CUSTOMER}
 _HISTORY = 6
+# How many lines back an article may stand beside another one, how many may, by how many of their
+# sentences, how much of the article itself is shown, and how often others are in its stead.
+_EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED = 240, 3, 4, 0.6, 0.2
 _POLARITY = {
     "anger": "negative", "disgust": "negative", "fear": "negative", "sadness": "negative",
     "joy": "positive", "trust": "positive", "neutral": "neutral",
@@ -205,21 +210,21 @@ def _dialogues(lines: Iterable[_Line], origin: _Origin) -> Iterator[Example]:
 
 def _support(lines: Iterable[_Line], origin: _Origin) -> Iterator[Example]:
     """Articles with questions to them, each a translation of an English one or its questions."""
-    earlier: tuple[_Line, ...] = ()
+    earlier: deque[_Line] = deque(maxlen=_EARLIER)
     for topic, found in groupby(lines, key=lambda line: line.topic):
         article = tuple(found)
         english = article[0]
-        for turn, line in enumerate(article):
+        for line in article:
             about = origin.about(line, f"support:{topic}")
             readable = (english, line) if line is not english and line.sentences else (english,)
             for read in readable:
                 yield from _asked(line, read, english.answers, about)
-                yield from _pointed(line, (read, *earlier), english.answers, about, turn)
+                yield from _pointed(line, (read, *earlier), english.answers, about)
             for text in line.questions:
                 yield Label(**about, text=text, label="question")
             if line is not english:
                 yield from _translated(english, line, {**about, "lang": "en"})
-        earlier = article
+        earlier.extend(article)
 
 
 def _asked(
@@ -239,35 +244,56 @@ def _pointed(
     articles: Sequence[_Line],
     answers: Sequence[tuple[int, ...]],
     about: Mapping[str, Any],
-    turn: int,
 ) -> Iterator[Reply]:
     """The questions among passages, and the numbers of the sentences that answer them.
 
-    The first of `articles` is the one that they are about; one of the others that is in its
-    language stands beside it or in its stead, by `turn`.
+    The first of `articles` is the one that they are about; others that are in its language stand
+    beside it or in its stead. Some sentences that do not answer are left out, lest what a question
+    is about tell the number.
     """
     first, *others = articles
-    strange = [one for one in others if one.lang == first.lang and _cut_alike(one)][:1]
-    if not _cut_alike(first):
-        return
-    for at, (query, numbers) in enumerate(zip(line.questions, answers, strict=True)):
-        shown = [[first], [*strange, first], [first, *strange], strange or [first]][(at + turn) % 4]
-        place = next((n for n, one in enumerate(shown, start=1) if one is first), 0)
-        known = numbers if place else ()
+    alike = [(one.title, one.sentences) for one in others if one.lang == first.lang]
+    chance = random.Random(f"{line.topic} {line.lang} {first.lang}")
+    for query, numbers in zip(line.questions, answers, strict=True):
+        kept = [
+            (number, sentence)
+            for number, sentence in enumerate(first.sentences, start=1)
+            if number in numbers or chance.random() < _SHOWN
+        ]
+        article = (first.title, tuple(sentence for _, sentence in kept))
+        strange = [
+            (title, _part(sentences, chance))
+            for title, sentences in chance.sample(alike, min(len(alike), _STRANGERS))
+        ][: chance.randint(0, _STRANGERS)]
+        shown = [article, *strange]
+        if strange and chance.random() < _UNANSWERED:
+            shown = strange
+        chance.shuffle(shown)
+        if not all(_cut_alike(sentences) for _, sentences in shown):
+            continue
+        place = next((at for at, one in enumerate(shown, start=1) if one is article), 0)
+        told = [at for at, (number, _) in enumerate(kept, start=1) if number in numbers and place]
         yield Reply(
             **about,
             messages=(Said(author=Author.CUSTOMER, text=query),),
             passages=tuple(
-                Evidence(title=one.title, text=" ".join(one.sentences)) for one in shown
+                Evidence(title=title, text=" ".join(sentences)) for title, sentences in shown
             ),
-            reply=" ".join(f"{{{place}.{number}}}" for number in known) or NO_ANSWER,
+            reply=" ".join(f"{{{place}.{at}}}" for at in told) or NO_ANSWER,
         )
 
 
-def _cut_alike(article: _Line) -> bool:
+def _part(sentences: Sequence[str], chance: random.Random) -> tuple[str, ...]:
+    """A few sentences that stand together, as in a passage of a long article."""
+    size = chance.randint(1, _SENTENCES)
+    start = chance.randint(0, max(0, len(sentences) - size))
+    return tuple(sentences[start : start + size])
+
+
+def _cut_alike(sentences: Sequence[str]) -> bool:
     """Whether production would number an article's sentences as its line does."""
-    cut = [one.strip() for one in split(" ".join(article.sentences))]
-    return bool(cut) and cut == [one.strip() for one in article.sentences]
+    cut = [one.strip() for one in split(" ".join(sentences))]
+    return bool(cut) and cut == [one.strip() for one in sentences]
 
 
 def _translated(english: _Line, line: _Line, about: Mapping[str, Any]) -> Iterator[Parallel]:
