@@ -119,18 +119,19 @@ def new_model(
     except _LOADING as error:
         raise Rejected(f"new.config: {_line(error)}") from error
     if new.words:
-        _learn_words(model, tokenizer, new.words)
+        _learn_words(model, tokenizer, new)
     return model
 
 
 @torch.no_grad()
-def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoder: str) -> None:
+def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, new: New) -> None:
     """Give each token the mean of the vectors that an encoder has for its text.
 
     What is alike in two languages is alike from the first step. Source: WECHSEL, arXiv 2112.06598.
     """
-    read = load_tokenizer(encoder)
-    known: Any = load_model(AutoModel, encoder).get_input_embeddings()
+    encoder = new.words
+    read, whole = load_tokenizer(encoder), load_model(AutoModel, encoder)
+    known: Any = whole.get_input_embeddings()
     layer: Any = model.get_input_embeddings()
     own = layer.weight
     if known.weight.shape[1] != own.shape[1]:
@@ -138,6 +139,11 @@ def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, enc
             f"new.words: the vectors of {encoder} have {known.weight.shape[1]} numbers, those of"
             f" new.config {own.shape[1]}"
         )
+    if new.layers:
+        _take_layers(model, whole)
+        # The tokens that it has are the first ones of the new tokenizer.
+        own[: len(known.weight)] = known.weight
+        return
     texts = [str(tokenizer.decode([number])).strip() for number in range(len(tokenizer))]
     found = read(texts, add_special_tokens=False)["input_ids"]
     # Of parts of characters nothing is known.
@@ -145,6 +151,34 @@ def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, enc
     learnt = torch.stack([known(torch.tensor(found[at])).mean(dim=0) for at in places])
     learnt -= learnt.mean(dim=0)
     own[places] = learnt * (own.std() / learnt.std())
+
+
+def _take_layers(model: PreTrainedModel, encoder: PreTrainedModel) -> None:
+    """Begin with all weights of an encoder but those of its words.
+
+    A decoder that begins as an encoder learns far sooner (Rothe et al., arXiv 1907.12461). Where
+    there are more positions than the encoder has, these repeat (Beltagy et al., arXiv 2004.05150).
+    """
+    body: Any = model.base_model
+    words = encoder.get_input_embeddings().weight
+    wanted = dict(body.named_parameters())
+    for name, weight in encoder.named_parameters():
+        own = wanted.get(name)
+        if own is None or weight is words:
+            continue
+        given: torch.Tensor = weight
+        if "position" in name and len(own) > len(weight):
+            given = weight.repeat(-(-len(own) // len(weight)), 1)[: len(own)]
+        if own.shape != given.shape:
+            raise Rejected(
+                f"new.layers: {name} is {list(given.shape)} in the encoder, and"
+                f" {list(own.shape)} as new.config says"
+            )
+        own.copy_(given)
+    if not any("layer" in name and name in wanted for name, _ in encoder.named_parameters()):
+        raise Rejected(
+            f"new.layers: the encoder is a {encoder.config.model_type}, new.config is not"
+        )
 
 
 def check_length(config: PretrainedConfig, max_tokens: int) -> None:

@@ -25,21 +25,27 @@ class New(Block):
     `config` is that of any architecture of transformers, `model_type` among it; the sizes of its
     vocabulary and the numbers of its special tokens are filled in. `vocabulary` counts tokens;
     the higher `temperature`, the more alike the shares of the languages in it (1: as in the data).
-    `words` is a sentence encoder whose vectors of words those of the new tokens begin with. A
-    dialogue model's template may tell it the `first_line` alone of what the system says: that names
-    the task, and the rest is for models that can read instructions.
+    `words` is a sentence encoder whose vectors of words those of the new tokens begin with. With
+    `layers` a dialogue model begins as that encoder: its layers, which `config` must be like, and
+    its tokenizer, with the marks of a chat and of quotes; `vocabulary` counts for nothing then.
+    That model can point, and write what the tokenizer can, which may be without capitals. The
+    template may tell it the `first_line` alone of what the system says: that names the task, and
+    the rest is for models that can read instructions.
     """
 
     config: dict[str, Any]
     vocabulary: Annotated[int, Field(ge=300)] = 16_000
     temperature: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
     words: str = ""
+    layers: bool = False
     system: Literal["whole", "first_line"] = "whole"
 
     @model_validator(mode="after")
     def _has_a_type(self) -> Self:
         if not self.config.get("model_type"):
             raise ValueError("config: needs a model_type, such as llama or bert")
+        if self.layers and not self.words:
+            raise ValueError("layers: needs the encoder to take them from, under words")
         return self
 
 

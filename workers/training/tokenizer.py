@@ -12,6 +12,7 @@ from itertools import cycle
 from typing import Any, Literal
 
 from tokenizers import (
+    AddedToken,
     Regex,
     Tokenizer,
     decoders,
@@ -29,6 +30,7 @@ from transformers import (
 )
 
 from core.errors import Rejected
+from core.prompt import NO_ANSWER
 from workers.training.dataset.balancing import shares
 from workers.training.dataset.examples import Conversation, Example, Reply
 from workers.training.dataset.folder import Dataset, Part
@@ -71,6 +73,8 @@ _REPLY = {
     "start_anchor": "<|assistant|>",
     "fields": {"content": {"close": "<|end|>", "content": "text"}},
 }
+# As many sentences as passages have in a prompt.
+_SOURCES, _SENTENCES = 6, 30
 _SAID = {
     "whole": "message.content",
     "first_line": "message.content.split('\n')[0] if message.role == 'system' else message.content",
@@ -84,7 +88,26 @@ def tokenizer_for(recipe: Recipe, dataset: Dataset, purpose: Purpose) -> PreTrai
     """
     if recipe.new is None:
         return load_tokenizer(recipe.base)
+    if recipe.new.layers and purpose == "decoder":
+        return _chatting(load_tokenizer(recipe.new.words), recipe.new)
     return train_tokenizer(texts_by_language(dataset.stream(Part.TRAIN)), recipe.new, purpose)
+
+
+def _chatting(tokenizer: PreTrainedTokenizerBase, new: New) -> PreTrainedTokenizerBase:
+    """An encoder's tokenizer that knows a chat's roles, and each sentence's number as one token."""
+    marks = [
+        f"{{{source}.{at}}}" for source in range(1, _SOURCES + 1) for at in range(1, _SENTENCES + 1)
+    ]
+    tokenizer.add_special_tokens(
+        {"eos_token": _SPECIAL["decoder"]["eos_token"], "additional_special_tokens": [*_ROLES]}
+    )
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in (*marks, NO_ANSWER)])
+    tokenizer.model_max_length = new.config.get(
+        "max_position_embeddings", tokenizer.model_max_length
+    )
+    tokenizer.chat_template = _TEMPLATE.replace("SAID", _SAID[new.system])
+    tokenizer.response_template = _REPLY
+    return tokenizer
 
 
 def texts_by_language(rows: Iterable[Example]) -> Mapping[str, Sequence[str]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from core import prompt
 from core.errors import Rejected
@@ -105,3 +105,67 @@ def test_vectors_of_another_length_are_refused(rooms: Path, tmp_path: Path) -> N
     other = NEW["config"] | {"hidden_size": 48}  # type: ignore[operator]  # a dict, says its key
     with pytest.raises(Rejected, match=r"new\.words: the vectors of .* have 32 numbers"):
         _train(rooms, tmp_path / "other", config=other)
+
+
+def _decoder(rooms: Path, **changes: Any) -> dict[str, Any]:
+    """An architecture like that of the encoder, with sixteen times as many positions."""
+    like = AutoConfig.from_pretrained(rooms / "encoder")
+    return {
+        "model_type": "bert",
+        "is_decoder": True,
+        "hidden_size": like.hidden_size,
+        "intermediate_size": like.intermediate_size,
+        "num_hidden_layers": like.num_hidden_layers,
+        "num_attention_heads": like.num_attention_heads,
+        "max_position_embeddings": 16 * like.max_position_embeddings,
+        **changes,
+    }
+
+
+def test_a_decoder_begins_with_the_layers_of_the_encoder(rooms: Path, tmp_path: Path) -> None:
+    folder = _train(rooms, tmp_path / "deep", config=_decoder(rooms), layers=True)
+    ours: Any = AutoModelForCausalLM.from_pretrained(folder)
+    assert ours.config.is_decoder
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    check_folder(folder)
+    assert tokenizer.response_template["start_anchor"] == "<|assistant|>"
+    # A sentence's number is one token, which comes back as it was.
+    numbers = tokenizer("{1.2} {6.30}", add_special_tokens=False)["input_ids"]
+    assert len(numbers) == 2
+    assert (
+        tokenizer.decode([*numbers, tokenizer.eos_token_id], skip_special_tokens=True)
+        == "{1.2} {6.30}"
+    )
+    theirs: Any = AutoModel.from_pretrained(rooms / "encoder")
+    # One update has changed them a little.
+    own = ours.bert.encoder.layer[0].attention.self.query.weight
+    assert torch.allclose(own, theirs.encoder.layer[0].attention.self.query.weight, atol=1e-3)
+    known: Any = theirs.get_input_embeddings()
+    assert torch.allclose(
+        ours.get_input_embeddings().weight[: len(known.weight)], known.weight, atol=1e-3
+    )
+    places = theirs.embeddings.position_embeddings.weight
+    repeated = ours.bert.embeddings.position_embeddings.weight
+    assert torch.allclose(repeated, places.repeat(16, 1), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"intermediate_size": 17},
+            r"new\.layers: .* is \[\d+, 32\] in the encoder, and \[17, 32\]",
+        ),
+        ({"model_type": "llama", "is_decoder": False}, r"new\.layers: the encoder is a bert"),
+    ],
+)
+def test_layers_of_another_form_are_refused(
+    changes: dict[str, Any], said: str, rooms: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Rejected, match=said):
+        _train(rooms, tmp_path / "unlike", config=_decoder(rooms, **changes), layers=True)
+
+
+def test_layers_come_from_an_encoder(rooms: Path, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="layers: needs the encoder"):
+        _train(rooms, tmp_path / "nowhere", words="", layers=True)

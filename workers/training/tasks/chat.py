@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from datasets import Dataset as Columns
 from peft import TaskType
 from transformers import (
@@ -62,13 +63,16 @@ class ReplyTrainer(AdversarialTrainer):
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """As the Trainer's; the rows of `inputs` end together, padded in front."""
-        labels = inputs["labels"]
+        labels, mask = inputs["labels"], inputs["attention_mask"]
         first = int((labels != IGNORED).any(dim=0).nonzero()[0])
         # What comes next is told by the place before it.
         kept = labels.shape[1] - first + 1
-        body = self.accelerator.unwrap_model(model)
-        if "logits_to_keep" in inspect.signature(body.forward).parameters:
+        takes = inspect.signature(self.accelerator.unwrap_model(model).forward).parameters
+        if "logits_to_keep" in takes:
             inputs = {**inputs, "labels": labels[:, -kept:], "logits_to_keep": kept}
+        if "position_ids" in takes:
+            # As where nothing is padded; positions that are learnt would begin anywhere.
+            inputs = {**inputs, "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
         return super().compute_loss(model, inputs, *args, **kwargs)
 
 
@@ -110,6 +114,9 @@ def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     else:
         model = load_model(AutoModelForCausalLM, recipe.base, **changes)
     check_length(model.config, recipe.max_tokens)
+    if not torch.cuda.is_available():
+        # The fused attention of CPUs takes twice as long to go back through short texts.
+        model.set_attn_implementation("eager")
     return model
 
 
