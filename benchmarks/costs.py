@@ -25,7 +25,7 @@ import structlog
 
 from benchmarks.__main__ import machine
 from benchmarks.calibration import quiet
-from benchmarks.retrieval import MadeUp, made_up_vectors
+from benchmarks.retrieval import MadeUp, made_up_sentences, made_up_vectors
 from benchmarks.subjects import echo
 from bots.web.port import WebPort
 from core.adapters.database import Database, open_database
@@ -261,7 +261,13 @@ def of_passages() -> dict[str, float]:
 
 def _loaded_bytes(folder: Path, count: int, passages: int) -> float:
     """How much memory so many snapshots take in a process that has done nothing else."""
-    content = Content(language="en", passages=MadeUp(passages), vectors=made_up_vectors(passages))
+    vectors = made_up_vectors(passages)
+    content = Content(
+        language="en",
+        passages=MadeUp(passages),
+        vectors=vectors,
+        sentences=made_up_sentences(vectors),
+    )
     name = write(folder, [content], workspace=WORKSPACE, encoder="e", progress=quiet)
     command = [sys.executable, "-m", "benchmarks.costs", str(folder), name, str(count)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -278,7 +284,8 @@ def _load(folder: Path, name: str, count: int) -> float:
     before = resident_bytes()
     for _ in range(count):
         kept.append(load(folder, name, workspace=WORKSPACE, encoder="e"))
-        kept[-1].shards[0].nearest(question, 10)
+        shard = kept[-1].shards[0]
+        shard.closeness(shard.nearest(question, 10)[0], question)
     return resident_bytes() - before
 
 

@@ -27,13 +27,15 @@ from retrieval.fitting import Labelled, encode
 from retrieval.opening import open_retriever
 from retrieval.ranking import base_language, choose, rank
 from retrieval.snapshot import Shard, load
-from retrieval.vectors import form_for
+from retrieval.vectors import Sentences, form_for
 from retrieval.writing import Content, write
 
 SIZES = (1_000, 100_000, 1_000_000)
 DIM = 384
 QUESTIONS = 200
 WORDS = 14
+# In a passage of the demo company.
+SENTENCES = 3
 WORKSPACE = WorkspaceId("benchmark")
 SHOWN = ("en", "de", "es", "fr", "pt", "it", "nl", "ru", "zh", "ja", "ko", "ar", "hi", "tr")
 
@@ -77,12 +79,21 @@ def made_up_vectors(count: int) -> Vectors:
     return found
 
 
+def made_up_sentences(vectors: Vectors) -> Sentences:
+    """As many as an article's passage has, each as the passage is."""
+    halved = vectors.astype(np.float16)
+    starts = np.arange(0, SENTENCES * len(vectors) + 1, SENTENCES)
+    return Sentences(vectors=np.repeat(halved, SENTENCES, axis=0), starts=starts)
+
+
 def at_size(count: int, folder: Path, encoder: Encoder) -> str:
     """A row of the table: build, load, search, recall."""
     vectors = made_up_vectors(count)
     passages = MadeUp(count)
     began = time.perf_counter()
-    content = Content(language="en", passages=passages, vectors=vectors)
+    content = Content(
+        language="en", passages=passages, vectors=vectors, sentences=made_up_sentences(vectors)
+    )
     name = write(folder, [content], workspace=WORKSPACE, encoder=encoder.id, progress=quiet)
     built_s = time.perf_counter() - began
     began = time.perf_counter()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from core.adapters.documents import Document
 from core.turn import Passage
 from retrieval.encoder import Encoder, Vectors
-from retrieval.passages import split
+from retrieval.passages import sentences_of, split
 from retrieval.snapshot import Snapshot
+from retrieval.vectors import side_by_side
 from retrieval.writing import Content, Progress, indexed_text
 
 _ENCODED_AT_ONCE = 64
@@ -38,17 +39,21 @@ class Memory:
         for shard in snapshot.shards:
             for row, (passage, _) in enumerate(shard.texts):
                 self._known[_key(passage)] = shard.vectors[row]
+                told = zip(sentences_of(passage), shard.sentences.of(row), strict=True)
+                self._known.update((_hash(sentence), vector) for sentence, vector in told)
 
     async def fill(self, cuts: Sequence[Cut], encoder: Encoder, progress: Progress) -> None:
         """Encode what is not known yet."""
-        new = {cut.key: cut for cut in cuts if cut.key not in self._known}
+        texts = {cut.key: indexed_text(cut.passage) for cut in cuts}
+        for cut in cuts:
+            texts.update((_hash(sentence), sentence) for sentence in sentences_of(cut.passage))
         # Texts of like length together: a batch takes as long as its longest.
-        todo = sorted(new.values(), key=lambda cut: len(cut.passage.text))
+        todo = sorted(texts.keys() - self._known.keys(), key=lambda key: (len(texts[key]), key))
         for start in range(0, len(todo), _ENCODED_AT_ONCE):
             progress("encoding", start, len(todo))
             batch = todo[start : start + _ENCODED_AT_ONCE]
-            encoded = await encoder.passages([indexed_text(cut.passage) for cut in batch])
-            self._known.update(zip((cut.key for cut in batch), encoded, strict=True))
+            encoded = await encoder.passages([texts[key] for key in batch])
+            self._known.update(zip(batch, encoded, strict=True))
         progress("encoding", len(todo), len(todo))
 
     def contents(self, cuts: Sequence[Cut]) -> tuple[Content, ...]:
@@ -60,10 +65,16 @@ class Memory:
             Content(
                 language=language,
                 passages=[(cut.passage, cut.wording) for cut in mine],
-                vectors=np.stack([self._known[cut.key] for cut in mine]).astype(np.float32),
+                vectors=self._stacked(cut.key for cut in mine),
+                sentences=side_by_side(
+                    [self._stacked(map(_hash, sentences_of(cut.passage))) for cut in mine]
+                ),
             )
             for language, mine in sorted(languages.items())
         )
+
+    def _stacked(self, keys: Iterable[str]) -> Vectors:
+        return np.stack([self._known[key] for key in keys]).astype(np.float32)
 
 
 def cut_up(documents: Sequence[Document], progress: Progress) -> tuple[Cut, ...]:
@@ -78,4 +89,8 @@ def cut_up(documents: Sequence[Document], progress: Progress) -> tuple[Cut, ...]
 
 
 def _key(passage: Passage) -> str:
-    return hashlib.sha256(indexed_text(passage).encode()).hexdigest()
+    return _hash(indexed_text(passage))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

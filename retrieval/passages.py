@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sentencex
 
+from core import sentences
 from core.adapters.documents import Document
 from core.turn import Passage
 
@@ -52,6 +53,12 @@ def split(document: Document) -> tuple[Passage, ...]:
         )
         for number, (heading, span) in enumerate(found, start=1)
     )
+
+
+def sentences_of(passage: Passage) -> tuple[str, ...]:
+    """The sentences of a passage, at least one, each below the title: alone, few name a subject."""
+    found = (one.strip() for one in sentences.split(passage.text))
+    return tuple(f"{passage.title}\n{one}".strip() for one in found if one)
 
 
 def size(text: str) -> float:

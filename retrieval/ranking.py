@@ -21,8 +21,8 @@ QUOTA_OTHER = 10
 class Candidate:
     """A passage that one of the searches found.
 
-    `cosine` and `coverage`, the share of the question's words by weight that the passage holds,
-    are known for each, whichever search found it.
+    `cosine`, of the passage and its best sentence, and `coverage`, the share of the question's
+    words by weight that the passage holds, are known for each, whichever search found it.
     """
 
     shard: Shard
@@ -86,7 +86,7 @@ def _of_shard(
     near, _ = shard.nearest(vector, quota)
     worded, _ = shard.lexicon.best(words, quota)
     rows: Rows = np.union1d(near, worded).astype(np.int64)
-    cosines = np.asarray(shard.vectors[rows]) @ vector
+    cosines = shard.closeness(rows, vector)
     coverage = shard.lexicon.cover(words, rows)
     scores = cosines + weight * coverage
     return [

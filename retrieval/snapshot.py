@@ -19,9 +19,9 @@ from retrieval import vectors as faiss_index
 from retrieval.encoder import Vectors
 from retrieval.lexicon import TOKENS, Lexicon, load_lexicon
 from retrieval.passages import SPLITTER
-from retrieval.vectors import Rows
+from retrieval.vectors import Rows, Sentences
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 
@@ -62,17 +62,30 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """The passages of one language, side by side in three forms, by row number."""
+    """The passages of one language, side by side in four forms, by row number."""
 
     language: str
     texts: "PassageFile"
     vectors: Vectors
+    sentences: Sentences
     index: faiss.Index
     lexicon: Lexicon
 
     def nearest(self, question: Vectors, limit: int) -> tuple[Rows, Vectors]:
         """Rows with their cosines to the question's vector, best first."""
         return faiss_index.nearest(self.index, self.vectors, question, limit)
+
+    def closeness(self, rows: Rows, question: Vectors) -> Vectors:
+        """How close passages are to the question's vector, as a whole and by their best sentence.
+
+        A mean of the two cosines, in which the sentence's counts double. Of 1,056 questions to
+        support articles that nothing had learnt from, in 24 languages, it puts the right one first
+        in 0.29, the passage's cosine alone in 0.22; of 207 to the demo company both in 0.68.
+        """
+        whole = np.asarray(self.vectors[rows]) @ question
+        best = self.sentences.nearest(rows, question)
+        closeness: Vectors = np.average((whole, best), axis=0, weights=(1, 2)).astype(np.float32)
+        return closeness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,11 +200,23 @@ def _open_shard(place: Path, entry: ShardEntry, dim: int) -> Shard:
         language=entry.language,
         texts=PassageFile(folder / "passages.jsonl"),
         vectors=np.load(folder / "vectors.npy", mmap_mode="r"),
+        sentences=Sentences(
+            vectors=np.load(folder / "sentences.npy", mmap_mode="r"),
+            starts=np.load(folder / "starts.npy"),
+        ),
         index=faiss_index.load(folder / "index.faiss"),
         lexicon=load_lexicon(folder / "lexicon"),
     )
-    counts = {len(shard.texts), len(shard.vectors), shard.index.ntotal, shard.lexicon.count}
-    if counts != {entry.count} or shard.vectors.shape[1] != dim or shard.index.d != dim:
+    sentences = shard.sentences
+    counts = {
+        len(shard.texts),
+        len(shard.vectors),
+        len(sentences.starts) - 1,
+        shard.index.ntotal,
+        shard.lexicon.count,
+    }
+    dims = {shard.vectors.shape[1], sentences.vectors.shape[1], shard.index.d}
+    if counts != {entry.count} or dims != {dim} or len(sentences.vectors) != sentences.starts[-1]:
         raise SnapshotRefused(f"{place.name}: the parts of {entry.language} disagree in size")
     return shard
 

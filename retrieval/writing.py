@@ -28,6 +28,7 @@ from retrieval.snapshot import (
     probe,
     versions,
 )
+from retrieval.vectors import Sentences
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, total); the stages are reading, splitting, encoding and indexing."""
@@ -40,11 +41,15 @@ STALE_S = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The passages of one language, each with its document's wording, and their vectors."""
+    """The passages of one language, each with its document's wording, and their vectors.
+
+    `sentences` are those of each passage, in the order of the passages.
+    """
 
     language: str
     passages: Sequence[tuple[Passage, str]]
     vectors: Vectors
+    sentences: Sentences
 
 
 def indexed_text(passage: Passage) -> str:
@@ -116,6 +121,8 @@ def _write_shard(aside: Path, name: str, content: Content) -> ShardEntry:
     with (folder / "passages.jsonl").open("wb") as file:
         file.writelines(passage_line(passage, wording) for passage, wording in content.passages)
     np.save(folder / "vectors.npy", np.asarray(content.vectors, np.float32))
+    np.save(folder / "sentences.npy", content.sentences.vectors)
+    np.save(folder / "starts.npy", content.sentences.starts)
     form = faiss_index.form_for(len(content.passages))
     faiss_index.save(faiss_index.build(content.vectors, form), folder / "index.faiss")
     build_lexicon(indexed_text(p) for p, _ in content.passages).save(folder / "lexicon")

@@ -74,6 +74,20 @@ async def test_words_carry_a_language_that_the_encoder_cannot_read(tmp_path: Pat
     assert found[0][0].own
 
 
+async def test_one_sentence_of_many_is_enough(tmp_path: Path, encoder: FakeEncoder) -> None:
+    said = "Socks are knitted. Gloves are sewn. Hats are felted. The battery lasts nine hours. "
+    snapshot = await snapshot_of(
+        tmp_path,
+        encoder,
+        document("long", said + "Coats are lined. Scarves are woven. Belts are cut.", "en"),
+        document("short", "The battery is black. It lasts.", "en"),
+    )
+    found = await ranked(snapshot, encoder, "The battery lasts nine hours.", "en")
+    assert found[0][1].document == "long"
+    # The whole passage is far from it.
+    assert found[0][0].cosine > 0.6
+
+
 async def test_the_evidence_tells_a_clear_answer_from_a_guess(
     tmp_path: Path, encoder: FakeEncoder
 ) -> None:

@@ -3,6 +3,7 @@ import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from core.errors import Unavailable
 from core.turn import Passage, WorkspaceId
 from retrieval.encoder import Vectors, normalised
 from retrieval.snapshot import SnapshotRefused, load, versions, workspace_folder
+from retrieval.vectors import side_by_side
 from retrieval.writing import KEPT, Content, prune, write
 
 SHOP = WorkspaceId("shop")
@@ -41,7 +43,13 @@ def content(language: str, count: int) -> Content:
         )
         for n in range(count)
     ]
-    return Content(language=language, passages=passages, vectors=vectors(count))
+    made = vectors(count)
+    return Content(
+        language=language,
+        passages=passages,
+        vectors=made,
+        sentences=side_by_side([made[n : n + 1] for n in range(count)]),
+    )
 
 
 def build(folder: Path, count: int = 12) -> str:
@@ -109,7 +117,7 @@ def test_vectors_that_are_no_numbers_are_refused_and_leave_nothing(tmp_path: Pat
     good = content("en", 5)
     broken = good.vectors.copy()
     broken[2] = np.nan
-    bad = Content(language="en", passages=good.passages, vectors=broken)
+    bad = replace(good, vectors=broken)
     with pytest.raises(Unavailable, match="not found again"):
         write(tmp_path, [bad], workspace=SHOP, encoder=ENCODER, progress=quiet)
     assert list(tmp_path.iterdir()) == []

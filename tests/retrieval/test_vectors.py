@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retrieval.encoder import Vectors, normalised
-from retrieval.vectors import Form, build, form_for, load, nearest, save
+from retrieval.vectors import Form, build, form_for, load, nearest, save, side_by_side
 
 
 def cloud(count: int, dim: int = 32) -> Vectors:
@@ -50,3 +50,15 @@ def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="FAISS"):
         load(path)
+
+
+def test_a_passage_is_as_close_as_its_closest_sentence() -> None:
+    vectors = cloud(7)
+    passages = [vectors[:3], vectors[3:4], vectors[4:]]
+    sentences = side_by_side(passages)
+    question = normalised(vectors[5:6] + 0.1)[0]
+    found = sentences.nearest(np.array([2, 0]), question)
+    assert found == pytest.approx(
+        [(p @ question).max() for p in (passages[2], passages[0])], abs=1e-3
+    )
+    assert np.allclose(sentences.of(2), vectors[4:], atol=1e-3)

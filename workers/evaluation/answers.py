@@ -144,7 +144,7 @@ def _verdict(served: Served, query: QueryRow, documents: Mapping[str, str]) -> _
         answered=False,
         right=False,
         fault=failed,
-        right_language=_is_in(served, query.lang),
+        right_language=is_in_language(served, query.lang),
         probability=served.probability,
         expected=bool(_plain(query.answer or "")),
     )
@@ -176,7 +176,7 @@ def _plain(text: str) -> str:
     return " ".join(normal(text).split())
 
 
-def _is_in(served: Served, language: str) -> bool:
+def is_in_language(served: Served, language: str) -> bool:
     """Whether the customer can read the reply.
 
     An article quoted in a foreign language, or an English phrase where we have no other, is not in

@@ -10,7 +10,7 @@ from core.turn import Answer, Passage, Served
 from core.verify import Fault
 from tests.workers.evaluation.rows import write_rows
 from tests.workers.evaluation.shop import DOCUMENTS, IN_ENGLISH, IN_FRENCH, IN_GERMAN, RETURNS
-from workers.evaluation.answers import _faults, _is_in, judge
+from workers.evaluation.answers import _faults, is_in_language, judge
 from workers.evaluation.product import Product
 from workers.evaluation.scores import by_language, overall
 
@@ -65,5 +65,5 @@ def test_a_quotation_in_a_foreign_language_is_grounded_but_in_the_wrong_language
     text = f"Diesen Artikel gibt es nur auf English:\n\n{RETURNS}"
     quoted = Answer(text=text, citations=(PASSAGE,), verbatim=True)
     assert _faults(quoted, "Kann ich das zurückgeben?", "de") == [None, None]
-    assert not _is_in(Served(outcome=quoted, language="de", probability=0.9), "de")
-    assert not _is_in(Served(outcome=quoted, language="de", probability=0.9), "en")
+    assert not is_in_language(Served(outcome=quoted, language="de", probability=0.9), "de")
+    assert not is_in_language(Served(outcome=quoted, language="de", probability=0.9), "en")
