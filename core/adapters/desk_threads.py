@@ -134,17 +134,20 @@ def _lines(connection: Connection, thread: SqlRow, *, is_new: bool) -> tuple[Des
     """What was said before the first event that a thread does not show yet.
 
     With people each line is an event, of which a thread made anew shows the last ones as well. A
-    thread that goes on needs what was said while the bot had the conversation.
+    thread that goes on needs what was said while the bot had the conversation: agents may have
+    written notes meanwhile, which stand there already.
     """
     around = {"conversation": thread.conversation_id, "after": thread.shown}
     details = connection.scalar(_HANDS_CHANGED, around)
     said = json.loads(details).get(SAID) if details is not None else None
-    stands = [line for line in (connection.scalar(_LAST_SHOWN, around), said) if line is not None]
-    last = max(stands, default=None)
+    shown = connection.scalar(_LAST_SHOWN if is_new else _LAST_SAID, around)
+    last = max((line for line in (shown, said) if line is not None), default=None)
     first = connection.scalar(_FIRST_UNSHOWN, around)
     if is_new and last is not None:
         return lines_between(connection, thread.conversation_id, None, last + 1, LINES_BEFORE)
-    return lines_between(connection, thread.conversation_id, last, first, LINES_BEFORE)
+    lines = lines_between(connection, thread.conversation_id, last, first, LINES_BEFORE)
+    notes = set(connection.scalars(_NOTES_SHOWN, around))
+    return tuple(line for line in lines if line.id not in notes)
 
 
 def _locked(connection: Connection, lease: ThreadLease) -> SqlRow:
@@ -264,9 +267,14 @@ _HANDS_CHANGED = (
     .order_by(desk_events.c.id.desc())
     .limit(1)
 )
-_LAST_SHOWN = select(func.max(desk_events.c.message_id)).where(
+_SHOWN_HERE = (
     desk_events.c.conversation_id == bindparam("conversation"),
     desk_events.c.id <= bindparam("after"),
+)
+_LAST_SHOWN = select(func.max(desk_events.c.message_id)).where(*_SHOWN_HERE)
+_LAST_SAID = _LAST_SHOWN.where(desk_events.c.kind == EventKind.MESSAGE)
+_NOTES_SHOWN = select(desk_events.c.message_id).where(
+    *_SHOWN_HERE, desk_events.c.kind == EventKind.NOTE
 )
 _AT = select(desk_threads.c.conversation_id).where(
     *_MINE, desk_threads.c.place == bindparam("its_place")

@@ -201,6 +201,27 @@ async def test_a_second_case_goes_on_in_the_same_thread(database: Database) -> N
     assert [event.kind for event in desk.events_of(where)] == ["claimed", "resolved", "opened"]
 
 
+async def test_a_note_written_meanwhile_hides_nothing_of_what_was_said_before_it(
+    database: Database,
+) -> None:
+    desk = FakeDesk()
+    async with open_rig(database) as rig, mirrored(database, desk):
+        where = await held_conversation(rig)
+        await rig.desk.change(rig.agents[0], where, Act.RESOLVE)
+        await rig.idle()
+        await rig.says("meanwhile")
+        await rig.desk.note(rig.agents[0], where, "calls often", desk="web", event_id="n")
+        await until(lambda: all_shown(database))
+        await rig.says(PERSON)
+        await until(lambda: len(desk.events_of(where)) == 4)
+    *_, note, opened = desk.events_of(where)
+    assert (note.kind, opened.kind) == ("note", "opened")
+    said = [line.text for line in opened.lines]
+    assert said[-4:] == ["meanwhile", "bot: meanwhile", PERSON, "to a person"]
+    # It stands there already.
+    assert "calls often" not in said
+
+
 async def test_whose_lease_lapsed_can_change_nothing_any_more(database: Database) -> None:
     async with open_rig(database) as rig:
         where = await held_conversation(rig)
