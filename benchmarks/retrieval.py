@@ -26,8 +26,9 @@ from retrieval.encoder import Encoder, Vectors, normalised, open_encoder
 from retrieval.fitting import Labelled, encode
 from retrieval.opening import open_retriever
 from retrieval.ranking import base_language, choose, rank
+from retrieval.sentences import Sentences
 from retrieval.snapshot import Shard, load
-from retrieval.vectors import Sentences, form_for
+from retrieval.vectors import form_for
 from retrieval.writing import Content, write
 
 SIZES = (1_000, 100_000, 1_000_000)

@@ -11,8 +11,8 @@ from core.adapters.documents import Document
 from core.turn import Passage
 from retrieval.encoder import Encoder, Vectors
 from retrieval.passages import sentences_of, split
+from retrieval.sentences import side_by_side
 from retrieval.snapshot import Snapshot
-from retrieval.vectors import side_by_side
 from retrieval.writing import Content, Progress, indexed_text
 
 _ENCODED_AT_ONCE = 64

@@ -11,7 +11,7 @@ from core.adapters.documents import Document
 from core.turn import Passage
 
 SPLITTER = "1"
-"""Changes whenever the same text would be split another way."""
+"""Changes whenever a text would be split another way, into passages or these into sentences."""
 
 MAX_SIZE = 160.0
 """The most words in a passage; encoders read about 256 pieces."""

@@ -19,7 +19,8 @@ from retrieval import vectors as faiss_index
 from retrieval.encoder import Vectors
 from retrieval.lexicon import TOKENS, Lexicon, load_lexicon
 from retrieval.passages import SPLITTER
-from retrieval.vectors import Rows, Sentences
+from retrieval.sentences import Sentences
+from retrieval.vectors import Rows
 
 FORMAT = 2
 MANIFEST = "manifest.json"

@@ -18,6 +18,7 @@ from core.turn import Passage, WorkspaceId
 from retrieval import vectors as faiss_index
 from retrieval.encoder import Vectors
 from retrieval.lexicon import build_lexicon
+from retrieval.sentences import Sentences
 from retrieval.snapshot import (
     MANIFEST,
     Manifest,
@@ -28,7 +29,6 @@ from retrieval.snapshot import (
     probe,
     versions,
 )
-from retrieval.vectors import Sentences
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, total); the stages are reading, splitting, encoding and indexing."""

@@ -12,8 +12,8 @@ import pytest
 from core.errors import Unavailable
 from core.turn import Passage, WorkspaceId
 from retrieval.encoder import Vectors, normalised
+from retrieval.sentences import side_by_side
 from retrieval.snapshot import SnapshotRefused, load, versions, workspace_folder
-from retrieval.vectors import side_by_side
 from retrieval.writing import KEPT, Content, prune, write
 
 SHOP = WorkspaceId("shop")

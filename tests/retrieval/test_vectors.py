@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from retrieval.encoder import Vectors, normalised
-from retrieval.vectors import Form, build, form_for, load, nearest, save, side_by_side
+from retrieval.sentences import side_by_side
+from retrieval.vectors import Form, build, form_for, load, nearest, save
 
 
 def cloud(count: int, dim: int = 32) -> Vectors:
