@@ -156,8 +156,8 @@ def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, new
 def _take_layers(model: PreTrainedModel, encoder: PreTrainedModel) -> None:
     """Begin with all weights of an encoder but those of its words.
 
-    A decoder that begins as an encoder learns far sooner (Rothe et al., arXiv 1907.12461). Where
-    there are more positions than the encoder has, these repeat (Beltagy et al., arXiv 2004.05150).
+    Source: Rothe et al., arXiv 1907.12461. Where there are more positions than the encoder has,
+    these repeat (Beltagy et al., arXiv 2004.05150).
     """
     body: Any = model.base_model
     words = encoder.get_input_embeddings().weight

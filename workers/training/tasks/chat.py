@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from datasets import Dataset as Columns
 from peft import TaskType
 from transformers import (
@@ -114,9 +113,6 @@ def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     else:
         model = load_model(AutoModelForCausalLM, recipe.base, **changes)
     check_length(model.config, recipe.max_tokens)
-    if not torch.cuda.is_available():
-        # The fused attention of CPUs takes twice as long to go back through short texts.
-        model.set_attn_implementation("eager")
     return model
 
 
