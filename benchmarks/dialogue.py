@@ -57,7 +57,6 @@ class Shown:
 
     written: bool
     verbatim: bool
-    right: bool
     own_language: bool
     chars: int
 
@@ -150,12 +149,10 @@ async def demo(model: str) -> Mapping[str, Sequence[Shown]]:
             for row in rows(DEMO / "labelled.jsonl"):
                 served = await ask(product, row["query"])
                 if isinstance(served.outcome, Answer):
-                    cited = {passage.document for passage in served.outcome.citations}
                     found[row["lang"]].append(
                         Shown(
                             written=bool(served.model),
                             verbatim=served.outcome.verbatim,
-                            right=row["doc_id"] in cited,
                             own_language=is_in_language(served, row["lang"]),
                             chars=len(served.outcome.text),
                         )
