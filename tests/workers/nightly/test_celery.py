@@ -88,9 +88,38 @@ async def test_two_workers_with_a_beat_each_make_one_night_of_many_bells(
     )
 
 
+def emptied(broker: str) -> int:
+    """Throw away every message that waits, as a broker does which lost its disk; how many."""
+    app = build_app(broker, lambda: None)  # type: ignore[arg-type,return-value]
+    with app.connection_for_write() as connection:
+        thrown = connection.default_channel.queue_purge(str(Queue.TRAINING))
+    app.close()
+    return int(thrown)
+
+
+async def test_a_night_whose_bells_were_thrown_away_is_rung_for_again(
+    broker: str, postgres_database_url: str, tmp_path: Path
+) -> None:
+    write_slots(tmp_path, SLOT)
+    await asyncio.to_thread(ring_often, broker)
+    assert await asyncio.to_thread(emptied, broker) == BELLS
+    async with AsyncExitStack() as stack:
+        rows = SqlNights(
+            await stack.enter_async_context(open_database(postgres_database_url, pool_size=1))
+        )
+        await stack.enter_async_context(worker(broker, postgres_database_url, tmp_path))
+        await until(lambda: is_published(rows, SLOT))
+        await asyncio.to_thread(emptied, broker)
+        write_slots(tmp_path, SLOT, NEXT)
+        await until(lambda: is_published(rows, NEXT))
+    assert commits(tmp_path) == [SLOT, NEXT]
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("away_s", [0.0, 600.0])
 async def test_a_night_needs_no_broker_once_it_was_rung(
-    postgres_database_url: str, tmp_path: Path
+    away_s: float, postgres_database_url: str, tmp_path: Path
 ) -> None:
     write_slots(tmp_path, SLOT)
     plan(tmp_path, Step.TRAIN, "nap")
@@ -106,6 +135,7 @@ async def test_a_night_needs_no_broker_once_it_was_rung(
             await until(lambda: f"{SLOT} train" in starts(tmp_path))
         write_slots(tmp_path, SLOT, NEXT)
         await until(lambda: is_published(rows, SLOT))
+        await asyncio.sleep(away_s)
         assert [night.slot for night in await rows.list(HERE)] == [SLOT]
         with redis(port):
             await until(lambda: is_published(rows, NEXT))
