@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ _HANDED_OVER = json.dumps({"outcome": "handoff", "reason": "low_confidence", "ci
 Row = Mapping[str, str]
 
 
-def write(connection: Connection, workspace: str, rows: list[Row], now: float) -> int:
+def write(connection: Connection, workspace: str, rows: Sequence[Row], now: float) -> int:
     """One conversation a row; how many were not there yet."""
     of = conversations.c.workspace == workspace
     known = set(connection.scalars(select(conversations.c.place).where(of)))

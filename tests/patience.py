@@ -12,9 +12,11 @@ PATIENCE_S = 60.0
 PATIENCE_MS = 60_000
 
 
-async def until(holds: Callable[[], object | Awaitable[object]]) -> None:
+async def until(
+    holds: Callable[[], object | Awaitable[object]], *, within_s: float = PATIENCE_S
+) -> None:
     """Wait until something holds, with a deadline instead of a guess."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(within_s):
         while True:
             found = holds()
             if await found if isawaitable(found) else found:

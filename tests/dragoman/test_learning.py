@@ -22,8 +22,6 @@ from dragoman.settings import Settings
 from dragoman.worker import work
 from tests.databases import sqlite_at
 from tests.patience import until
-from tests.services import rabbitmq, redis
-from workers.celery_app import Queue, build_app
 
 HERE = WorkspaceId("default")
 ROW = {
@@ -119,27 +117,3 @@ def test_a_worker_knows_its_queues(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, broker_url="redis://127.0.0.1/0")
     with pytest.raises(Misconfigured, match="mail is no queue; turns, indexing, training are"):
         work(settings, "turns, mail", beat=False, concurrency=1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("broker", [rabbitmq, redis])
-async def test_a_worker_learns_where_a_bell_is_rung(
-    broker: object, postgres_database_url: str, tmp_path: Path
-) -> None:
-    with broker() as url:  # type: ignore[operator]
-        env = variables(
-            tmp_path, DRAGOMAN_BROKER_URL=url, DRAGOMAN_DATABASE_URL=postgres_database_url
-        )
-        async with open_database(postgres_database_url) as database:
-            await database.write(lambda c: c.execute(insert(conversations), ROW))
-            worker = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "dragoman", "worker", "--queues", "training"), env=env
-            )
-            try:
-                app = build_app(url, lambda: None)  # type: ignore[arg-type,return-value]
-                app.send_task(f"dragoman.{Queue.TRAINING}", queue=str(Queue.TRAINING))
-                app.close()
-                await until(lambda: has_skipped(database))
-            finally:
-                worker.terminate()
-                await worker.wait()
