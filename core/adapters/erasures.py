@@ -100,16 +100,16 @@ class Erasures:
         """What changes whenever somebody asks to be forgotten there."""
         return await self._ledger.state(workspace)
 
-    async def settle(self, workspace: WorkspaceId) -> int:
-        """Delete versions that saw somebody erased and serve no longer; how many erasures wait.
+    async def settle(self, workspace: WorkspaceId) -> frozenset[str]:
+        """Delete versions that saw somebody erased and serve no longer; those that still serve.
 
         Raises: Unavailable: the database does not answer, or a file cannot be deleted.
         """
-        pending = 0
+        left: set[str] = set()
         for mark in await self._ledger.waiting(workspace):
             _, serving = await self._retire(workspace, mark)
-            pending += bool(serving)
-        return pending
+            left.update(serving)
+        return frozenset(left)
 
     async def forget_again(self) -> int:
         """Erase whoever asked for it and came back with a backup; how many conversations it took.

@@ -38,6 +38,7 @@ from workers.nightly.exchanges import (
 )
 from workers.nightly.snapshot import Seen, earlier, freeze, frozen, show, thaw
 from workers.nightly.splitting import Shared, share_out
+from workers.nightly.stepping_back import step_back
 from workers.nightly.teaching import Lesson, Teacher
 from workers.training.dataset.conversations import Line, logged
 
@@ -64,7 +65,8 @@ class _Read:
     proposals: int = 0
     now: float = 0.0
     ledger: str = ""
-    pending: int = 0
+    saw_erased: frozenset[str] = frozenset()
+    still_serve: frozenset[str] = frozenset()
     learnt_before: frozenset[int] | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -95,7 +97,11 @@ async def curate(order: Order) -> StepResult:
 async def _made(order: Order, database: Database, erasures: Erasures) -> StepResult:
     await erasures.forget_again()
     read = _Read(ledger=await erasures.state_of_ledger(order.workspace))
-    read.pending = await erasures.settle(order.workspace)
+    read.saw_erased = await erasures.settle(order.workspace)
+    if read.saw_erased:
+        # Whatever becomes of this night: what saw them serves no longer.
+        await step_back(order, database, read.saw_erased)
+        read.still_serve = await erasures.settle(order.workspace)
     consent = await SqlPreferences(database, Preferences()).of(order.workspace)
     if not consent.learn:
         reason = "the workspace does not want us to learn from its conversations"
@@ -112,7 +118,11 @@ async def _made(order: Order, database: Database, erasures: Erasures) -> StepRes
 
 
 def _told(read: _Read) -> dict[str, Any]:
-    return {"pending_erasures": read.pending, "ledger": read.ledger}
+    return {
+        "stepped_back": sorted(read.saw_erased - read.still_serve),
+        "still_serve": sorted(read.still_serve),
+        "ledger": read.ledger,
+    }
 
 
 async def _read(read: _Read, database: Database, order: Order, erased: frozenset[str]) -> None:
@@ -234,8 +244,8 @@ def _too_little(shared: Shared | None, fresh: int, read: _Read) -> str:
     answers = shared.lessons() if shared is not None else 0
     if answers < FLOOR:
         return f"{answers} answers of people are to be learnt from; it takes {FLOOR}"
-    # What serves has seen somebody who was erased: it is replaced, with nothing new as well.
-    if read.learnt_before is not None and fresh < FLOOR and not read.pending:
+    # What served had seen somebody who was erased: it is made anew, with nothing new as well.
+    if read.learnt_before is not None and fresh < FLOOR and not read.saw_erased:
         return f"{fresh} answers are new since the last night; it takes {FLOOR}"
     return ""
 

@@ -4,10 +4,8 @@ Each part finds what an earlier start left behind, so that it may be killed anyw
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib.metadata import version as release
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
@@ -29,10 +27,8 @@ from core.nights import (
     VersionState,
     version_folder,
 )
+from workers.nightly.in_service import serving
 from workers.nightly.old_versions import tidy
-
-if TYPE_CHECKING:
-    from retrieval.opening import Retrieval
 
 ERASED = "a customer that it had learnt from was erased meanwhile"
 OVERTAKEN = "another version was put into service while this one was made"
@@ -127,7 +123,7 @@ async def _put_into_service(order: Order, version: Version, database: Database) 
 async def _put_encoder(order: Order, version: Version, database: Database) -> bool:
     from retrieval.knowledge import silent
 
-    async with _retrieval(order, database) as retrieval:
+    async with serving(order, database) as retrieval:
         if order.approve:
             await retrieval.succession.prepare(order.workspace, version.name, silent)
             return True
@@ -137,20 +133,6 @@ async def _put_encoder(order: Order, version: Version, database: Database) -> bo
             progress=silent,
             instead_of=version.parent or base_name(version.kind),
         )
-
-
-@asynccontextmanager
-async def _retrieval(order: Order, database: Database) -> AsyncIterator["Retrieval"]:
-    from retrieval.opening import open_retriever
-
-    async with open_retriever(
-        database,
-        order.data_dir,
-        encoder=order.encoder or None,
-        default_language=order.default_language,
-        key=order.signing_key,
-    ) as retrieval:
-        yield retrieval
 
 
 async def _put_model(order: Order, version: Version, database: Database) -> bool:

@@ -1,6 +1,7 @@
 """What passed the gate goes into service once, whatever happens on the way."""
 
 import asyncio
+import json
 import multiprocessing
 import os
 import resource
@@ -16,7 +17,10 @@ from core import crashpoints
 from core.adapters.accounts import Accounts, NewAccount
 from core.adapters.database import Database, open_database
 from core.adapters.documents import Document, Documents
+from core.adapters.erasures import Erasures
 from core.adapters.in_service import InService
+from core.adapters.ledger import Person
+from core.adapters.night_files import FORGOTTEN
 from core.adapters.nights import SqlNights
 from core.adapters.versions import Version, Versions
 from core.errors import LeaseLost, Unavailable
@@ -39,6 +43,7 @@ from tests.databases import sqlite_at
 from tests.patience import PATIENCE_S
 from tests.versions import KEY, build_encoder
 from tests.workers.nightly.publishing_victim import publish_and_die
+from workers.nightly.curating import curate
 from workers.nightly.publishing import OVERTAKEN, publish
 from workers.training.dataset.folder import Manifest, write_manifest
 
@@ -267,3 +272,25 @@ async def test_the_last_three_and_what_may_serve_are_kept(database: Database, da
     indexes = set(versions(workspace_folder(data, SHOP)))
     assert {index for index in rows.values() if index} <= indexes
     assert len(indexes) <= len({index for index in rows.values() if index}) + 2
+
+
+async def test_what_saw_somebody_erased_leaves_service_though_no_night_makes_another(
+    database: Database, data: Path
+) -> None:
+    order = await night(database, data, "2027-01-31")
+    await publish(order)
+    erasures = Erasures(database, KEY.encode(), data)
+    who = Person(workspace=SHOP, channel="web", id="visitor-1")
+    mark = json.dumps({"customer": who.hash(KEY.encode())})
+    (order.folder / FORGOTTEN).write_text(f"{mark}\n")
+    name = order.version_name(ENCODER)
+    assert (await erasures.erase(who)).versions_in_service == (name,)
+    await SqlNights(database).ring(SHOP, "2027-02-01")
+    result = await curate(replace(order, slot="2027-02-01"))
+    assert (result.ended, result.figures["stepped_back"]) == (Ended.SKIPPED, [name])
+    assert await live(database) == BASE
+    assert (await version(database, order)).state is VersionState.REFUSED
+    assert not version_folder(data, SHOP, name).exists()
+    async with open_retriever(database, data, encoder=data / "base", key=KEY) as retrieval:
+        found = await retrieval.retriever.search(SHOP, "send a parcel back", language="en")
+    assert (found.encoder.partition("@")[0], found.passages[0].document) == ("base", "returns")
