@@ -31,8 +31,8 @@ from retrieval.fitting import (
 from retrieval.loaders.files import read, sources
 from retrieval.ranking import base_language
 from retrieval.snapshot import Snapshot, load
+from retrieval.topics import topic
 from retrieval.writing import write
-from workers.training.dataset.knowledge import topic
 from workers.training.dataset.splitting import place
 
 DEMO = Path("examples/demo")

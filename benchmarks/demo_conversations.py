@@ -22,11 +22,11 @@ from core.sentences import split as sentences
 from core.turn import Author, Passage
 from retrieval.loaders.files import read, sources
 from retrieval.passages import split as passages
+from retrieval.topics import topic
 from workers.training.dataset.building import build
 from workers.training.dataset.examples import Evidence, Reply, Said, to_json
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.dataset.gathering import SourceRecipe
-from workers.training.dataset.knowledge import topic
 from workers.training.dataset.recipe import Recipe, Sample
 from workers.training.dataset.splitting import Split
 

@@ -10,6 +10,7 @@ from core.turn import Passage
 from retrieval.encoder import Vectors
 from retrieval.lexicon import tokens
 from retrieval.snapshot import Shard, Snapshot
+from retrieval.topics import topic
 from retrieval.vectors import Rows
 
 # What each language brings to the ranking, so that a large one cannot hide a small one.
@@ -40,14 +41,16 @@ class Evidence:
     cosine: float
     coverage: float
     fused: float
-    # To the best passage of another document.
+    # To the best passage about something else: a translation of the document is no rival.
     margin: float
     # Of the cosine over the other candidates' mean: languages an encoder cannot read are all alike.
     lift: float
     own_language: float
-    # The first by vector and the first by words are of the same document.
+    # The first by vector and the first by words are about the same.
     agreement: float
     length: float
+    # In how many other languages the first is about the same, as a logarithm.
+    echoes: float
 
     def values(self) -> tuple[float, ...]:
         """The numbers in the order of the fields."""
@@ -116,13 +119,35 @@ def choose(
     return tuple(chosen)
 
 
+def in_own_language(
+    ranked: Sequence[tuple[Candidate, Passage]],
+) -> Sequence[tuple[Candidate, Passage]]:
+    """The ranking, headed by the translation of its first passage into the customer's language.
+
+    Translations say the same; of the right one, the passage counts that is nearest to the first.
+    """
+    first, passage = ranked[0]
+    same = [
+        number
+        for number, (candidate, other) in enumerate(ranked)
+        if candidate.own and _topic(other) == _topic(passage)
+    ]
+    if first.own or not same:
+        return ranked
+    vector = first.shard.vectors[first.row]
+    at = max(same, key=lambda n: float(ranked[n][0].shard.vectors[ranked[n][0].row] @ vector))
+    return [ranked[at], *ranked[:at], *ranked[at + 1 :]]
+
+
 def evidence(question: str, ranked: Sequence[tuple[Candidate, Passage]]) -> Evidence:
     """The evidence for the first of a ranking that is not empty."""
     first, passage = ranked[0]
-    others = [candidate for candidate, other in ranked if other.document != passage.document]
+    about = _topic(passage)
+    others = [candidate for candidate, other in ranked if _topic(other) != about]
     by_cosine = max(ranked, key=lambda pair: pair[0].cosine)
     by_words = max(ranked, key=lambda pair: pair[0].coverage)
     alike = [c.cosine for c in others if c.shard is first.shard] or [first.cosine]
+    heads = {c.shard.language: _topic(other) for c, other in reversed(ranked)}
     return Evidence(
         cosine=first.cosine,
         coverage=first.coverage,
@@ -130,6 +155,11 @@ def evidence(question: str, ranked: Sequence[tuple[Candidate, Passage]]) -> Evid
         margin=first.score - others[0].score if others else first.score,
         lift=first.cosine - sum(alike) / len(alike),
         own_language=float(first.own),
-        agreement=float(by_cosine[1].document == by_words[1].document),
+        agreement=float(_topic(by_cosine[1]) == _topic(by_words[1])),
         length=math.log1p(len(set(tokens(question)))),
+        echoes=math.log(sum(each == about for each in heads.values())),
     )
+
+
+def _topic(passage: Passage) -> str:
+    return topic(passage.document, passage.language)

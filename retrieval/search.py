@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.adapters.documents import Documents
 from core.turn import Found, Passage, WorkspaceId
 from retrieval.hygiene import tidy
-from retrieval.ranking import Candidate, choose, evidence, rank
+from retrieval.ranking import Candidate, choose, evidence, in_own_language, rank
 from retrieval.reranker import Reranker
 from retrieval.shelf import Served, Shelf
 from retrieval.writing import indexed_text
@@ -61,7 +61,7 @@ class Search:
             nothing,
             passages=tuple(
                 replace(passage, score=candidate.score)
-                for candidate, passage in choose(ranked, limit)
+                for candidate, passage in choose(in_own_language(ranked), limit)
             ),
             probability=served.fitted.calibration.probability(found, language),
         )

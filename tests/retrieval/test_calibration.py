@@ -26,6 +26,7 @@ STRONG = Evidence(
     own_language=1.0,
     agreement=1.0,
     length=2.0,
+    echoes=1.1,
 )
 WEAK = Evidence(
     cosine=0.1,
@@ -36,6 +37,7 @@ WEAK = Evidence(
     own_language=0.0,
     agreement=0.0,
     length=2.0,
+    echoes=0.0,
 )
 
 

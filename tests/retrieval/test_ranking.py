@@ -5,7 +5,15 @@ import pytest
 from core.adapters.documents import Document
 from core.turn import Passage, WorkspaceId
 from retrieval.building import Memory, cut_up
-from retrieval.ranking import Candidate, Evidence, base_language, choose, evidence, rank
+from retrieval.ranking import (
+    Candidate,
+    Evidence,
+    base_language,
+    choose,
+    evidence,
+    in_own_language,
+    rank,
+)
 from retrieval.snapshot import Snapshot, load
 from retrieval.writing import write
 from tests.fakes.encoder import FakeEncoder
@@ -104,6 +112,52 @@ async def test_the_evidence_tells_a_clear_answer_from_a_guess(
     assert clear.margin > guess.margin
     assert clear.own_language == clear.agreement == 1.0
     assert len(clear.values()) == len(Evidence.__dataclass_fields__)
+
+
+TRANSLATED = (
+    document("en/returns", "parcel retour express policy", "en"),
+    document("de/returns", "Ein parcel geht per retour express weg.", "de"),
+    document("de/shipping", "Lieferung dauert zwei Tage.", "de"),
+    document("en/jobs", "express hiring policy", "en"),
+)
+
+
+async def test_a_translation_is_no_rival_and_bears_the_first_out(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    question = "parcel retour express policy"
+    translated = await snapshot_of(tmp_path / "translated", encoder, *TRANSLATED)
+    others = [one for one in TRANSLATED if one.id != "de/returns"]
+    alone = await snapshot_of(
+        tmp_path / "alone", encoder, *others, document("de/parcels", TRANSLATED[1].text, "de")
+    )
+    both = evidence(question, await ranked(translated, encoder, question, "de"))
+    rival = evidence(question, await ranked(alone, encoder, question, "de"))
+    assert both.margin > rival.margin
+    assert (both.echoes > 0, rival.echoes) == (True, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("language", "first"), [("de", "de/returns"), ("en", "en/returns"), ("fr", "en/returns")]
+)
+async def test_customers_get_the_translation_in_their_language(
+    tmp_path: Path, encoder: FakeEncoder, language: str, first: str
+) -> None:
+    snapshot = await snapshot_of(tmp_path, encoder, *TRANSLATED)
+    found = await ranked(snapshot, encoder, "parcel retour express policy", language)
+    assert found[0][1].document == "en/returns"
+    headed = in_own_language(found)
+    assert headed[0][1].document == first
+    assert {passage.id for _, passage in headed} == {passage.id for _, passage in found}
+
+
+async def test_what_is_about_something_else_is_not_put_first_for_its_language(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    others = [one for one in TRANSLATED if one.id != "de/returns"]
+    snapshot = await snapshot_of(tmp_path, encoder, *others)
+    found = await ranked(snapshot, encoder, "parcel retour express policy Lieferung", "de")
+    assert in_own_language(found)[0][1].document == "en/returns"
 
 
 def test_regions_share_one_language() -> None:

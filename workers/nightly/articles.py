@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.adapters.documents import Document
 from core.turn import Passage
 from retrieval.passages import split
-from workers.training.dataset.knowledge import topic
+from retrieval.topics import topic
 from workers.training.dataset.texts import plain
 
 SAID = 0.5

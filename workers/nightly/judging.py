@@ -15,6 +15,7 @@ from core.adapters.documents import Document
 from core.errors import Rejected
 from core.nights import Ended, Order, StepResult, VersionKind, version_folder
 from retrieval.knowledge import silent
+from retrieval.topics import topic
 from workers.evaluation import report, result
 from workers.evaluation.answers import ask, judge_queries
 from workers.evaluation.files import Filled, Row, read
@@ -30,7 +31,6 @@ from workers.nightly.safety import SHIPPED, Risk, risks, slips
 from workers.nightly.trial import knowledge, open_trial
 from workers.nightly.triggers import Probe, pulls, suspects
 from workers.training.dataset.folder import Part, open_dataset
-from workers.training.dataset.knowledge import topic
 
 HELD_OUT = "held_out.jsonl"
 REPORT_PAGE, REPORT = "report.html", "report.json"

@@ -15,6 +15,7 @@ from core.turn import Passage
 from retrieval.encoder import Vectors
 from retrieval.passages import split
 from retrieval.ranking import rank
+from retrieval.topics import topic
 from workers.nightly.trial import Trial
 from workers.training.dataset.examples import Example, Question
 from workers.training.dataset.folder import (
@@ -26,7 +27,6 @@ from workers.training.dataset.folder import (
     write_manifest,
     write_part,
 )
-from workers.training.dataset.knowledge import topic
 
 # Headings for each question.
 _HEADINGS = 0.5

@@ -14,11 +14,11 @@ from retrieval.fitting import (
     rescale,
     search_all,
 )
+from retrieval.topics import topic
 from workers.evaluation.files import Filled, Row, read
 from workers.nightly.pairing import Passages
 from workers.nightly.trial import Trial
 from workers.training.dataset.examples import Question
-from workers.training.dataset.knowledge import topic
 
 UNANSWERED = 1 / 3
 """The share of questions taken to have no answer. Chosen by `make night`: of the hundred messages

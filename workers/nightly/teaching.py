@@ -8,12 +8,12 @@ from core.adapters.documents import Document
 from core.language import same_language
 from core.turn import Author
 from retrieval.passages import size
+from retrieval.topics import topic
 from workers.nightly.articles import Articles
 from workers.nightly.exchanges import Cited, Exchange
 from workers.nightly.masking import Masker, Public, marks, without_names
 from workers.nightly.screening import Fault, Screen
 from workers.training.dataset.examples import Evidence, Question, Reply, Said
-from workers.training.dataset.knowledge import topic
 from workers.training.dataset.licences import OWN
 from workers.training.dataset.marks import marked
 

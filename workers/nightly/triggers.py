@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from core.language import same_language
 from core.turn import Answer
 from retrieval.lexicon import tokens
+from retrieval.topics import topic
 from workers.evaluation.answers import ask
 from workers.evaluation.product import Product
 from workers.nightly.checks import Pull
 from workers.nightly.pairing import Passages
 from workers.training.dataset.examples import Question
-from workers.training.dataset.knowledge import topic
 
 _FEWEST, _ALWAYS = 3, 0.9
 _PHRASES, _PROBES = 10, 12

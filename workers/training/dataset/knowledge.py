@@ -12,6 +12,7 @@ from retrieval.loaders.drafts import Draft
 from retrieval.loaders.files import Source, sources
 from retrieval.loaders.files import read as read_file
 from retrieval.passages import split
+from retrieval.topics import topic
 from workers.training.dataset.examples import Evidence, Example, Question, Reply, Said, Text
 from workers.training.dataset.marks import marked
 
@@ -35,12 +36,6 @@ def read(folder: Path, licence: str) -> Iterator[Example]:
             yield from _rows(draft, source, detector, licence)
     if not found:
         raise Rejected(f"{folder}: holds no articles")
-
-
-def topic(document: str, language: str) -> str:
-    """The id of a document without the folder that is named after its language."""
-    first, slash, rest = document.partition("/")
-    return rest if slash and normalise_tag(first) == language else document
 
 
 def _rows(
