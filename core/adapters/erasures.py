@@ -27,7 +27,7 @@ from core.adapters.tables import (
 )
 from core.adapters.versions import base_name, end_wait
 from core.errors import Misconfigured, Unavailable
-from core.nights import NightState, VersionKind, VersionState, version_folder
+from core.nights import VersionKind, VersionState, version_folder
 from core.turn import WorkspaceId
 
 log = structlog.get_logger()
@@ -245,7 +245,7 @@ def _withdraw(connection: Connection, workspace: WorkspaceId, gone: Sequence[str
         .returning(model_versions.c.night_id)
     )
     for night in set(connection.execute(refused).scalars()):
-        end_wait(connection, night, NightState.REFUSED, _WHY)
+        end_wait(connection, night)
     for kind in VersionKind:
         connection.execute(
             update(pointers)

@@ -12,7 +12,7 @@ from core.adapters.tables import model_versions
 from core.adapters.upsert import insert_into
 from core.adapters.versions import Version, base_name, end_wait, found, named
 from core.errors import Rejected
-from core.nights import NightState, VersionKind, VersionState
+from core.nights import VersionKind, VersionState
 from core.staff import AccountId
 from core.turn import WorkspaceId
 
@@ -196,4 +196,4 @@ def _serve(
         .returning(model_versions.c.night_id)
     )
     night = connection.execute(serving).scalar_one()
-    end_wait(connection, night, NightState.PUBLISHED, "")
+    end_wait(connection, night)

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
 
 from core.adapters.database import Database, Now
-from core.adapters.tables import conversations, model_versions, nights
+from core.adapters.tables import conversations, nights
 from core.adapters.upsert import for_each_dialect
+from core.adapters.versions import end_wait
 from core.errors import LeaseLost
-from core.nights import Night, NightLease, NightState, VersionState
+from core.nights import Night, NightLease, NightState
 from core.turn import WorkspaceId
 
 # SQLAlchemy types a row by its columns, one type argument each.
@@ -110,7 +111,8 @@ class SqlNights:
         def work(connection: Connection) -> None:
             _changed(connection, lease, figures, values)
             if state is NightState.WAITING:
-                _see_what_was_decided(connection, lease.night)
+                # A person may have decided before it began to wait.
+                end_wait(connection, lease.night)
 
         await self._database.write(work)
 
@@ -176,26 +178,6 @@ def _changed(
     if row is None:
         raise LeaseLost(f"night {lease.slot} of {lease.workspace}")
     return _lease(row)
-
-
-def _see_what_was_decided(connection: Connection, night: int) -> None:
-    """End the wait of a night whose versions a person has decided on before it began to wait."""
-    of_night = select(model_versions.c.state, model_versions.c.reason)
-    decided = connection.execute(of_night.where(model_versions.c.night_id == night)).all()
-    states = {row.state for row in decided}
-    if not states or states & {VersionState.CANDIDATE, VersionState.READY}:
-        return
-    refused = states == {VersionState.REFUSED}
-    connection.execute(
-        update(nights)
-        .where(nights.c.id == night)
-        .values(
-            state=NightState.REFUSED if refused else NightState.PUBLISHED,
-            reason=next((row.reason for row in decided if row.reason), None) if refused else None,
-            ended_at=Now(),
-            due_at=None,
-        )
-    )
 
 
 def hold(connection: Connection, workspace: WorkspaceId, slot: str, fence: int) -> None:

@@ -159,7 +159,7 @@ class Versions:
         def work(connection: Connection) -> bool:
             row = connection.execute(change).first()
             if row is not None and values.get("state") is VersionState.REFUSED:
-                end_wait(connection, row.night_id, NightState.REFUSED, values["reason"])
+                end_wait(connection, row.night_id)
             return row is not None
 
         return await self._database.write(work)
@@ -170,10 +170,22 @@ def named(workspace: WorkspaceId, name: str) -> ColumnElement[bool]:
     return and_(model_versions.c.workspace == workspace, model_versions.c.name == name)
 
 
-def end_wait(connection: Connection, night: int | None, state: NightState, reason: str) -> None:
-    """A person has decided what a night was waiting for."""
-    ended = update(nights).where(nights.c.id == night, nights.c.state == NightState.WAITING)
-    connection.execute(ended.values(state=state, reason=reason, ended_at=Now(), due_at=None))
+def end_wait(connection: Connection, night: int | None) -> None:
+    """End the wait of a night once a person has decided on each of its versions."""
+    waiting = nights.c.id == night, nights.c.state == NightState.WAITING
+    # Whoever decides on another one at this moment sees what was decided here, or is seen here.
+    if connection.scalar(select(nights.c.id).where(*waiting).with_for_update()) is None:
+        return
+    of_night = select(model_versions.c.state, model_versions.c.reason)
+    decided = connection.execute(of_night.where(model_versions.c.night_id == night)).all()
+    states = {row.state for row in decided}
+    if not states or not states.isdisjoint(_UNDECIDED):
+        return
+    refused = states == {VersionState.REFUSED}
+    why = next((row.reason for row in decided if row.reason), None) if refused else None
+    state = NightState.REFUSED if refused else NightState.PUBLISHED
+    ended = update(nights).where(*waiting)
+    connection.execute(ended.values(state=state, reason=why, ended_at=Now(), due_at=None))
 
 
 def found(connection: Connection, workspace: WorkspaceId, name: str) -> Version | None:

@@ -1,7 +1,6 @@
 """A night is taken once, and whoever lost it can write nothing more."""
 
 import asyncio
-from functools import partial
 
 import pytest
 from sqlalchemy import insert, update
@@ -9,7 +8,6 @@ from sqlalchemy import insert, update
 from core.adapters.database import Database, Now, open_database
 from core.adapters.nights import SqlNights, hold
 from core.adapters.tables import conversations, nights
-from core.adapters.versions import end_wait
 from core.errors import LeaseLost
 from core.nights import NightLease, NightState
 from core.turn import Channel, WorkspaceId
@@ -122,18 +120,13 @@ async def test_a_night_that_is_put_back_is_not_due_at_once(database: Database) -
     assert await rows.take(holder="two", held_s=60) is None
 
 
-async def test_a_night_that_waits_is_ended_by_a_person_once(database: Database) -> None:
+async def test_a_night_that_waits_for_a_person_is_not_due(database: Database) -> None:
     rows = SqlNights(database)
     await rows.ring(HERE, SLOT)
     lease = await taken(rows)
     await rows.end(lease, NightState.WAITING, figures={})
     assert (await rows.list(HERE))[0].ended_at is None
     assert await rows.take(holder="two", held_s=60) is None
-    for state in (NightState.PUBLISHED, NightState.REFUSED):
-        await database.write(partial(end_wait, night=lease.night, state=state, reason=""))
-    (night,) = await rows.list(HERE)
-    assert night.state is NightState.PUBLISHED
-    assert night.ended_at is not None
 
 
 async def test_it_is_counted_how_many_nights_stand_where(database: Database) -> None:

@@ -205,6 +205,24 @@ async def test_a_decision_ends_the_night_that_waits_for_it(
     assert night.ended_at is not None
 
 
+async def test_a_night_waits_until_each_of_its_versions_is_decided_on(database: Database) -> None:
+    rows, versions = SqlNights(database), Versions(database)
+    await rows.ring(SHOP, "2027-01-31")
+    lease = await rows.take(holder="one", held_s=60)
+    assert lease is not None
+    await versions.add(SHOP, made("e1", slot="2027-01-31"))
+    await versions.add(SHOP, made("d1", slot="2027-01-31", kind=DIALOGUE))
+    for name in ("e1", "d1"):
+        await versions.ready(SHOP, name)
+    await rows.end(lease, NightState.WAITING, figures={})
+    await versions.refuse(SHOP, "d1", "too bold")
+    (night,) = await rows.list(SHOP)
+    assert (night.state, night.ended_at) == (NightState.WAITING, None)
+    await InService(database).publish(SHOP, "e1", instead_of="encoder-base", index="i1")
+    (night,) = await rows.list(SHOP)
+    assert (night.state, night.reason) == (NightState.PUBLISHED, "")
+
+
 def folder(tmp_path: Path) -> Path:
     place = tmp_path / "e1"
     (place / "1_Pooling").mkdir(parents=True)
