@@ -73,13 +73,28 @@ async def judge_queries(
     queries: Sequence[QueryRow], documents: Mapping[str, str], product: Product
 ) -> Judged:
     """The same for a product that knows its documents; each of their ids has its `doc_id`."""
-    verdicts: list[_Verdict] = []
+    return judge_served(await ask_all(queries, product), queries, documents, product.parts)
+
+
+async def ask_all(queries: Sequence[QueryRow], product: Product) -> list[Served]:
+    """What becomes of each question as a customer's first message."""
+    served: list[Served] = []
     for at, query in enumerate(queries):
         if at % _STEP == 0:
             product.progress("answering", at, len(queries))
-        served = await ask(product, query.query)
-        verdicts.append(_verdict(served, query, documents))
+        served.append(await ask(product, query.query))
     product.progress("answering", len(queries), len(queries))
+    return served
+
+
+def judge_served(
+    served: Sequence[Served],
+    queries: Sequence[QueryRow],
+    documents: Mapping[str, str],
+    parts: Mapping[str, str],
+) -> Judged:
+    """The same where the questions were asked already."""
+    verdicts = [_verdict(one, query, documents) for one, query in zip(served, queries, strict=True)]
     faults = sum(verdict.fault for verdict in verdicts)
     names = _Verdict.__dataclass_fields__
     return Judged(
@@ -87,7 +102,7 @@ async def judge_queries(
         columns={name: np.array([getattr(one, name) for one in verdicts]) for name in names},
         measure=_measure,
         stated=_stated,
-        parts=product.parts,
+        parts=parts,
         notes=(
             *((f"handed over since a search failed or took too long: {faults}",) if faults else ()),
             *unknown_documents(queries, documents),
