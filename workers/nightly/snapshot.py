@@ -13,6 +13,7 @@ from typing import Any
 
 from core.adapters.night_files import HELD_OUT, ORIGINS, SAMPLE
 from core.errors import Rejected
+from core.language import same_language
 from core.nights import Order
 from workers.nightly.splitting import Row, Shared
 from workers.nightly.teaching import Lesson
@@ -159,12 +160,15 @@ def _origin(part: str, number: int, lesson: Lesson) -> dict[str, Any]:
 
 
 def _held_out(lesson: Lesson) -> dict[str, Any]:
+    """With the answer where the customer read it in the agent's own words, not a machine's."""
+    exchange = lesson.exchange
+    own = same_language(exchange.language, exchange.answer_language)
     return {
-        "lang": lesson.exchange.language,
+        "lang": exchange.language,
         "query": lesson.question,
         "document": lesson.document,
-        "answer": lesson.shown,
-        "conversation": lesson.exchange.conversation,
+        "answer": lesson.shown if own else "",
+        "conversation": exchange.conversation,
     }
 
 

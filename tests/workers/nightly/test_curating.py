@@ -201,6 +201,27 @@ async def test_what_an_agent_read_and_wrote_in_their_language_is_learnt_in_it(
     assert "binnen" not in written(order)
 
 
+async def test_replies_are_measured_by_what_people_wrote_and_not_by_a_machine_s_words(
+    story: Story, order: Order
+) -> None:
+    await story.busy_days()
+    while not is_held_out((chat := await story.chat("tess", language="de")).id):
+        assert chat
+    german = "Wie lange darf ich das Zelt behalten, bevor ich es zurückschicke?"
+    await chat.customer(german, translation=TENT, translation_language="en")
+    await chat.hand_over()
+    await chat.agent(
+        TENT_ANSWER, language="en",
+        translation="Sie können unbenutzte Artikel binnen 60 Tagen zurücksenden.",
+        translation_language="de",
+    )  # fmt: skip
+    await curate(order)
+    held = {row["conversation"]: row for row in lines(order.folder / "held_out.jsonl")}
+    mine = held.pop(chat.id)
+    assert (mine["query"], mine["answer"]) == (german, "")
+    assert all("please open" in str(row["answer"]) for row in held.values())
+
+
 async def test_a_suggestion_that_an_agent_took_is_told_from_what_they_wrote(
     story: Story, order: Order
 ) -> None:
