@@ -31,7 +31,7 @@ SPRUNG = 0.7
 """A phrase is a trap if it pulls so much more of other questions to its article than now. A name of
 the customers' own, such as 2FA, pulls up to six in ten short ones."""
 
-_DRAWS = 2_000
+DRAWS = 2_000
 _Z = 1.96
 
 
@@ -91,7 +91,7 @@ def whole(before: Judged, after: Judged) -> Check:
 
 def better(before: Judged, after: Judged) -> Check:
     """Whether turns are worth more than they were, beyond chance."""
-    found = paired_bootstrap(worth(before), worth(after), draws=_DRAWS)
+    found = paired_bootstrap(worth(before), worth(after), draws=DRAWS)
     told = (
         f"a turn is worth {found.after:.3f}, in service {found.before:.3f}"
         f" ({found.change:+.3f}, p = {found.p:.3f})"
@@ -185,8 +185,8 @@ def shares(judged: Judged, rows: Rows | None = None) -> Mapping[str, float]:
     """How turns ended, for people."""
     chosen = judged.rows() if rows is None else rows
     measured = judged.measure(judged.columns, chosen)
-    names = ("right", "wrong", "handed_over", "right_language")
-    return {name: round(measured[name], 4) for name in names} | {
+    names = ("right", "wrong", "handed_over", "right_language", "verbatim", "chrf")
+    return {name: round(measured[name], 4) for name in names if name in measured} | {
         "worth": round(share(worth(judged)[chosen]), 4)
     }
 
