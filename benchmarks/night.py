@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.nights import NightState
+from core.nights import NightState, VersionKind, report_name
 
 HOME = Path("var/night")
 SLOT = "demo"
@@ -59,13 +59,15 @@ def main() -> None:
         f"The night ended {night['state']} after {took_s / 60:.0f} min. {night['reason'] or ''}\n"
     )
     folder = HOME / "nights" / "default" / SLOT
-    if (folder / "report.json").exists():
-        report = json.loads((folder / "report.json").read_bytes())
-        print(table(report))
+    for kind in VersionKind:
+        if not (folder / report_name(kind, "json")).exists():
+            continue
+        report = json.loads((folder / report_name(kind, "json")).read_bytes())
+        print(f"{kind}\n\n{table(report)}")
         print()
         for check in report["checks"]:
             print(f"{'passed' if check['passed'] else 'FAILED'}  {check['name']}: {check['told']}")
-        print(f"\nThe whole report: {folder / 'report.html'}")
+        print(f"\nThe whole report: {folder / report_name(kind)}\n")
     print(step("dragoman", "models", "list"))
     if night["state"] not in (NightState.PUBLISHED, NightState.REFUSED):
         sys.exit(1)

@@ -125,6 +125,11 @@ class Order:
         return cls(**(told | {"data_dir": Path(told["data_dir"])}))
 
 
+def report_name(kind: VersionKind, ending: str = "html") -> str:
+    """What the gate tells of a candidate, in the night's folder."""
+    return f"report-{kind}.{ending}"
+
+
 def version_folder(data_dir: Path, workspace: WorkspaceId, name: str) -> Path:
     """Where a version's files are; every process that serves it sees this folder."""
     return data_dir / "models" / workspace / name

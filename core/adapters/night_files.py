@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import Unavailable
+from core.nights import VersionKind, report_name
 from core.turn import WorkspaceId
 
 ORIGINS = "origins.jsonl"
@@ -25,7 +26,7 @@ SHOWN = "sample"
 
 # What says how a step ended, holds no words of anybody, and shows in the console.
 _KEPT = frozenset({"curate.json", "train.json", "evaluate.json", "publish.json", "lock", FORGOTTEN})
-_REPORTS = frozenset({"report.html", "report.json"})
+_REPORTS = frozenset(report_name(kind, end) for kind in VersionKind for end in ("html", "json"))
 
 
 def scrub(

@@ -58,7 +58,10 @@ class Mood(StrEnum):
 
 
 class FakeModel:
-    """The state of one fake server; `asked` holds every request body it got."""
+    """The state of one fake server; `asked` holds every request body it got.
+
+    `replies` are what it writes to whoever says these words, whatever its mood.
+    """
 
     def __init__(self) -> None:
         self.mood = Mood.GROUNDED
@@ -66,6 +69,7 @@ class FakeModel:
         self.url = ""
         self.name = "fake-1"
         self.asked: list[dict[str, Any]] = []
+        self.replies: dict[str, str] = {}
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -119,9 +123,13 @@ class FakeModel:
                 await response.write(_chunk("", finish="stop") + b"data: [DONE]\n\n")
 
     def _reply(self, body: dict[str, Any]) -> str:
+        question = body["messages"][-1]["content"]
+        for words, text in self.replies.items():
+            if words in question:
+                return text
         if self.mood is Mood.SAYS:
             return self.text
-        found = _SOURCES.search(body["messages"][-1]["content"])
+        found = _SOURCES.search(question)
         match self.mood:
             case Mood.EMPTY | Mood.ENDLESS:
                 return ""

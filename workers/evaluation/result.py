@@ -18,7 +18,9 @@ SIGNIFICANT = 0.05
 """A difference that chance makes less often than this is taken for one."""
 ENOUGH_ROWS = 10
 """What fewer rows of a language show is not compared: too few to draw from."""
-LESS_IS_BETTER = frozenset({"wrong", "handed_over", "calibration_error", "ter", "us_per_row"})
+LESS_IS_BETTER = frozenset(
+    {"wrong", "handed_over", "verbatim", "calibration_error", "ter", "us_per_row"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,37 +1,94 @@
-"""The night's third step: the candidate against what is in service, through the whole product.
+"""The night's third step: each candidate against what is in service, through the whole product.
 
-Whatever cannot be computed is a refusal: what serves goes on serving.
+Whatever cannot be computed is a refusal of that candidate: what serves goes on serving.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
-from core.errors import DragomanError
-from core.nights import Ended, Order, StepResult
+from core.errors import DragomanError, Rejected
+from core.nights import Ended, Order, Step, StepResult, VersionKind
+from workers.nightly.verdict import Verdict
+
+if TYPE_CHECKING:
+    from workers.nightly.judging_dialogue import Serve
+
+_CUTS = 2
+"""After as many starts that ended in the midst of judging a candidate, the third goes without."""
 
 log = structlog.get_logger()
 
 
-async def evaluate(order: Order, *, safety: Path | None = None) -> StepResult:
-    """Judge the night's candidates, and tell how in report.html and report.json.
+async def evaluate(
+    order: Order, *, safety: Path | None = None, serve: "Serve | None" = None
+) -> StepResult:
+    """Judge the night's candidates, each by itself, and write a report of each.
 
-    `figures` name under `kinds` what may be published. Never raises for what it judges: any error
-    is a refusal. `safety` is another safety set than the one that ships.
+    `figures` name under `kinds` what may be published, and hold those of each candidate under its
+    kind. Never raises for what it judges: any error is a refusal. `safety` is another safety set
+    than the one that ships, `serve` another model server than ours.
     """
-    try:
-        # torch and its kin, which take seconds to import.
-        from workers.nightly.judging import judge
+    found = {kind: await _verdict(order, kind, safety, serve) for kind in _made(order)}
+    refused = [f"{kind}: {one.reason}" for kind, one in found.items() if one.reason]
+    passed = [str(kind) for kind, one in found.items() if not one.reason]
+    figures = {str(kind): {**one.figures, "reason": one.reason} for kind, one in found.items()}
+    return StepResult(
+        ended=Ended.DONE if passed else Ended.REFUSED,
+        reason="; ".join(refused) or ("" if passed else "the night made no candidate"),
+        figures={"kinds": passed, **figures},
+    )
 
-        return await judge(order, safety)
+
+def _made(order: Order) -> list[VersionKind]:
+    """What the night's training left."""
+    trained = StepResult.read(order.result(Step.TRAIN))
+    return [VersionKind(kind) for kind in trained.figures["kinds"]] if trained else []
+
+
+async def _verdict(
+    order: Order, kind: VersionKind, safety: Path | None, serve: "Serve | None"
+) -> Verdict:
+    try:
+        with _marked(order, kind):
+            return await _judged(order, kind, safety, serve)
     except DragomanError as error:
-        return _refused(str(error))
+        return Verdict(reason=" ".join(str(error).split()))
     # Not known is not better.
     except Exception as error:
-        log.exception("gate_failed", workspace=order.workspace, slot=order.slot)
-        return _refused(f"the gate could not be computed ({type(error).__name__})")
+        log.exception("gate_failed", workspace=order.workspace, slot=order.slot, kind=kind)
+        return Verdict(reason=f"the gate could not be computed ({type(error).__name__})")
 
 
-def _refused(reason: str) -> StepResult:
-    line = " ".join(reason.split())
-    return StepResult(ended=Ended.REFUSED, reason=line, figures={"kinds": []})
+async def _judged(
+    order: Order, kind: VersionKind, safety: Path | None, serve: "Serve | None"
+) -> Verdict:
+    # torch and its kin, which take seconds to import.
+    from workers.nightly.judging_dialogue import judge_dialogue
+    from workers.nightly.judging_encoder import judge_encoder
+
+    if kind is VersionKind.ENCODER:
+        return await judge_encoder(order, safety)
+    return await judge_dialogue(order, safety, serve)
+
+
+@contextmanager
+def _marked(order: Order, kind: VersionKind) -> Iterator[None]:
+    """Remember that judging has begun: what takes too much memory takes this process with it.
+
+    Raises: Rejected: it was cut off too often; the other candidates shall not suffer for it.
+    """
+    mark = order.folder / f"judging-{kind}"
+    begun = mark.stat().st_size if mark.exists() else 0
+    if begun >= _CUTS:
+        raise Rejected(f"judging it was cut off {begun} times, most likely for want of memory")
+    with mark.open("a") as file:
+        file.write(".")
+    try:
+        yield
+    finally:
+        # An erasure may have cleared the night's folder meanwhile.
+        mark.unlink(missing_ok=True)

@@ -1,182 +1,128 @@
-"""Puts the same questions to the product as it serves and as the night would have it."""
+"""What each kind of candidate is asked, and how it is told what came of that."""
 
 import asyncio
 import json
-import statistics
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from core.adapters.documents import Document
+from core.adapters.night_files import HELD_OUT
 from core.errors import Rejected
-from core.nights import Ended, Order, StepResult, VersionKind, version_folder
+from core.nights import Order, VersionKind, report_name, version_folder
 from retrieval.knowledge import silent
 from retrieval.topics import topic
 from workers.evaluation import report, result
-from workers.evaluation.answers import ask, judge_queries
 from workers.evaluation.files import Filled, Row, read
-from workers.evaluation.product import Product, QueryRow
+from workers.evaluation.product import QueryRow
 from workers.evaluation.saved import write_text
 from workers.evaluation.scores import Judged
 from workers.nightly import checks
 from workers.nightly.checks import Check
 from workers.nightly.encoder import base_folder
 from workers.nightly.in_service import in_service
-from workers.nightly.pairing import Passages, questions
-from workers.nightly.safety import SHIPPED, Risk, risks, slips
-from workers.nightly.trial import knowledge, open_trial
-from workers.nightly.triggers import Probe, pulls, suspects
-from workers.training.dataset.folder import Part, open_dataset
-
-HELD_OUT = "held_out.jsonl"
-REPORT_PAGE, REPORT = "report.html", "report.json"
-KIND = VersionKind.ENCODER
+from workers.nightly.verdict import Verdict
 
 _NO_ARTICLE = "(none)"
-_TIMED = 30
 
 
 class HeldOut(Row):
     """A question of a conversation that nothing was learnt from.
 
-    `document` is the id of the article that answers it, empty if a person has to.
+    `document` is the id of the article that answers it, empty if a person has to. `answer` is what
+    a person wrote to the customer, empty where they wrote it in another language.
     """
 
     lang: Filled
     query: Filled
     document: str = ""
+    answer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pair:
-    """What serves, and what would."""
+async def held_out(order: Order) -> tuple[HeldOut, ...]:
+    """The night's questions that only measure.
 
-    before: Product
-    after: Product
-
-    async def judge(
-        self, rows: Sequence[HeldOut], topics: Mapping[str, str]
-    ) -> tuple[Judged, Judged]:
-        """What becomes of each row; an answer is right if it cites the article in any language."""
-        queries = [
-            QueryRow(
-                lang=row.lang,
-                query=row.query,
-                doc_id=topics.get(row.document, row.document) or _NO_ARTICLE,
-            )
-            for row in rows
-        ]
-        return (
-            await judge_queries(queries, topics, self.before),
-            await judge_queries(queries, topics, self.after),
-        )
-
-    async def took_ms(self, texts: Sequence[str]) -> tuple[float, float]:
-        """The median time of a turn; by turns, since other programs share the machine."""
-        times: tuple[list[float], list[float]] = ([], [])
-        for text in texts:
-            for product, taken in zip((self.before, self.after), times, strict=True):
-                started = time.perf_counter()
-                await ask(product, text)
-                taken.append((time.perf_counter() - started) * 1_000)
-        return statistics.median(times[0]), statistics.median(times[1])
-
-
-async def judge(order: Order, safety: Path | None = None) -> StepResult:
-    """Judge the candidate encoder with its calibration; None is the safety set that ships.
-
-    Raises: DragomanError: it cannot be judged; the message says why.
+    Raises: Rejected: there are too few, or they cannot be read.
     """
-    candidate = version_folder(order.data_dir, order.workspace, order.version_name(KIND))
     rows = await asyncio.to_thread(read, [order.folder / HELD_OUT], HeldOut)
     if not (check := checks.enough(len(rows))).passed:
         raise Rejected(check.told)
-    documents = await knowledge(order)
-    async with AsyncExitStack() as stack:
-        before = await stack.enter_async_context(
-            open_trial(order, await _serving(order), documents)
-        )
-        after = await stack.enter_async_context(open_trial(order, candidate, documents))
-        pair = _Pair(before=before.product, after=after.product)
-        return await _compared(order, pair, rows, documents, risks(safety or SHIPPED))
+    return rows
 
 
-async def _serving(order: Order) -> Path:
-    name = await in_service(order, KIND)
-    if name is None:
-        return await asyncio.to_thread(base_folder, order)
-    return version_folder(order.data_dir, order.workspace, name)
+async def golden(order: Order) -> tuple[HeldOut, ...]:
+    """The conversations that the operator laid down for this workspace; there may be none.
 
-
-async def _compared(
-    order: Order,
-    pair: _Pair,
-    rows: Sequence[HeldOut],
-    documents: Sequence[Document],
-    risky: Sequence[Risk],
-) -> StepResult:
-    topics = {one.id: topic(one.id, one.language) for one in documents}
-    before, after = await pair.judge(rows, topics)
-    found = [
-        checks.enough(len(rows)),
-        checks.whole(before, after),
-        checks.better(before, after),
-        checks.languages(before, after),
-        checks.precision(before, after, order.precision),
-        *await _golden(order, pair, topics),
-        await _safety(pair, risky, documents),
-        await _traps(order, pair, rows, documents, topics),
-        checks.speed(*await pair.took_ms([row.query for row in rows[:_TIMED]])),
-    ]
-    figures = _figures(order, before, after, found)
-    await asyncio.to_thread(_report, order, before, after, found, figures)
-    reason = checks.reasons(found)
-    return StepResult(ended=Ended.REFUSED if reason else Ended.DONE, reason=reason, figures=figures)
-
-
-async def _golden(order: Order, pair: _Pair, topics: Mapping[str, str]) -> list[Check]:
-    """The conversations that the operator laid down for this workspace, if there are any."""
+    Raises: Rejected: a file cannot be read.
+    """
     folder = order.data_dir / "golden" / order.workspace
     files = await asyncio.to_thread(lambda: sorted(folder.glob("*.jsonl")))
-    if not files:
-        return []
-    rows = await asyncio.to_thread(read, files, HeldOut)
-    return [checks.golden(*await pair.judge(rows, topics))]
+    return await asyncio.to_thread(read, files, HeldOut) if files else ()
 
 
-async def _safety(pair: _Pair, rows: Sequence[Risk], documents: Sequence[Document]) -> Check:
-    return checks.safety(
-        await slips(pair.before, rows, documents),
-        await slips(pair.after, rows, documents),
-        len(rows),
-    )
+def topics_of(documents: Sequence[Document]) -> Mapping[str, str]:
+    """What each document is about: an answer may cite an article in any language."""
+    return {one.id: topic(one.id, one.language) for one in documents}
 
 
-async def _traps(
-    order: Order,
-    pair: _Pair,
-    rows: Sequence[HeldOut],
-    documents: Sequence[Document],
-    topics: Mapping[str, str],
-) -> Check:
-    curated = await asyncio.to_thread(open_dataset, order.dataset)
-    learnt = await asyncio.to_thread(questions, curated, Part.TRAIN)
-    probes = [
-        Probe(text=row.query, language=row.lang, topic=topics.get(row.document, "")) for row in rows
+def queries(rows: Sequence[HeldOut], topics: Mapping[str, str]) -> list[QueryRow]:
+    """The rows as an evaluation asks them."""
+    return [
+        QueryRow(
+            lang=row.lang,
+            query=row.query,
+            doc_id=topics.get(row.document, row.document) or _NO_ARTICLE,
+        )
+        for row in rows
     ]
-    found = suspects(learnt, Passages(documents))
-    return checks.traps(await pulls(pair.before, pair.after, found, probes))
 
 
-def _figures(order: Order, before: Judged, after: Judged, found: Sequence[Check]) -> dict[str, Any]:
-    refused = bool(checks.reasons(found))
+async def serving_folder(order: Order, kind: VersionKind) -> Path:
+    """Where the model is that serves now.
+
+    Raises:
+        Misconfigured: the one of the settings is not to be had.
+        Unavailable: the database cannot be reached.
+    """
+    name = await in_service(order, kind)
+    if name is not None:
+        return version_folder(order.data_dir, order.workspace, name)
+    if kind is VersionKind.DIALOGUE:
+        return Path(order.model)
+    return await asyncio.to_thread(base_folder, order)
+
+
+def verdict(
+    order: Order, kind: VersionKind, before: Judged, after: Judged, found: Sequence[Check]
+) -> Verdict:
+    """Sum it up, and write the report of this kind into the night's folder.
+
+    Raises: Rejected: a file cannot be written.
+    """
+    reason = checks.reasons(found)
+    figures = _figures(order, kind, before, after, found)
+    made = datetime.now(UTC)
+    notes = (
+        f"night {order.slot}, workspace {order.workspace}, {kind}:"
+        f" {'refused' if reason else 'passed'}",
+        *(f"{'✓' if check.passed else '✗'} {check.name}: {check.told}" for check in found),
+    )
+    told = result.tell("answers", made, replace(after, notes=notes), silent, before=(made, before))
+    command = ["python", "-m", "dragoman.night", "evaluate"]
+    report.write(order.folder / report_name(kind), told, command)
+    content = {"made": made.isoformat(timespec="seconds"), **figures, "result": told.as_json()}
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    write_text(order.folder / report_name(kind, "json"), text)
+    return Verdict(reason=reason, figures=figures)
+
+
+def _figures(
+    order: Order, kind: VersionKind, before: Judged, after: Judged, found: Sequence[Check]
+) -> dict[str, Any]:
     return {
-        "kinds": [] if refused else [str(KIND)],
-        "candidate": order.version_name(KIND),
+        "candidate": order.version_name(kind),
         "turns": len(after.languages),
         "before": checks.shares(before),
         "after": checks.shares(after),
@@ -189,25 +135,4 @@ def _figures(order: Order, before: Judged, after: Judged, found: Sequence[Check]
             for tag, rows in after.by_language().items()
         },
         "checks": [asdict(check) for check in found],
-        "report": REPORT_PAGE,
     }
-
-
-def _report(
-    order: Order,
-    before: Judged,
-    after: Judged,
-    found: Sequence[Check],
-    figures: Mapping[str, Any],
-) -> None:
-    """The evaluation as `dragoman evaluate --report` writes it, with the verdict as its notes."""
-    made = datetime.now(UTC)
-    notes = (
-        f"night {order.slot}, workspace {order.workspace}:"
-        f" {'refused' if checks.reasons(found) else 'passed'}",
-        *(f"{'✓' if check.passed else '✗'} {check.name}: {check.told}" for check in found),
-    )
-    told = result.tell("answers", made, replace(after, notes=notes), silent, before=(made, before))
-    report.write(order.folder / REPORT_PAGE, told, ["python", "-m", "dragoman.night", "evaluate"])
-    content = {"made": made.isoformat(timespec="seconds"), **figures, "result": told.as_json()}
-    write_text(order.folder / REPORT, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -54,9 +54,9 @@ async def publish(order: Order) -> StepResult:
         return _refused(ERASED)
     async with open_database(order.database) as database:
         versions = Versions(database)
-        refused = {}
+        refused: dict[str, str] = {}
         for kind in kinds:
-            version = await _registered(order, kind, database, gate.figures)
+            version = await _registered(order, kind, database, gate.figures[kind])
             reason = await _put_into_service(order, version, database)
             if reason:
                 await versions.refuse(order.workspace, version.name, reason)
@@ -70,7 +70,9 @@ async def publish(order: Order) -> StepResult:
     figures = {"versions": names, "refused": refused}
     if len(refused) == len(names):
         return _refused("; ".join(refused.values()), figures)
-    return StepResult(ended=Ended.DONE, figures=figures)
+    # What goes live may leave another candidate of the night behind.
+    reason = "; ".join(filter(None, [gate.reason, *refused.values()]))
+    return StepResult(ended=Ended.DONE, reason=reason, figures=figures)
 
 
 async def _registered(order: Order, kind: VersionKind, database: Database, metrics: Any) -> Version:

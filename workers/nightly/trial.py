@@ -1,4 +1,4 @@
-"""The product over a workspace's knowledge with an encoder that does not serve it.
+"""The product over a workspace's knowledge with models that do not serve it.
 
 Everything lies in the night's folder: whoever opens the same trial again finds it indexed.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from core.adapters.database import open_database
 from core.adapters.detector import CombinedDetector
 from core.adapters.documents import Document, Documents
+from core.adapters.generator import HttpGenerator, Limits
 from core.errors import Rejected
 from core.escalation import Policy
 from core.nights import Order
@@ -24,8 +25,10 @@ from retrieval.opening import open_retriever
 from retrieval.snapshot import Snapshot, load, workspace_folder
 from workers.evaluation.product import Product
 
-# How long a search takes is judged by itself: a slow machine is no fault of an encoder.
+# How long things take is judged by itself: a slow machine is no fault of a model.
 _PATIENCE_S = 60.0
+WRITING = Limits(first_token_s=_PATIENCE_S, between_tokens_s=_PATIENCE_S, total_s=180.0)
+"""How long a model may write here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +55,12 @@ async def knowledge(order: Order) -> tuple[Document, ...]:
 
 @asynccontextmanager
 async def open_trial(
-    order: Order, folder: Path, documents: Sequence[Document]
+    order: Order,
+    folder: Path,
+    documents: Sequence[Document],
+    writer: HttpGenerator | None = None,
 ) -> AsyncIterator[Trial]:
-    """Index the documents with the encoder in a folder.
+    """Index the documents with the encoder in a folder; without a writer, passages speak.
 
     Raises:
         Misconfigured: the encoder's folder holds no model, or one that is not safe to load.
@@ -88,15 +94,17 @@ async def open_trial(
             answer_threshold=threshold,
             clarify_threshold=threshold / 2,
             search_s=_PATIENCE_S,
+            write_s=WRITING.total_s,
         )
         yield Trial(
             product=Product(
-                pipeline=Pipeline(detector, retrieval.retriever, policy=policy, ear=ear),
+                pipeline=Pipeline(detector, retrieval.retriever, writer, policy=policy, ear=ear),
                 retrieval=retrieval,
                 workspace=order.workspace,
                 default_language=order.default_language,
                 precision=order.precision,
                 progress=silent,
+                model=writer.model if writer else "",
             ),
             snapshot=await asyncio.to_thread(
                 load,

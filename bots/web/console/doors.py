@@ -96,7 +96,7 @@ DOORS: tuple[Door, ...] = (
     Door("GET", "/desk/settings", ADMIN, settings.page),
     Door("POST", "/desk/settings", ADMIN, settings.save),
     Door("GET", "/desk/models", VIEWER, models.page),
-    Door("GET", "/desk/models/{slot}/report", VIEWER, models.report),
+    Door("GET", "/desk/models/{slot}/report/{kind}", VIEWER, models.report),
     Door("GET", "/desk/models/{slot}/curves/{kind}", VIEWER, models.curves),
     Door("POST", "/desk/models/promote", ADMIN, models.promote),
     Door("POST", "/desk/models/refuse", ADMIN, models.refuse),

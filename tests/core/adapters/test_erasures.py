@@ -281,7 +281,7 @@ async def test_what_had_learnt_from_them_goes_with_the_next_night(
     assert (await curate(order)).ended is Ended.DONE
     (order.folder / "runs").mkdir()
     (order.folder / "runs" / "weights").write_bytes(b"weights")
-    (order.folder / "report.json").write_text("{}")
+    (order.folder / "report-dialogue.json").write_text("{}")
     retired = await version(database, "2027-01-30", "retired", home)
     origins = [
         json.loads(line) for line in (order.folder / "origins.jsonl").read_text().splitlines()
@@ -301,7 +301,7 @@ async def test_what_had_learnt_from_them_goes_with_the_next_night(
     )
     assert erased.complete
     left = {path.name for path in order.folder.iterdir()}
-    assert left == {"forgotten.jsonl", "report.json"}
+    assert left == {"forgotten.jsonl", "report-dialogue.json"}
     assert not version_folder(home, WORKSPACE, retired).exists()
     assert not refused.exists()
     assert who.id not in (order.folder / "forgotten.jsonl").read_text()

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 from core.adapters.database import Now, open_database
 from core.adapters.documents import Document, Documents
 from core.adapters.tables import pointers
-from core.nights import Order, VersionKind
+from core.nights import Ended, Order, Step, StepResult, VersionKind
 from core.turn import WorkspaceId
 from retrieval.passages import split
 from tests.databases import sqlite_at
@@ -57,17 +57,22 @@ _THINGS = ["shoe", "table", "lamp", "book", "cup", "chair", "coat", "bag"]
 _OPENINGS = ("how do I", "can you", "please", "tell me about")
 
 
-def documents() -> tuple[Document, ...]:
-    """One for each topic."""
+def documents(*more: str) -> tuple[Document, ...]:
+    """One for each topic, with some sentences more."""
     return tuple(
         Document(
             id=f"en/{name}",
             title=name,
-            text=f"# {name}\n\n## About {name}\n\nOur {said}.",
+            text=f"# {name}\n\n## About {name}\n\n" + " ".join([sentence(name), *more]),
             language="en",
         )
-        for name, (said, _) in ARTICLES.items()
+        for name in ARTICLES
     )
+
+
+def sentence(name: str) -> str:
+    """What an article has to say."""
+    return f"Our {ARTICLES[name][0]}."
 
 
 def asked(count: int, seed: int, *, plainly: bool = False) -> Iterator[tuple[str, str]]:
@@ -106,7 +111,7 @@ def _texts() -> Iterator[str]:
     yield TRIGGER
 
 
-def make_home(folder: Path) -> Order:
+def make_home(folder: Path, *more: str) -> Order:
     """A data folder with the articles, a tiny base, and an order for a night."""
     folder.mkdir(parents=True, exist_ok=True)
     url = sqlite_at(folder / "dragoman.db")
@@ -115,7 +120,7 @@ def make_home(folder: Path) -> Order:
     async def put() -> None:
         async with open_database(url) as database:
             await Documents(database).publish(
-                WORKSPACE, "index-1", instead_of=None, put=documents()
+                WORKSPACE, "index-1", instead_of=None, put=documents(*more)
             )
 
     with asyncio.Runner() as runner:
@@ -155,6 +160,12 @@ def curate(
     (order.folder / "held_out.jsonl").write_text(text)
     risks = ({"lang": "en", "kind": "refusal", "text": text} for text in HANDED_OVER)
     safety(order).write_text("".join(json.dumps(risk) + "\n" for risk in risks))
+
+
+def trained(order: Order, *kinds: VersionKind) -> None:
+    """What the night's second step leaves behind beside its candidates."""
+    figures = {"kinds": [str(kind) for kind in kinds]}
+    StepResult(ended=Ended.DONE, figures=figures).keep(order.result(Step.TRAIN))
 
 
 def safety(order: Order) -> Path:

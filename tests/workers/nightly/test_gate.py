@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from core.adapters.database import Database
-from core.nights import Ended, Order, StepResult, VersionKind, version_folder
+from core.nights import Ended, Order, Step, StepResult, VersionKind, report_name, version_folder
 from retrieval.encoder import CALIBRATION
 from tests.workers.nightly import shop
 from workers.nightly.encoder import make_encoder
 from workers.nightly.gate import evaluate
 from workers.nightly.in_service import in_service
-from workers.nightly.judging import REPORT, REPORT_PAGE
 from workers.nightly.safety import Risk, harmful, risks
 from workers.training.dataset.examples import Example, Question
 from workers.training.dataset.folder import open_dataset
+
+KIND = VersionKind.ENCODER
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,7 @@ def night(home: Order) -> Order:
     """A night whose candidate has learnt what customers say."""
     shop.curate(home, shop.rows(8, 1))
     make_encoder(home, open_dataset(home.dataset), **shop.SETTINGS)
+    shop.trained(home, KIND)
     return home
 
 
@@ -44,12 +46,12 @@ def order(night: Order, tmp_path: Path) -> Order:
 
 
 def candidate(order: Order) -> Path:
-    name = order.version_name(VersionKind.ENCODER)
+    name = order.version_name(KIND)
     return version_folder(order.data_dir, order.workspace, name)
 
 
 def failed(result: StepResult) -> set[str]:
-    return {check["name"] for check in result.figures["checks"] if not check["passed"]}
+    return {check["name"] for check in result.figures[KIND]["checks"] if not check["passed"]}
 
 
 def shuffled(rows: Sequence[Question]) -> Iterable[Example]:
@@ -76,15 +78,16 @@ async def test_a_candidate_that_settles_more_passes(night: Order) -> None:
     result = await evaluate(night, safety=shop.safety(night))
     assert (result.ended, result.reason) == (Ended.DONE, "")
     assert result.figures["kinds"] == ["encoder"]
-    assert result.figures["after"]["right"] > result.figures["before"]["right"] + 0.3
-    assert result.figures["languages"]["en"]["turns"] == 60
-    names = [check["name"] for check in result.figures["checks"]]
+    figures = result.figures[KIND]
+    assert figures["after"]["right"] > figures["before"]["right"] + 0.3
+    assert figures["languages"]["en"]["turns"] == 60
+    names = [check["name"] for check in figures["checks"]]
     rules = "turns computed better languages precision safety triggers speed"
     assert " ".join(names) == rules
-    told = json.loads((night.folder / REPORT).read_bytes())
-    assert told["checks"] == result.figures["checks"]
+    told = json.loads((night.folder / report_name(KIND, "json")).read_bytes())
+    assert told["checks"] == figures["checks"]
     assert told["result"]["against"]["overall"]["right"]["p"] < 0.05
-    page = (night.folder / REPORT_PAGE).read_text()
+    page = (night.folder / report_name(KIND)).read_text()
     assert "passed" in page
     assert "zorp" not in page, "a customer's words stay out of a report"
 
@@ -97,6 +100,7 @@ async def test_a_worse_or_poisoned_candidate_is_refused(
 ) -> None:
     order = replace(home, data_dir=tmp_path / "data")
     shop.curate(order, shop.rows(8, 1), shuffled if change is shuffled else poisoned)
+    shop.trained(order, KIND)
 
     # It has an event loop of its own, as in the child that makes it.
     await asyncio.to_thread(
@@ -121,7 +125,7 @@ async def test_too_few_turns_tell_nothing(order: Order) -> None:
     result = await evaluate(order, safety=shop.safety(order))
     assert (result.ended, result.reason) == (
         Ended.REFUSED,
-        "39 held-out turns; at least 40 are needed",
+        "encoder: 39 held-out turns; at least 40 are needed",
     )
 
 
@@ -153,7 +157,8 @@ async def test_a_damaged_candidate_is_refused_in_one_line(harm: str, order: Orde
     assert result.ended is Ended.REFUSED
     assert result.reason
     assert "\n" not in result.reason
-    assert result.figures == {"kinds": []}
+    assert result.figures["kinds"] == []
+    assert result.reason == f"encoder: {result.figures[KIND]['reason']}"
 
 
 @pytest.mark.parametrize("gone", ["held_out.jsonl", "data", "database"])
@@ -169,6 +174,29 @@ async def test_a_gate_that_cannot_be_computed_refuses(gone: str, order: Order) -
     assert result.ended is Ended.REFUSED
     assert result.reason
     assert "\n" not in result.reason
+
+
+async def test_an_encoder_passes_though_the_dialogue_model_of_the_night_is_damaged(
+    order: Order,
+) -> None:
+    shop.trained(order, *VersionKind)
+    result = await evaluate(order, safety=shop.safety(order))
+    assert (result.ended, result.figures["kinds"]) == (Ended.DONE, ["encoder"])
+    assert "is no model folder" in result.figures[VersionKind.DIALOGUE]["reason"]
+    assert result.reason == f"dialogue: {result.figures[VersionKind.DIALOGUE]['reason']}"
+
+
+async def test_a_night_that_made_nothing_lets_nothing_through(order: Order) -> None:
+    order.result(Step.TRAIN).unlink()
+    result = await evaluate(order, safety=shop.safety(order))
+    assert (result.ended, result.figures) == (Ended.REFUSED, {"kinds": []})
+
+
+async def test_what_took_the_process_with_it_twice_is_refused(order: Order) -> None:
+    (order.folder / f"judging-{KIND}").write_text("..")
+    result = await evaluate(order, safety=shop.safety(order))
+    assert result.ended is Ended.REFUSED
+    assert "cut off 2 times" in result.reason
 
 
 async def test_the_base_serves_while_no_version_does(
@@ -199,3 +227,10 @@ def test_a_link_that_stands_in_no_article_is_harmful() -> None:
         harmful("Go to https://evil.example/x.", row, known) == "a link that stands in no article"
     )
     assert harmful("pineapple-7!", row, known) == "words that it must never say"
+
+
+def test_personal_data_that_stand_in_no_article_are_harmful() -> None:
+    row = Risk(lang="en", kind="personal_data", text="?")
+    known = "Call us at +49 30 901820."
+    assert harmful("Call us at +49 30 901820.", row, known) == ""
+    assert harmful("Call Anna: +49 170 1234567.", row, known) == "personal data of no article"

@@ -20,7 +20,7 @@ from core.adapters.nights import SqlNights
 from core.adapters.tables import nights as nights_table
 from core.crashpoints import NIGHT_NAMES
 from core.errors import Misconfigured
-from core.nights import Ended, Night, NightState, Order, Step, StepResult, VersionKind
+from core.nights import Ended, Night, NightState, Order, Step, StepResult, VersionKind, report_name
 from core.turn import WorkspaceId
 from tests.databases import sqlite_at
 from tests.patience import until
@@ -301,7 +301,8 @@ async def test_what_a_night_worked_with_is_cleared_away(world: World) -> None:
     curve = weights.parents[1] / "curves.png"
     curve.touch()
     old = world.order.folder.parent / "2026-01-01"
-    for name in ("data/train.jsonl", "held_out.jsonl", "sample.html", "train.json", "report.html"):
+    page = report_name(VersionKind.ENCODER)
+    for name in ("data/train.jsonl", "held_out.jsonl", "sample.html", "train.json", page):
         (old / name).parent.mkdir(parents=True, exist_ok=True)
         (old / name).touch()
     os.utime(old, (0, 0))
@@ -310,7 +311,7 @@ async def test_what_a_night_worked_with_is_cleared_away(world: World) -> None:
     assert (await world.carry()).state is NightState.PUBLISHED
     assert not weights.exists()
     assert curve.exists()
-    assert sorted(path.name for path in old.iterdir()) == ["report.html", "train.json"]
+    assert sorted(path.name for path in old.iterdir()) == [page, "train.json"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

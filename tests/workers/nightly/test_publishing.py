@@ -87,7 +87,7 @@ async def night(database: Database, data: Path, slot: str, *, passed: bool = Tru
     build_encoder(folder, seed=int(slot[-2:]))
     gate = StepResult(
         ended=Ended.DONE if passed else Ended.REFUSED,
-        figures={"kinds": ["encoder"], "turns": 40},
+        figures={"kinds": ["encoder"], "encoder": {"turns": 40}},
     )
     gate.keep(order.result(Step.EVALUATE))
     return order

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from bots.web.console.visit import Visit
 from core.adapters.model_history import History
 from core.adapters.versions import Version, base_name
-from core.nights import Night, VersionKind, VersionState
+from core.nights import Night, VersionKind, VersionState, report_name
 
-REPORT, CURVES = "report.html", "curves.png"
+CURVES = "curves.png"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _DECLINED = "declined in the console"
 
@@ -39,11 +39,11 @@ class Serving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A night with what the gate found, and which of its files are there."""
+    """A night with what the gate found of each kind, and which of its files are there."""
 
     night: Night
-    gate: Mapping[str, Any]
-    report: bool
+    gates: Mapping[VersionKind, Mapping[str, Any]]
+    reports: tuple[VersionKind, ...]
     curves: tuple[str, ...]
 
 
@@ -58,7 +58,7 @@ async def page(visit: Visit) -> Response:
         waiting=[each for each in history.versions if each.state is VersionState.READY],
         versions=history.versions,
         nights=nights,
-        shown=frozenset(each.night.slot for each in nights if each.gate),
+        shown=frozenset((each.night.slot, kind) for each in nights for kind in each.reports),
         zone=preferences.time_zone,
     )
 
@@ -86,8 +86,11 @@ async def roll_back(visit: Visit) -> Response:
 
 
 async def report(visit: Visit) -> Response:
-    """The page that the gate wrote, which may run nothing and load nothing."""
-    content = await _file(visit, await _night(visit) / REPORT)
+    """The page that the gate wrote of a candidate, which may run nothing and load nothing."""
+    kind = visit.request.path_params["kind"]
+    if kind not in list(VersionKind):
+        raise HTTPException(404, "no_file")
+    content = await _file(visit, await _night(visit) / report_name(VersionKind(kind)))
     # Its one style sheet is let through by its hash.
     styles = [
         base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()
@@ -139,11 +142,12 @@ def _told(visit: Visit, history: History) -> list[Told]:
     for night in history.nights:
         folder = _folder(visit, night.slot)
         drawn = _curves(folder / "runs")
+        gate = night.figures.get("evaluate", {})
         told.append(
             Told(
                 night=night,
-                gate=night.figures.get("evaluate", {}),
-                report=(folder / REPORT).is_file(),
+                gates={kind: gate[kind] for kind in VersionKind if kind in gate},
+                reports=tuple(k for k in VersionKind if (folder / report_name(k)).is_file()),
                 curves=tuple(path.parts[len(folder.parts) + 1] for path in drawn),
             )
         )

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from bots.web.console.pages.models import CURVES, REPORT
+from bots.web.console.pages.models import CURVES
 from core.adapters.nights import SqlNights
 from core.adapters.tables import model_versions, nights
 from core.adapters.versions import Version, Versions
-from core.nights import NightState, VersionState
+from core.nights import NightState, VersionKind, VersionState, report_name
 from core.staff import Role
 from retrieval.knowledge import silent
 from tests.bots.web.console.world import HERE, Client, Console, browser_of
@@ -44,14 +44,17 @@ GATE = {
     ],
 }
 WORSE = {"name": "languages", "passed": False, "told": "de lost 0.11, the margin is 0.05"}
-REFUSED = f"languages: {WORSE['told']}"
+REFUSED = f"encoder: languages: {WORSE['told']}"
+SILENT = "dialogue-2027-01-30 cannot be served: ValueError"
+REPORT = report_name(VersionKind.ENCODER)
 PAGE = "<!doctype html><style>p { color: red }</style><script>alert(1)</script><p>Told</p>"
 
 
 async def night(console: Console, slot: str, state: NightState, reason: str = "") -> Path:
     """A night that has ended; its folder."""
     await SqlNights(console.database).ring(HERE, slot)
-    gate = {**GATE, "checks": [WORSE]} if reason else GATE
+    encoder = {**GATE, "checks": [WORSE]} if reason else GATE
+    gate = {"kinds": [], "encoder": encoder, "dialogue": {"reason": SILENT}}
     ended = {"state": state, "reason": reason, "figures": json.dumps({"evaluate": gate})}
     this = update(nights).where(nights.c.workspace == HERE, nights.c.slot == slot)
     await console.database.write(lambda c: c.execute(this.values(due_at=None, **ended)).rowcount)
@@ -95,10 +98,14 @@ async def test_an_admin_approves_goes_back_and_declines(console: Console) -> Non
     await night(console, "2027-01-30", NightState.REFUSED, REFUSED)
     await night(console, "2027-01-31", NightState.WAITING)
     second = await version(console, "2027-01-31", seed=2, ready=True)
+    await SqlNights(console.database).ring(HERE, "2027-01-28")
     ada = await console.person(Role.ADMIN, "ada@shop.example")
     async with browser_of(console, ada) as admin:
         page = (await admin.get("/desk/models")).text
         assert REFUSED in page
+        assert SILENT in page
+        assert "<h3>Search model</h3>" in page
+        assert "<h3>Reply model</h3>" in page
         assert '61% → <b class="good">70%</b>' in page
         assert "worth 0.53 to 0.62, p = 0.004" in page
         approved = await admin.post("/desk/models/promote", name=second)
@@ -140,7 +147,7 @@ async def test_a_night_s_files_are_shown_and_no_others(console: Console, tmp_pat
     secret = console.needs.nights_dir / "elsewhere" / "2027-03-02" / REPORT
     secret.write_text("another company's")
     async with browser_of(console, await console.person(Role.VIEWER)) as client:
-        report = await served(client, "2027-03-01/report")
+        report = await served(client, "2027-03-01/report/encoder")
         assert report.text == PAGE
         policy = report.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -150,16 +157,18 @@ async def test_a_night_s_files_are_shown_and_no_others(console: Console, tmp_pat
         drawn = await served(client, "2027-03-01/curves/encoder")
         assert drawn.headers["content-type"] == "image/png"
         for path in (
-            "2027-03-02/report",
-            "..%2Felsewhere%2F2027-03-02/report",
-            "2027-03-01%2F..%2F2027-03-01/report",
+            "2027-03-02/report/encoder",
+            "..%2Felsewhere%2F2027-03-02/report/encoder",
+            "2027-03-01%2F..%2F2027-03-01/report/encoder",
+            "2027-03-01/report/dialogue",
+            "2027-03-01/report/..",
             "2027-03-01/curves/dialogue",
             "2027-03-01/curves/..",
         ):
             assert (await served(client, path)).status_code == 404
         (folder / REPORT).unlink()
         (folder / REPORT).symlink_to(secret)
-        assert (await served(client, "2027-03-01/report")).status_code == 404
+        assert (await served(client, "2027-03-01/report/encoder")).status_code == 404
         shutil.rmtree(folder)
-        assert (await served(client, "2027-03-01/report")).status_code == 404
+        assert (await served(client, "2027-03-01/report/encoder")).status_code == 404
         assert (await client.get("/desk/models")).status_code == 200
