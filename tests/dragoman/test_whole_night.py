@@ -102,7 +102,7 @@ async def test_a_worker_learns_from_a_fortnight_in_six_languages(
         made = await Versions(database).list(HERE)
     after = await asyncio.to_thread(ask, env)
 
-    judged = night.figures[Step.EVALUATE]
+    judged = night.figures[Step.EVALUATE]["encoder"]
     assert set(judged["languages"]) == set(fortnight.LANGUAGES)
     assert judged["after"]["right"] > judged["before"]["right"]
     assert judged["after"]["handed_over"] < judged["before"]["handed_over"]

@@ -32,7 +32,15 @@ async def evaluate(
     kind. Never raises for what it judges: any error is a refusal. `safety` is another safety set
     than the one that ships, `serve` another model server than ours.
     """
-    found = {kind: await _verdict(order, kind, safety, serve) for kind in _made(order)}
+    trained = StepResult.read(order.result(Step.TRAIN))
+    told = trained.figures if trained else {}
+    found = {
+        kind: await _verdict(order, kind, safety, serve)
+        for kind in map(VersionKind, told.get("kinds", ()))
+    }
+    found |= {
+        VersionKind(kind): Verdict(reason=reason) for kind, reason in told.get("failed", {}).items()
+    }
     refused = [f"{kind}: {one.reason}" for kind, one in found.items() if one.reason]
     passed = [str(kind) for kind, one in found.items() if not one.reason]
     figures = {str(kind): {**one.figures, "reason": one.reason} for kind, one in found.items()}
@@ -41,12 +49,6 @@ async def evaluate(
         reason="; ".join(refused) or ("" if passed else "the night made no candidate"),
         figures={"kinds": passed, **figures},
     )
-
-
-def _made(order: Order) -> list[VersionKind]:
-    """What the night's training left."""
-    trained = StepResult.read(order.result(Step.TRAIN))
-    return [VersionKind(kind) for kind in trained.figures["kinds"]] if trained else []
 
 
 async def _verdict(

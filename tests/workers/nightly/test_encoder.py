@@ -1,5 +1,6 @@
 """The night's encoder: made from the base, calibrated, and whole or not there."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -12,13 +13,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import DragomanError, Unavailable
-from core.nights import Ended, Order, VersionKind, version_folder
+from core.nights import Ended, Order, Step, VersionKind, version_folder
+from core.turn import Author
 from retrieval.calibration import read_calibration
 from retrieval.encoder import CALIBRATION, open_encoder
 from tests.workers.nightly import shop
 from tests.workers.training.small import write_dataset
 from workers.nightly import training
 from workers.nightly.encoder import make_encoder
+from workers.nightly.gate import evaluate
+from workers.training.dataset.examples import Evidence, Reply, Said
 from workers.training.dataset.folder import open_dataset
 
 
@@ -133,3 +137,37 @@ def test_a_base_that_is_not_safe_makes_nothing(order: Order, tmp_path: Path) -> 
     with pytest.raises(DragomanError, match="pickled weights can run code"):
         training.train(replace(order, encoder=str(tmp_path / "base")))
     assert not candidate(order).exists()
+
+
+def replies(numbers: range) -> list[Reply]:
+    return [
+        Reply(
+            lang="en",
+            group=f"conversation:{1_000 + number}",
+            source="conversations",
+            licence="own",
+            messages=(Said(author=Author.CUSTOMER, text=f"May I return item {number}?"),),
+            passages=(Evidence(title="returns", text="Our return goods within thirty days."),),
+            reply="Within thirty days [1].",
+        )
+        for number in numbers
+    ]
+
+
+async def test_a_model_that_cannot_be_trained_does_not_take_the_encoder_with_it(
+    order: Order, tmp_path: Path
+) -> None:
+    shop.curate(order, shop.rows(5, 1, plainly=True))
+    rows = shop.rows(5, 1, plainly=True)
+    dev = shop.rows(5, 2)
+    write_dataset(order.dataset, [*rows, *replies(range(100))], [*dev, *replies(range(100, 110))])
+    (tmp_path / "no-model").mkdir()
+    unfit = replace(order, model=str(tmp_path / "no-model"))
+    result = await asyncio.to_thread(training.train, unfit)
+    assert result.figures["kinds"] == ["encoder"]
+    reason = result.figures["failed"]["dialogue"]
+    assert "no-model" in reason
+    result.keep(unfit.result(Step.TRAIN))
+    judged = await evaluate(unfit, safety=shop.safety(unfit))
+    assert judged.figures["dialogue"]["reason"] == reason
+    assert f"dialogue: {reason}" in judged.reason
