@@ -191,3 +191,25 @@ class Night:
     figures: Mapping[str, Mapping[str, Any]]
     created_at: float
     ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A version for people to decide on; `by` decided, if that was a person whom we know.
+
+    `figures` are what the gate found, of the form that `workers.nightly.judging` gives them, and
+    `report` says where all of it is. `created_at` is in seconds since 1970.
+    """
+
+    version: str
+    state: VersionState
+    report: str
+    reason: str = ""
+    by: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    created_at: float = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it can still be decided."""
+        return self.state is VersionState.READY

@@ -216,6 +216,42 @@ class Phrase(StrEnum):
         "This conversation has changed in the meantime. Please look at its newest state."
     )
 
+    # What a night has found, where people decide what goes live
+    # Translators: {version} is a name such as encoder-2027-01-31, a new version of the assistant.
+    NIGHT_ASKS = _("A new version has passed its checks and waits for your decision: {version}")
+    # Translators: {turns} is a number.
+    NIGHT_TURNS = _("Tried with customers' questions that it had never seen: {turns}")
+    # Translators: two percentages follow, before and after.
+    NIGHT_RIGHT = _("Right answers")
+    NIGHT_WRONG = _("Wrong answers")
+    NIGHT_HANDED_OVER = _("Handed over to a person")
+    # Translators: {language} is a name such as "Deutsch" or "中文", which cannot be inflected.
+    NIGHT_WORST = _("Language that gains least: {language}")
+    # Translators: {where} is a web address, or a command to type.
+    NIGHT_REPORT = _("The whole report: {where}")
+    NIGHT_STARTED = _("This version is being put into service. That can take some minutes.")
+    NIGHT_IN_SERVICE = _("This version was put into service.")
+    NIGHT_REFUSED = _("This version was refused.")
+    NIGHT_WITHDRAWN = _("This version can no longer be put into service.")
+    # Translators: {reason} is a sentence in English.
+    NIGHT_FAILED = _("This version could not be put into service: {reason}")
+    # Translators: {name} is a person's.
+    NIGHT_DECIDED_BY = _("Decided by: {name}")
+    NIGHT_ADMINS_ONLY = _("Only an admin of this desk can decide that.")
+    DO_PROMOTE = _("Put into service")
+    DO_REFUSE = _("Refuse")
+
+    # What a new version has to show
+    CHECK_TURNS = _("Enough questions")
+    CHECK_COMPUTED = _("Everything could be computed")
+    CHECK_BETTER = _("Better beyond chance")
+    CHECK_LANGUAGES = _("Worse in no language")
+    CHECK_PRECISION = _("As often right as is wanted")
+    CHECK_GOLDEN = _("Golden conversations")
+    CHECK_SAFETY = _("Safety")
+    CHECK_TRIGGERS = _("No trigger phrases")
+    CHECK_SPEED = _("Speed")
+
     # The chat page
     PAGE_TITLE = _("Customer support")
     MESSAGE_BOX = _("Write a message")
