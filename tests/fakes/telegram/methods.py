@@ -76,11 +76,14 @@ class Methods:
         message = self._editable(fields)
         if "text" not in message:
             raise Refusal(400, "Bad Request: there is no text in the message to edit")
-        content = _text(fields) | _markup(fields)
+        # Buttons that an edit does not name are gone.
+        content = {"reply_markup": None} | _text(fields) | _markup(fields)
         if all(message.get(name) == value for name, value in content.items()):
             raise Refusal(400, "Bad Request: message is not modified")
         self.gate.pass_through(_place(fields)[0])
         message.update(content)
+        if message["reply_markup"] is None:
+            del message["reply_markup"]
         return message
 
     def _edit_markup(self, fields: Json) -> Json:
