@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from core.cases import Case, DeskEvent, DeskLine, EventId, Showing, ThreadLease
+from core.nights import Decision
+from core.staff import AccountId
 from core.turn import (
     Accepted,
     Address,
@@ -272,6 +274,44 @@ class DeskPort(Protocol):
             Rejected: the platform will never take it.
             LookupError: the place is gone, and has to be made anew.
             TimeoutError: nobody knows whether it was shown.
+        """
+        ...
+
+
+class DecisionPort(Protocol):
+    """One platform on which people decide what nights made."""
+
+    async def post(self, decision: Decision) -> str:
+        """Show what was found, without a button; where that stands.
+
+        Raises: as `show` does, without LookupError.
+        """
+        ...
+
+    async def show(self, place: str, decision: Decision) -> None:
+        """Let what stands there ask, or tell what was decided.
+
+        Raises: as `DeskPort.show` does; LookupError: nothing stands there any more.
+        """
+        ...
+
+
+class Deciding(Protocol):
+    """Puts versions into service, or sees that they never serve."""
+
+    async def promote(self, workspace: WorkspaceId, name: str, *, account: AccountId) -> object:
+        """Put a version into service.
+
+        Raises: Rejected: it may not serve, or cannot.
+        """
+        ...
+
+    async def refuse(
+        self, workspace: WorkspaceId, name: str, reason: str, *, account: AccountId
+    ) -> None:
+        """Decide that a version never serves.
+
+        Raises: Rejected: it is decided already.
         """
         ...
 

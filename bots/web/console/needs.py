@@ -24,6 +24,7 @@ from core.adapters.proposals import Proposals
 from core.adapters.sessions import Sessions
 from core.adapters.suggestions import Suggestions
 from core.adapters.unanswered import UnansweredQuestions
+from core.ports import Deciding
 from core.staff import AccountId, Role
 from core.turn import Found, WorkspaceId
 
@@ -81,24 +82,8 @@ class KnowledgeDesk(Protocol):
         ...
 
 
-class ModelDesk(Protocol):
+class ModelDesk(Deciding, Protocol):
     """Decides which version of a model serves a workspace."""
-
-    async def promote(self, workspace: WorkspaceId, name: str, *, account: AccountId) -> object:
-        """Put a version into service.
-
-        Raises: Rejected: it may not serve, or cannot.
-        """
-        ...
-
-    async def refuse(
-        self, workspace: WorkspaceId, name: str, reason: str, *, account: AccountId
-    ) -> None:
-        """Decide that a version never serves.
-
-        Raises: Rejected: it is decided already.
-        """
-        ...
 
     async def roll_back(self, workspace: WorkspaceId, *, to: str, account: AccountId) -> object:
         """Serve a version that did before; what was added since is `catch_up_behind`'s.
