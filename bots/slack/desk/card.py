@@ -41,6 +41,8 @@ class Press(StrEnum):
     USE = "dragoman_desk_use"
     EDIT = "dragoman_desk_edit"
     DISCARD = "dragoman_desk_discard"
+    PROMOTE = "dragoman_desk_promote"
+    REFUSE = "dragoman_desk_refuse"
 
 
 _REASONS: Mapping[str, Phrase] = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import structlog
 from bots.slack.api import asked
 from bots.slack.desk.aside import Aside
 from bots.slack.desk.carrying import Carrier
+from bots.slack.desk.deciding import SlackDecisions
 from bots.slack.desk.home import PAUSE_S, Homes
 from bots.slack.desk.modes import Modes
 from bots.slack.desk.pace import EVERY_S, Pace
@@ -26,6 +28,7 @@ from bots.slack.teams import Team, Teams
 from core.adapters.accounts import Accounts
 from core.adapters.cases import Cases
 from core.adapters.cursors import Cursors
+from core.adapters.deciding import Decider
 from core.adapters.desk import Desk
 from core.adapters.desk_places import DeskPlaces
 from core.adapters.suggestions import Suggestions
@@ -49,7 +52,7 @@ class DeskNeeds:
 
     `mirror` makes the desk follow what happens. `files` are the channels whose files can be
     fetched, `takes_files` those whose customers can be sent some. `customers` lists the places in
-    which customers wrote lately.
+    which customers wrote lately. `decider` takes decisions about what nights made.
     """
 
     channel: str
@@ -65,6 +68,7 @@ class DeskNeeds:
     mirror: Callable[[DeskPort, Callable[[], None]], Mirror]
     files: Mapping[Channel, Files]
     takes_files: frozenset[Channel] = frozenset({Channel.SLACK, Channel.TELEGRAM})
+    decider: Decider | None = None
     every_s: float = EVERY_S
     home_pause_s: float = PAUSE_S
     sure_s: float = SURE_S
@@ -101,7 +105,12 @@ class SlackDesk:
             takes_files=needs.takes_files,
         )
         self.staff = Staff(work, aside)
-        self.presses = Presses(work, self.port, aside, channel=needs.channel, spawn=spawn)
+        self._decisions: SlackDecisions | None = None
+        if needs.decider is not None:
+            self._decisions = SlackDecisions(posts, aside, needs.decider, language=needs.language)
+        self.presses = Presses(
+            work, self.port, aside, self._decisions, channel=needs.channel, spawn=spawn
+        )
         self.homes = Homes(posts, people, needs.cases, needs.places, pause_s=needs.home_pause_s)
 
     def is_at(self, team: Team, channel: object) -> bool:
@@ -139,7 +148,12 @@ class SlackDesk:
         Raises: Misconfigured: the channel cannot be the desk.
         """
         await self._checked()
-        async with self._needs.mirror(self.port, self.homes.changed):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._needs.mirror(self.port, self.homes.changed))
+            if self._decisions is not None:
+                decider = self._decisions.decider
+                stack.push_async_callback(decider.close)
+                await stack.enter_async_context(decider.asks(self._decisions))
             await self.homes.run()
 
     async def _checked(self) -> None:

@@ -10,6 +10,8 @@ from bots.slack.api import asked
 from bots.slack.desk import heard
 from bots.slack.desk.aside import Aside
 from bots.slack.desk.card import Press
+from bots.slack.desk.deciding import ACTS as ACTS_ON_VERSIONS
+from bots.slack.desk.deciding import SlackDecisions
 from bots.slack.desk.heard import OUR, Pressed
 from bots.slack.desk.port import SlackDeskPort
 from bots.slack.desk.staff import Work
@@ -53,9 +55,17 @@ class Presses:
     """Buttons on cards and Home tabs; when a method returns, it is committed."""
 
     def __init__(
-        self, work: Work, port: SlackDeskPort, aside: Aside, *, channel: str, spawn: Spawn
+        self,
+        work: Work,
+        port: SlackDeskPort,
+        aside: Aside,
+        decisions: SlackDecisions | None,
+        *,
+        channel: str,
+        spawn: Spawn,
     ) -> None:
         """Change cards in `channel` through `port`; `spawn` runs what nothing waits for."""
+        self._decisions = decisions
         self._channel = channel
         self._work = work
         self._port = port
@@ -68,6 +78,9 @@ class Presses:
         Raises: Unavailable: it could not be committed.
         """
         press = heard.pressed(body)
+        if press is not None and press.action in ACTS_ON_VERSIONS:
+            await self._decided(team, press)
+            return
         where = None if press is None else await self._where(team, press)
         if press is None or where is None:
             log.info("slack_interaction_ignored")
@@ -104,6 +117,14 @@ class Presses:
         fate = fate_of(sent.text, suggested_reply(case.briefing), taken=True)
         if fate is not None:
             await self._work.suggestions.judge(agent.workspace, case.id, fate)
+
+    async def _decided(self, team: Team, press: Pressed) -> None:
+        channel = str(Place(channel=self._channel))
+        agent = await self._work.people.agent(team, press.user)
+        if agent is None:
+            self._aside.tell_stranger(channel, press.user)
+        elif self._decisions is not None:
+            await self._decisions.pressed(agent, press)
 
     async def _where(self, team: Team, press: Pressed) -> ConversationId | None:
         """A card says by where it stands what it is about; on a Home tab only the button does."""

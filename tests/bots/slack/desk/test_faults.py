@@ -166,7 +166,7 @@ async def test_a_process_killed_before_its_commit_leaves_no_second_message(
         await world.told("to a person")
         world.customer_says("noch eins")
         await world.told("bot: noch eins")
-    await _killed_at(place, slack.url, url, tmp_path)
+    await killed_at(place, slack.url, url, tmp_path)
     before = len(slack.messages(DESK))
     assert before
     async with open_database(url) as database:
@@ -188,7 +188,7 @@ async def test_agents_work_on_a_card_whose_place_nobody_has_kept_yet(
     async with open_world(slack, url, tmp_path, runs_desk=False, telegram=telegram) as world:
         world.customer_says(PERSON)
         await world.told("to a person")
-    await _killed_at("thread_opened", slack.url, url, tmp_path)
+    await killed_at("thread_opened", slack.url, url, tmp_path)
     # The lease of the dead process lasts on.
     async with open_world(slack, url, tmp_path, telegram=telegram) as world:
         world.agent_says("! notiz")
@@ -211,7 +211,7 @@ async def telegram() -> AsyncIterator[FakeTelegram]:
         yield running
 
 
-async def _killed_at(place: str, slack_url: str, database_url: str, folder: Path) -> None:
+async def killed_at(place: str, slack_url: str, database_url: str, folder: Path) -> None:
     victim = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bots.slack.desk.victim"),
         *(slack_url, database_url, str(folder), place),

@@ -12,8 +12,10 @@ from core.adapters.outbox import SqlOutbox
 from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
 from core.serving import Pace, Station
+from core.turn import Channel
 from tests.bots.slack.desk.world import open_slack_desk, settings_for
 from tests.core.takeover import bot
+from tests.fakes.deciding import decider_on
 from tests.fakes.slack import FakeSlack
 
 
@@ -34,7 +36,8 @@ async def main(slack_url: str, database_url: str, folder: Path, place: str) -> N
         )
         delivery = Delivery(inbox=SqlInbox(database), leases=SqlLeases(database), station=station)
         crashpoints.arm(place, after=1)
-        async with open_slack_desk(settings, database, delivery) as channel:
+        decider = decider_on(database, Channel.SLACK)
+        async with open_slack_desk(settings, database, delivery, decider=decider) as channel:
             assert channel.desk is not None
             await channel.desk.run()
 
