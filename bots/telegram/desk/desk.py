@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 
 import structlog
 from telegram import Update
@@ -11,6 +12,7 @@ from telegram import Update
 from bots.telegram.api import TelegramApi
 from bots.telegram.carrying import Carrier
 from bots.telegram.desk.agents import Agents
+from bots.telegram.desk.deciding import TelegramDecisions
 from bots.telegram.desk.group import Group
 from bots.telegram.desk.hands import Does, Hands
 from bots.telegram.desk.pace import Pace
@@ -19,6 +21,7 @@ from bots.telegram.desk.reading import chat_in
 from bots.telegram.desk.telling import Telling
 from bots.telegram.trouble import Trouble
 from core.adapters.accounts import Accounts
+from core.adapters.deciding import Decider
 from core.adapters.holds import Holds
 from core.errors import Misconfigured, Unavailable
 from core.mirror import Mirror
@@ -47,6 +50,7 @@ class DeskGroup:
         holds: Holds,
         files: Mapping[Channel, Files],
         mirror: Callable[[TelegramDesk, Threads], Mirror] | None = None,
+        decider: Decider | None = None,
         held_s: float = HELD_S,
     ) -> None:
         """Work as the bot of `api` in the group of that id, which one process shows at a time."""
@@ -60,8 +64,18 @@ class DeskGroup:
         self._telling = Telling(api, self.group)
         agents = Agents(self.group, accounts, reads.workspace)
         self.port = TelegramDesk(self.group, reads)
+        self._decisions: TelegramDecisions | None = None
+        if decider is not None:
+            self._decisions = TelegramDecisions(
+                self.group,
+                self._telling,
+                decider,
+                language=does.language,
+                workspace=does.workspace,
+            )
         self._hands = Hands(
-            self.group, agents, self._telling, does, being_made=self.port.being_made
+            *(self.group, agents, self._telling, does, self._decisions),
+            being_made=self.port.being_made,
         )
         self._threads = threads
         self._mirror = mirror or (lambda desk, threads: Mirror(Channel.TELEGRAM, desk, threads))
@@ -102,6 +116,8 @@ class DeskGroup:
                     await self._show_while_held()
                 await asyncio.sleep(self._held_s / 3)
         finally:
+            if self._decisions is not None:
+                await self._decisions.decider.close()
             await self._telling.drain()
             await self._let_go()
 
@@ -115,7 +131,10 @@ class DeskGroup:
 
     async def _show_while_held(self) -> None:
         log.info("telegram_desk_open")
-        async with self._mirror(self.port, self._threads):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._mirror(self.port, self._threads))
+            if self._decisions is not None:
+                await stack.enter_async_context(self._decisions.decider.asks(self._decisions))
             ours = True
             while ours:
                 await asyncio.sleep(self._held_s / 3)

@@ -82,9 +82,9 @@ class Group:
         raise LookupError("telegram made nothing")
 
     async def say(
-        self, thread: int, block: Block, rank: Rank, *, reply_to: int | None = None
+        self, thread: int | None, block: Block, rank: Rank, *, reply_to: int | None = None
     ) -> int:
-        """Send a message into a topic; its id.
+        """Send a message into a topic, or into the one that every forum has; its id.
 
         Raises: Rejected: Telegram will never take it.
         """
@@ -101,7 +101,7 @@ class Group:
                 return await self._post(thread, block, block.plain, None, reply_to)
         raise LookupError("telegram made nothing")
 
-    async def rewrite(self, thread: int, message: int, block: Block) -> None:
+    async def rewrite(self, thread: int | None, message: int, block: Block) -> None:
         """Change a message.
 
         Raises: KeyError: the message is gone, the topic is not.
@@ -196,7 +196,12 @@ class Group:
         return f"desk in {chat.title}"
 
     async def _post(
-        self, thread: int, block: Block, text: str, mode: ParseMode | None, reply_to: int | None
+        self,
+        thread: int | None,
+        block: Block,
+        text: str,
+        mode: ParseMode | None,
+        reply_to: int | None,
     ) -> int:
         message = await self._api.bot.send_message(
             chat_id=self.chat_id,

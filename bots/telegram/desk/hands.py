@@ -7,8 +7,9 @@ import structlog
 from telegram import Update
 
 from bots.telegram.desk.agents import Agents
+from bots.telegram.desk.deciding import TelegramDecisions
 from bots.telegram.desk.group import Group
-from bots.telegram.desk.keys import ACTS, Key, KeyPress
+from bots.telegram.desk.keys import ACTS, DecisionPress, Key, KeyPress
 from bots.telegram.desk.port import HERE
 from bots.telegram.desk.reading import (
     NOTE_MARK,
@@ -66,11 +67,13 @@ class Hands:
         agents: Agents,
         telling: Telling,
         does: Does,
+        decisions: TelegramDecisions | None,
         *,
         being_made: Callable[[int], ConversationId | None],
     ) -> None:
         """Work for the members of `group`; `being_made` knows topics that are not kept yet."""
         self._group = group
+        self._decisions = decisions
         self._being_made = being_made
         self._agents = agents
         self._telling = telling
@@ -235,6 +238,9 @@ class Hands:
             told = say(Phrase.DESK_MEMBERS_ONLY, pressed.person.language or language)
             self._telling.toast(pressed.query_id, told, alert=True)
             return
+        if isinstance(press, DecisionPress):
+            await self._decide(agent, press, pressed)
+            return
         case = await does.cases.get(does.workspace, press.conversation) if press else None
         if press is None or case is None:
             self._telling.toast(pressed.query_id, say(Phrase.DESK_UNKNOWN, agent.language))
@@ -244,6 +250,12 @@ class Hands:
         else:
             told = await self._do(agent, case, press, pressed)
             self._telling.toast(pressed.query_id, told, alert=bool(told))
+
+    async def _decide(self, agent: Account, press: DecisionPress, pressed: Pressed) -> None:
+        told = say(Phrase.NIGHT_WITHDRAWN, agent.language)
+        if self._decisions is not None:
+            told = await self._decisions.pressed(agent, press, pressed.message)
+        self._telling.toast(pressed.query_id, told, alert=bool(told))
 
     async def _do(self, agent: Account, case: Case, press: KeyPress, pressed: Pressed) -> str:
         """Do what a button says; what to tell whoever pressed it."""

@@ -11,6 +11,9 @@ from core.turn import ConversationId, Owner
 
 # Longest: 2 + 3 * 20 bytes of the 64 that Telegram takes.
 _DATA = re.compile(r"d([a-z]):([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,8})")
+# A version's name has at most 42 characters: its kind, and the slot of its night.
+_DECISION = re.compile(r"v([pr]):(.{1,60})")
+_PROMOTE, _REFUSE = "p", "r"
 HOUR_S = 3600
 
 
@@ -56,13 +59,24 @@ class KeyPress:
     seconds: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionPress:
+    """A button under a night's report: let a version serve, or never."""
+
+    version: str
+    promotes: bool
+
+
 def encode(press: KeyPress) -> str:
     """The id of a button."""
     return f"d{press.key}:{press.conversation}:{press.case}:{press.seconds}"
 
 
-def decode(data: str) -> KeyPress | None:
+def decode(data: str) -> KeyPress | DecisionPress | None:
     """The meaning of an id; None if it is none of the desk's."""
+    decision = _DECISION.fullmatch(data)
+    if decision is not None:
+        return DecisionPress(version=decision[2], promotes=decision[1] == _PROMOTE)
     match = _DATA.fullmatch(data)
     if match is None or match[1] not in set(Key):
         return None
@@ -94,6 +108,18 @@ def card_keys(case: Case, language: str) -> Keyboard:
 def suggestion_keys(case: Case, language: str) -> Keyboard:
     """What may be done with a suggested reply."""
     return (_row(case, language, Key.USE, Key.EDIT), _row(case, language, Key.DISCARD))
+
+
+def decision_keys(version: str, language: str) -> Keyboard:
+    """What may be done with a version that waits."""
+    promote = f"✅ {say(Phrase.DO_PROMOTE, language)}"
+    refuse = f"🗑 {say(Phrase.DO_REFUSE, language)}"
+    return (
+        (
+            Button(label=promote, data=f"v{_PROMOTE}:{version}"),
+            Button(label=refuse, data=f"v{_REFUSE}:{version}"),
+        ),
+    )
 
 
 def _row(case: Case, language: str, *keys: Key) -> tuple[Button, ...]:

@@ -8,7 +8,7 @@ from telegram import CallbackQuery, Message, MessageEntity, Update, User
 
 from bots.telegram.attachments import attachments
 from bots.telegram.buttons import is_tag
-from bots.telegram.desk.keys import Key, KeyPress, decode
+from bots.telegram.desk.keys import DecisionPress, Key, KeyPress, decode
 from bots.telegram.texts import storable
 from core.staff import tidy_name
 from core.turn import Attachment
@@ -70,7 +70,7 @@ class Pressed:
     query_id: str
     message: int
     person: Person
-    press: KeyPress | None
+    press: KeyPress | DecisionPress | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ def _replied(message: Message) -> Message | None:
 def _is_suggestion(message: Message) -> bool:
     rows = message.reply_markup.inline_keyboard if message.reply_markup is not None else ()
     presses = (decode(str(button.callback_data)) for row in rows for button in row)
-    return any(press is not None and press.key is Key.USE for press in presses)
+    return any(isinstance(press, KeyPress) and press.key is Key.USE for press in presses)
 
 
 def _emoji(message: Message) -> str:

@@ -26,9 +26,9 @@ class Telling:
         self._api = api
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: set[tuple[int, str]] = set()
+        self._waiting: set[tuple[int | None, str]] = set()
 
-    def tell(self, thread: int, message: int, text: str) -> None:
+    def tell(self, thread: int | None, message: int, text: str) -> None:
         """Answer a message; what is about to be said in that topic is not said twice."""
         if (thread, text) in self._waiting:
             return
@@ -56,7 +56,7 @@ class Telling:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _say(self, thread: int, message: int, text: str) -> None:
+    async def _say(self, thread: int | None, message: int, text: str) -> None:
         try:
             for _ in range(TRIES):
                 try:

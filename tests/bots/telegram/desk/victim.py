@@ -9,7 +9,9 @@ from bots.telegram.limits import Limits
 from core.adapters.database import open_database
 from core.adapters.desk import Desk
 from core.crashpoints import arm
+from core.turn import Channel
 from tests.bots.telegram.desk.world import PLENTY, desk_group
+from tests.fakes.deciding import decider_on
 
 
 async def main(told: dict[str, str]) -> None:
@@ -20,7 +22,8 @@ async def main(told: dict[str, str]) -> None:
         open_database(told["database_url"]) as database,
         TelegramApi(told["token"], told["api_url"], limits=limits) as api,
     ):
-        await desk_group(api, database, Desk(database), {}, held_s=0.5).run()
+        decider = decider_on(database, Channel.TELEGRAM)
+        await desk_group(api, database, Desk(database), {}, held_s=0.5, decider=decider).run()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from core.adapters.cases import Cases
 from core.adapters.conversations import Conversations
 from core.adapters.cursors import Cursors
 from core.adapters.database import Database
+from core.adapters.deciding import Decider
 from core.adapters.desk import Desk
 from core.adapters.desk_ahead import DeskAhead
 from core.adapters.desk_places import DeskPlaces
@@ -213,6 +214,7 @@ def desk_group(
     files: Mapping[Channel, Files],
     *,
     held_s: float = 15.0,
+    decider: Decider | None = None,
 ) -> DeskGroup:
     def mirror(port: TelegramDesk, threads: Threads) -> Mirror:
         return Mirror("telegram", port, threads, poll_s=0.02, held_s=2 * held_s)
@@ -241,6 +243,7 @@ def desk_group(
         holds=Holds(database),
         files=files,
         mirror=mirror,
+        decider=decider,
         held_s=held_s,
     )
 
@@ -253,6 +256,7 @@ async def open_world(
     flood: FloodLimits | None = None,
     with_slack: bool = False,
     with_desk: bool = True,
+    decider: Decider | None = None,
 ) -> AsyncIterator[World]:
     """Everything runs: polling, delivery, and the desk in the forum unless told otherwise."""
     async with AsyncExitStack() as stack:
@@ -279,7 +283,7 @@ async def open_world(
         )
         delivery = Delivery(inbox=SqlInbox(database), leases=SqlLeases(database), station=station)
         desk = Desk(database, wake=delivery.wake)
-        group = desk_group(api, database, desk, files)
+        group = desk_group(api, database, desk, files, decider=decider)
         channel = TelegramChannel(
             api,
             workspace=WORKSPACE,
