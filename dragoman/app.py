@@ -64,7 +64,7 @@ async def serving(
         web = WebPort()
         station.ports[Channel.WEB], station.presences[Channel.WEB] = web, web
         channels = await stack.enter_async_context(
-            open_channels(settings, core.database, delivery, core.preferences)
+            open_channels(settings, core.database, delivery, core.preferences, core.models)
         )
         for channel in channels:
             station.ports[channel.name] = channel.port

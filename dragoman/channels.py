@@ -23,7 +23,7 @@ from core.adapters.preferences import SqlPreferences
 from core.adapters.vault import Vault
 from core.delivery import Delivery
 from core.errors import Misconfigured
-from core.ports import Files, Port, Presence
+from core.ports import Deciding, Files, Port, Presence
 from core.turn import Channel, WorkspaceId
 from dragoman.chat_desks import slack_desk, telegram_desk
 from dragoman.settings import Settings
@@ -52,8 +52,9 @@ async def open_channels(
     database: Database,
     delivery: Delivery,
     preferences: SqlPreferences | None = None,
+    models: Deciding | None = None,
 ) -> AsyncIterator[tuple[ChatChannel, ...]]:
-    """Open each platform that a token was given for.
+    """Open each platform that a token was given for; on their desks admins decide on `models`.
 
     Raises: Misconfigured: a token cannot be one, or settings contradict each other.
     """
@@ -63,13 +64,15 @@ async def open_channels(
         # Each channel adds its own, from which the others fetch.
         files: dict[Channel, Files] = {}
         if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
-            desk = slack_desk(settings, database, delivery, preferences=preferences, files=files)
+            desk = slack_desk(
+                settings, database, delivery, preferences=preferences, files=files, models=models
+            )
             channels.append(await _slack(settings, database, delivery, stack, desk, files))
         elif settings.slack_desk:
             raise Misconfigured("DRAGOMAN_SLACK_DESK needs SLACK_BOT_TOKEN")
         if settings.telegram_bot_token.get_secret_value():
             channels.append(
-                await _telegram(settings, database, delivery, stack, preferences, files)
+                await _telegram(settings, database, delivery, stack, preferences, files, models)
             )
         elif settings.telegram_desk:
             raise Misconfigured("DRAGOMAN_TELEGRAM_DESK needs TELEGRAM_BOT_TOKEN")
@@ -157,6 +160,7 @@ async def _telegram(
     stack: AsyncExitStack,
     preferences: SqlPreferences,
     files: dict[Channel, Files],
+    models: Deciding | None,
 ) -> ChatChannel:
     api = await stack.enter_async_context(
         TelegramApi(settings.telegram_bot_token.get_secret_value(), settings.telegram_api_url)
@@ -171,7 +175,9 @@ async def _telegram(
         holds=Holds(database),
         languages=settings.languages,
         public_url=settings.public_url,
-        desk=telegram_desk(settings, database, delivery, api, preferences=preferences, files=files),
+        desk=telegram_desk(
+            settings, database, delivery, api, preferences=preferences, files=files, models=models
+        ),
     )
     return ChatChannel(
         name=Channel.TELEGRAM,

@@ -8,10 +8,13 @@ from bots.telegram.desk.desk import DeskGroup
 from bots.telegram.desk.hands import Does
 from bots.telegram.desk.port import Reads
 from core.adapters.accounts import Accounts
+from core.adapters.asking import Asking
 from core.adapters.cases import Cases
 from core.adapters.conversations import Conversations
 from core.adapters.cursors import Cursors
 from core.adapters.database import Database
+from core.adapters.deciding import Decider
+from core.adapters.decisions import Decisions
 from core.adapters.desk import Desk
 from core.adapters.desk_ahead import DeskAhead
 from core.adapters.desk_places import DeskPlaces
@@ -22,7 +25,7 @@ from core.adapters.suggestions import Suggestions
 from core.delivery import Delivery
 from core.errors import Unavailable
 from core.mirror import Mirror
-from core.ports import DeskPort, Files, Threads
+from core.ports import Deciding, DeskPort, Files, Threads
 from core.turn import Channel, WorkspaceId
 from dragoman.settings import Settings
 
@@ -34,8 +37,12 @@ def slack_desk(
     *,
     preferences: SqlPreferences,
     files: Mapping[Channel, Files],
+    models: Deciding | None = None,
 ) -> DeskNeeds | None:
-    """The needs of the desk in Slack; None if no channel is set."""
+    """The needs of the desk in Slack; None if no channel is set.
+
+    Its admins decide on `models`; without them nobody is asked there.
+    """
     if not settings.slack_desk:
         return None
     workspace = WorkspaceId(settings.workspace)
@@ -64,6 +71,7 @@ def slack_desk(
         customers=Conversations(database).recent,
         mirror=mirror,
         files=files,
+        decider=_decider(settings, database, Channel.SLACK, models),
     )
 
 
@@ -75,8 +83,9 @@ def telegram_desk(
     *,
     preferences: SqlPreferences,
     files: Mapping[Channel, Files],
+    models: Deciding | None = None,
 ) -> DeskGroup | None:
-    """The desk in Telegram; None if no group is set."""
+    """The desk in Telegram; None if no group is set. Decisions are as in `slack_desk`."""
     if not settings.telegram_desk:
         return None
     workspace = WorkspaceId(settings.workspace)
@@ -111,7 +120,19 @@ def telegram_desk(
         holds=Holds(database),
         files=files,
         mirror=mirror,
+        decider=_decider(settings, database, Channel.TELEGRAM, models),
     )
+
+
+def _decider(
+    settings: Settings, database: Database, channel: Channel, models: Deciding | None
+) -> Decider | None:
+    """What takes decisions about versions; None where nothing is decided."""
+    if models is None:
+        return None
+    workspace = WorkspaceId(settings.workspace)
+    decisions = Decisions(database, workspace, channel, public_url=settings.public_url)
+    return Decider(decisions, models, Asking(decisions, Holds(database)))
 
 
 def _listening(mirror: Mirror, channel: Channel, delivery: Delivery) -> Mirror:
