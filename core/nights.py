@@ -54,9 +54,11 @@ class VersionState(StrEnum):
     READY = "ready"
     """Passed the gate, and waits for a person."""
     REFUSED = "refused"
+    CANARY = "canary"
+    """Serves a share of the conversations (`core.canary`)."""
     LIVE = "live"
     RETIRED = "retired"
-    """Was live; the one before the live one can be rolled back to in seconds."""
+    """Was live, or a canary; the one before the live one can be rolled back to in seconds."""
 
 
 class Ended(StrEnum):
