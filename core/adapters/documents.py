@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
+from core.adapters.canaries import CANARY, VERSION, canary_of, keep_in_step
 from core.adapters.database import Database, Now
-from core.adapters.pointers import INDEX, Pointer, move, pointed
-from core.adapters.tables import documents
+from core.adapters.pointers import INDEX, Pointer, locked, move
+from core.adapters.tables import canaries, documents, model_versions, pointers
 from core.adapters.upsert import insert_into
+from core.canary import Canary
 from core.nights import VersionKind
 from core.turn import WorkspaceId
 
@@ -51,12 +53,13 @@ class Standing:
     """What holds at this moment: what is in service, and the wording of some documents.
 
     `pointer` is the index's; `encoder` that of the version that it goes with, None where it is the
-    encoder of the settings.
+    encoder of the settings. `canary` is an encoder on trial beside them.
     """
 
     pointer: Pointer | None
     wordings: dict[str, str]
     encoder: Pointer | None = None
+    canary: Canary | None = None
 
 
 class Documents:
@@ -97,21 +100,20 @@ class Documents:
 
     async def standing(self, workspace: WorkspaceId, ids: Collection[str]) -> Standing:
         """Read the pointers, together with the wording (sha256) of those documents that exist."""
-        pointing = pointed(workspace, INDEX, VersionKind.ENCODER)
         worded = select(documents.c.id, documents.c.sha256).where(
             documents.c.workspace == workspace, documents.c.id.in_(list(ids))
         )
 
         def work(connection: Connection) -> Standing:
-            at = {
-                row.kind: Pointer(name=row.name, previous=row.previous)
-                for row in connection.execute(pointing)
-            }
+            found = connection.execute(_POINTING, {"its_workspace": workspace}).all()
+            at = {row.kind: Pointer(name=row.name, previous=row.previous) for row in found}
+            tried = [canary_of(row) for row in found if row.canary_index is not None]
             rows = connection.execute(worded).all() if ids else []
             return Standing(
                 pointer=at.get(INDEX),
                 wordings={row.id: row.sha256 for row in rows},
                 encoder=at.get(VersionKind.ENCODER),
+                canary=tried[0] if tried else None,
             )
 
         return await self._database.read(work)
@@ -139,13 +141,22 @@ class Documents:
         *,
         instead_of: str | None,
         put: Sequence[Document] = (),
+        canary: Canary | None = None,
+        canary_index: str | None = None,
     ) -> bool:
         """Put documents and flip the pointer to the snapshot that has them, as one.
 
-        Returns: False, with nothing changed, if the pointer is no longer at `instead_of`.
+        A `canary` gets the `canary_index` that has them too.
+        Returns: False, with nothing changed, if the pointer is no longer at `instead_of`, or the
+        canary is not the one that is on trial.
         """
 
         def work(connection: Connection) -> bool:
+            at = locked(connection, workspace, INDEX)
+            if (at.name if at else None) != instead_of:
+                return False
+            if not keep_in_step(connection, workspace, canary, canary_index):
+                return False
             if not move(
                 connection, workspace, INDEX, name, instead_of=instead_of, previous=instead_of
             ):
@@ -180,3 +191,20 @@ def _put(connection: Connection, workspace: WorkspaceId, put: Sequence[Document]
             for document in put
         ],
     )
+
+
+# One statement, built once: each search reads it, and a round trip costs more than the join.
+_POINTING = (
+    select(pointers.c.kind, pointers.c.name, pointers.c.previous, *CANARY)
+    .select_from(
+        pointers.outerjoin(
+            canaries,
+            (canaries.c.workspace == pointers.c.workspace)
+            & (canaries.c.kind == VersionKind.ENCODER),
+        ).outerjoin(model_versions, VERSION)
+    )
+    .where(
+        pointers.c.workspace == bindparam("its_workspace"),
+        pointers.c.kind.in_((INDEX, VersionKind.ENCODER)),
+    )
+)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from core.adapters.customer_rows import Held, delete_conversation, held, some_of, unlist
 from core.adapters.database import Database, Now
 from core.adapters.ledger import Entry, Ledger, Person
 from core.adapters.night_files import learnt_from, scrub
 from core.adapters.tables import (
+    canaries,
     conversations,
     erasures,
     inbox,
@@ -238,6 +239,9 @@ def _withdraw(connection: Connection, workspace: WorkspaceId, gone: Sequence[str
     """Write down that versions are gone, so that nobody approves one, or goes back to one."""
     if not gone:
         return
+    # One on trial needs no successor: what was in service all along serves its conversations.
+    tried = canaries.c.workspace == workspace, canaries.c.name.in_(gone)
+    connection.execute(delete(canaries).where(*tried))
     refused = (
         update(model_versions)
         .where(model_versions.c.workspace == workspace, model_versions.c.name.in_(gone))

@@ -1,16 +1,22 @@
-"""Which version is in service: one transaction moves a model's pointer with its index's."""
+"""Which version is in service: one transaction moves a model's pointer with its index's.
+
+Rows are locked in this order, so that nobody waits for whoever waits for them: the model's pointer,
+the index's, the canary, the versions.
+"""
 
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, update
 
+from core.adapters.canaries import begin, dismiss, take
 from core.adapters.database import Database, Now
 from core.adapters.pointers import INDEX, Pointer, locked, move, pointed
 from core.adapters.sealing import Manifest
 from core.adapters.tables import model_versions
 from core.adapters.upsert import insert_into
 from core.adapters.versions import Version, base_name, end_wait, found, named
+from core.canary import Canary
 from core.errors import Rejected
 from core.nights import VersionKind, VersionState
 from core.staff import AccountId
@@ -83,11 +89,72 @@ class InService:
                 connection, workspace, INDEX, index, instead_of=index_before, previous=index_before
             ):
                 raise _Undo(Flip.INDEX_MOVED)
+            _end_canary(connection, workspace, version)
             _retire(connection, workspace, version.kind, live, index_before)
             _serve(connection, workspace, version, index, account)
             return Flip.DONE
 
         return await self._undoing(work)
+
+    async def try_out(
+        self,
+        workspace: WorkspaceId,
+        name: str,
+        *,
+        share: float,
+        instead_of: str,
+        index: str,
+        index_before: str,
+    ) -> Flip:
+        """Let a version serve a share of the conversations, in place of any other canary.
+
+        Raises: Rejected: there is no such version, or it may not serve.
+        """
+
+        def work(connection: Connection) -> Flip:
+            version = _servable(found(connection, workspace, name), name)
+            live = _at(locked(connection, workspace, version.kind)) or base_name(version.kind)
+            if live != instead_of:
+                return Flip.VERSION_MOVED
+            # Whoever changes articles waits here, and then sees the canary.
+            if _at(locked(connection, workspace, INDEX)) != index_before:
+                return Flip.INDEX_MOVED
+            begin(connection, workspace, version.kind, name, share)
+            tried = {"state": VersionState.CANARY, "index_name": index, "reason": None}
+            # Whom it learnt from may be erased at this moment.
+            stands = named(workspace, name), model_versions.c.state == version.state
+            if not connection.execute(
+                update(model_versions).where(*stands).values(**tried)
+            ).rowcount:
+                raise _Undo(Flip.VERSION_MOVED)
+            return Flip.DONE
+
+        return await self._undoing(work)
+
+    async def graduate(self, canary: Canary) -> bool:
+        """Put a canary into service for everyone, with the index that has been kept for it.
+
+        Returns: False if another process looked at it or ended it meanwhile.
+        """
+        workspace, kind, name = canary.workspace, canary.kind, canary.name
+
+        def work(connection: Connection) -> Flip:
+            now = locked(connection, workspace, kind)
+            live = now.name if now else base_name(kind)
+            left = _at(locked(connection, workspace, INDEX))
+            version = found(connection, workspace, name)
+            if version is None or version.state is not VersionState.CANARY:
+                return Flip.VERSION_MOVED
+            if version.index is None or not take(connection, canary):
+                return Flip.VERSION_MOVED
+            if not move(connection, workspace, kind, name, instead_of=_at(now), previous=live):
+                raise _Undo(Flip.VERSION_MOVED)
+            move(connection, workspace, INDEX, version.index, instead_of=left, previous=left)
+            _retire(connection, workspace, kind, live, left)
+            _serve(connection, workspace, version, version.index, None)
+            return Flip.DONE
+
+        return await self._undoing(work) is Flip.DONE
 
     async def roll_back(
         self,
@@ -115,6 +182,7 @@ class InService:
             left = None
             if kind is VersionKind.ENCODER:
                 left = _index_back(connection, workspace, version)
+            _end_canary(connection, workspace, version)
             _retire(connection, workspace, kind, now.name, left, reason=ROLLED_BACK)
             _serve(connection, workspace, version, version.index, account)
             return version
@@ -135,6 +203,11 @@ def _servable(version: Version | None, name: str) -> Version:
     if version.state is VersionState.REFUSED:
         raise Rejected(f"{name} was refused: {version.reason}")
     return version
+
+
+def _end_canary(connection: Connection, workspace: WorkspaceId, version: Version) -> None:
+    """What it was held against no longer serves, or it is the canary itself that does now."""
+    dismiss(connection, workspace, version.kind, f"{version.name} was put into service")
 
 
 def _at(pointer: Pointer | None) -> str | None:

@@ -456,6 +456,24 @@ model_versions = Table(
     UniqueConstraint("workspace", "name"),
 )
 
+# A version that serves a share of a workspace's conversations, and is held against the rest.
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("workspace", String(64), primary_key=True),
+    # core.nights.VersionKind
+    Column("kind", String(16), primary_key=True),
+    # The version, whose row names its index.
+    Column("name", String(128), nullable=False),
+    # Above 0, at most 0.5.
+    Column("share", Float(53), nullable=False),
+    Column("since", Seconds, nullable=False),
+    # The newest message when it began: the primary key finds what came later.
+    Column("after_message", RowId, nullable=False),
+    # How often it was held against the rest; each look is taken once.
+    Column("looks", Integer, nullable=False, server_default="0"),
+)
+
 # Who asked to be forgotten, so that a restored backup forgets again: only a keyed hash of their id.
 erasures = Table(
     "erasures",

@@ -12,8 +12,11 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from core.adapters.accounts import Accounts, NewAccount
+from core.adapters.canaries import Canaries
 from core.adapters.database import Database
+from core.adapters.documents import Documents
 from core.adapters.erasures import Erasures, forget_again
+from core.adapters.in_service import Flip, InService
 from core.adapters.inbox import SqlInbox
 from core.adapters.ledger import LEDGER, Ledger, Person
 from core.adapters.preferences import SqlPreferences
@@ -335,6 +338,41 @@ async def test_an_erasure_is_complete_once_no_version_in_service_has_seen_them(
     assert not version_folder(home, WORKSPACE, live).exists()
     [entry] = (await all_rows(database))["erasures"]
     assert entry["completed_at"] is not None
+    [row] = (await all_rows(database))["model_versions"]
+    assert (row["state"], "erased" in row["reason"]) == ("refused", True)
+
+
+async def test_a_canary_that_had_learnt_from_them_ends_at_once(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days()
+    order = order_of(database_url, home, "2027-01-30")
+    await curate(order)
+    name = await version(database, "2027-01-30", "candidate", home)
+    service, standing = InService(database), await Documents(database).standing(WORKSPACE, ())
+    assert standing.pointer is not None
+    flip = await service.try_out(
+        WORKSPACE,
+        name,
+        share=0.1,
+        instead_of="encoder-base",
+        index="j0",
+        index_before=standing.pointer.name,
+    )
+    assert flip is Flip.DONE
+    [canary] = await Canaries(database).running(WORKSPACE)
+    origins = [
+        json.loads(line) for line in (order.folder / "origins.jsonl").read_text().splitlines()
+    ]
+    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
+    erased = await erasures.erase(await customer_of(database, learnt))
+    assert (erased.versions_removed, erased.complete) == ((name,), True)
+    assert not version_folder(home, WORKSPACE, name).exists()
+    assert (await Documents(database).standing(WORKSPACE, ())).canary is None
+    # Whoever was about to decide on it is late.
+    assert not await service.graduate(canary)
+    assert not await Canaries(database).end(canary, "worse")
     [row] = (await all_rows(database))["model_versions"]
     assert (row["state"], "erased" in row["reason"]) == ("refused", True)
 

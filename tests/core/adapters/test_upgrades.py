@@ -2,17 +2,40 @@
 
 from sqlalchemy import text
 
+from core.adapters.canaries import Canaries
 from core.adapters.conversations import Conversations
 from core.adapters.database import open_database
+from core.adapters.documents import Documents
+from core.adapters.versions import Versions
 from core.turn import Address, Channel, WorkspaceId
+from tests.core.adapters.test_versions import made
+
+HERE = WorkspaceId("default")
 
 
 async def test_an_old_replica_starts_again_on_a_newer_schema(database_url: str) -> None:
     newer = text("update alembic_version set version_num = '9999'")
     async with open_database(database_url) as database:
         assert await database.write(lambda connection: connection.execute(newer).rowcount) == 1
-    address = Address(workspace=WorkspaceId("default"), channel=Channel.WEB, place="nowhere")
+    address = Address(workspace=HERE, channel=Channel.WEB, place="nowhere")
     async with open_database(database_url) as database:
         assert not await Conversations(database).known(address)
         found = text("select version_num from alembic_version")
         assert await database.read(lambda connection: connection.scalar(found)) == "9999"
+
+
+async def test_an_older_database_gets_the_newest_schema_and_keeps_what_it_holds(
+    database_url: str,
+) -> None:
+    """As the release before canaries left it."""
+    older = (
+        text("drop table canaries"),
+        text("update alembic_version set version_num = '0003'"),
+    )
+    async with open_database(database_url) as database:
+        await Versions(database).add(HERE, made("e1"))
+        await database.write(lambda c: [c.execute(change).rowcount for change in older])
+    async with open_database(database_url) as database:
+        assert [each.name for each in await Versions(database).list(HERE)] == ["e1"]
+        assert await Canaries(database).running() == ()
+        assert (await Documents(database).standing(HERE, ())).canary is None
