@@ -17,6 +17,7 @@ from core.ports import Detector, Ear, Generator, Retriever, ShowPartial
 from core.reply import Asked, Likeness, Writer, verbatim
 from core.turn import (
     Clarify,
+    ConversationId,
     Found,
     Handoff,
     Kind,
@@ -32,8 +33,8 @@ from core.turn import (
 from core.verify import visible
 from core.wishes import courtesy_languages, without_courtesies
 
-Policies = Callable[[WorkspaceId], Awaitable[Policy]]
-"""What holds in a workspace now. Raises: Unavailable."""
+Policies = Callable[[WorkspaceId, ConversationId | None], Awaitable[Policy]]
+"""What holds in a workspace now, for a conversation. Raises: Unavailable."""
 
 Generators = Callable[[WorkspaceId], Generator]
 """What writes replies in a workspace now."""
@@ -90,21 +91,21 @@ class Pipeline:
 
         Whatever fails outside ends in a passage's own words or in a handoff, never in silence.
         """
-        served = await (await self._here(turn.address.workspace))._answer(turn, show)
+        served = await (await self._here(turn))._answer(turn, show)
         waits = turn.owner in (Owner.WAITING, Owner.HUMAN)
         if isinstance(served.outcome, Handoff) and not waits and self._expects:
             told = await self._told(turn.address.workspace, served.outcome, served.language)
             served = replace(served, outcome=told)
         return served
 
-    async def _here(self, workspace: WorkspaceId) -> "Pipeline":
+    async def _here(self, turn: Turn) -> "Pipeline":
         """The same under the policy of a workspace, ours while it cannot be read, by its model."""
         if self._policies is None and self._generators is None:
             return self
-        policy = self._policy
+        workspace, policy = turn.address.workspace, self._policy
         if self._policies is not None:
             with suppress(Unavailable):
-                policy = await self._policies(workspace)
+                policy = await self._policies(workspace, _conversation(turn))
         return Pipeline(
             self._detector,
             self._retriever,
@@ -304,8 +305,16 @@ class Pipeline:
     async def _find(self, turn: Turn, asked: Asked, question: str) -> Found:
         async with asyncio.timeout(self._policy.search_s):
             return await self._retriever.search(
-                turn.address.workspace, question, language=asked.language
+                turn.address.workspace,
+                question,
+                language=asked.language,
+                conversation=_conversation(turn),
             )
+
+
+def _conversation(turn: Turn) -> ConversationId | None:
+    """None for a question from nowhere: what it is answered is what most customers are."""
+    return turn.conversation or None
 
 
 def _masked(turn: Turn, language: str) -> Asked:

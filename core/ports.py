@@ -42,9 +42,15 @@ class Retriever(Protocol):
     """Finds passages that answer a question."""
 
     async def search(
-        self, workspace: WorkspaceId, question: str, *, language: str, limit: int = 5
+        self,
+        workspace: WorkspaceId,
+        question: str,
+        *,
+        language: str,
+        limit: int = 5,
+        conversation: ConversationId | None = None,
     ) -> Found:
-        """Search the workspace's current snapshot.
+        """Search the workspace's current snapshot, or that of a canary which the conversation drew.
 
         A workspace without knowledge finds nothing, with probability 0.
         Raises: Unavailable: the index or the encoder cannot serve.

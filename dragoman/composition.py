@@ -151,9 +151,9 @@ class _Policies:
         self._retrieval = retrieval
         self._preferences = preferences
 
-    async def of(self, workspace: WorkspaceId) -> Policy:
+    async def of(self, workspace: WorkspaceId, conversation: ConversationId | None) -> Policy:
         """Raises: Unavailable: the database does not answer, or nothing can be searched."""
-        calibration = await self._retrieval.calibration_of(workspace)
+        calibration = await self._retrieval.calibration_of(workspace, conversation)
         return self.under(await self._preferences.of(workspace), calibration)
 
     def under(self, preferences: Preferences, calibration: Calibration) -> Policy:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from core.adapters.canaries import Canaries
 from core.adapters.documents import Document, Documents, Listed, Standing
 from core.adapters.pages import Pages
+from core.canary import Canary
 from core.errors import Unavailable
 from core.ports import Detector
 from core.turn import Found, WorkspaceId
@@ -62,6 +64,7 @@ class Knowledge:
         search: Search,
         encoders: Encoders,
         assembler: Assembler,
+        canaries: Canaries,
         pages: Pages,
         detector: Detector | None = None,
         default_language: str = "en",
@@ -72,6 +75,7 @@ class Knowledge:
         self._search = search
         self._encoders = encoders
         self._assembler = assembler
+        self._canaries = canaries
         self._pages = pages
         self._detector = detector
         self._default_language = default_language
@@ -203,23 +207,39 @@ class Knowledge:
 
         `afresh` takes nothing over from the snapshot in service.
         """
-        memories: defaultdict[str, Memory] = defaultdict(Memory)
+        build = _Build(self._assembler, workspace, progress, put=put, afresh=afresh)
         for _ in range(MAX_ROUNDS):
             standing = await self._documents.standing(workspace, ())
-            fitted = await self._encoder(workspace, standing)
-            # Another encoder may have been put into service since the last round.
-            memory = memories[fitted.encoder.id]
             before = standing.pointer.name if standing.pointer else None
-            if before is not None and not afresh:
-                await self._assembler.learn(workspace, before, fitted, memory)
-            name = await self._assembler.build(workspace, fitted, memory, progress, put=put)
-            if await self._documents.publish(workspace, name, instead_of=before, put=put):
+            name = await build.index(await self._encoder(workspace, standing), before)
+            beside = await self._beside(standing.canary, build)
+            if await self._documents.publish(
+                workspace,
+                name,
+                instead_of=before,
+                put=put,
+                canary=standing.canary,
+                canary_index=beside,
+            ):
                 await self._assembler.prune(workspace, name, before)
                 await self._shelf.refresh(workspace)
                 return name
-            await self._assembler.discard(workspace, name)
+            for made in (name, beside):
+                if made is not None:
+                    await self._assembler.discard(workspace, made)
             log.info("index_rebuilt_after_another", workspace=workspace)
         raise Unavailable("index", "other commands keep changing this workspace's knowledge")
+
+    async def _beside(self, canary: Canary | None, build: "_Build") -> str | None:
+        """The same rows by the encoder on trial; one that cannot be loaded is no longer tried."""
+        if canary is None:
+            return None
+        try:
+            fitted = await self._encoders.open(canary.workspace, canary.name)
+        except EncoderRefused as error:
+            await self._canaries.end(canary, str(error))
+            return None
+        return await build.index(fitted, canary.index)
 
     async def _encoder(self, workspace: WorkspaceId, standing: Standing) -> Fitted:
         """The encoder in service."""
@@ -228,3 +248,32 @@ class Knowledge:
             return await self._encoders.open(workspace, name)
         except EncoderRefused as error:
             raise Unavailable("encoder", str(error)) from error
+
+
+class _Build:
+    """Builds snapshots of the rows with `put`, as often as it takes, and encodes nothing twice."""
+
+    def __init__(
+        self,
+        assembler: Assembler,
+        workspace: WorkspaceId,
+        progress: Progress,
+        *,
+        put: Sequence[Document],
+        afresh: bool,
+    ) -> None:
+        self._assembler = assembler
+        self._workspace = workspace
+        self._progress = progress
+        self._put = put
+        self._afresh = afresh
+        # Another encoder may have been put into service since the last round.
+        self._memories: defaultdict[str, Memory] = defaultdict(Memory)
+
+    async def index(self, fitted: Fitted, before: str | None) -> str:
+        memory = self._memories[fitted.encoder.id]
+        if before is not None and not self._afresh:
+            await self._assembler.learn(self._workspace, before, fitted, memory)
+        return await self._assembler.build(
+            self._workspace, fitted, memory, self._progress, put=self._put
+        )

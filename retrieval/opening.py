@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.adapters.canaries import Canaries
 from core.adapters.database import Database
 from core.adapters.documents import Documents
 from core.adapters.in_service import InService
 from core.adapters.pages import Pages
 from core.adapters.versions import Versions
 from core.ports import Detector
-from core.turn import WorkspaceId
+from core.turn import ConversationId, WorkspaceId
 from retrieval.assembling import Assembler
 from retrieval.calibration import Calibration
 from retrieval.encoder import Encoder, open_encoder
@@ -44,12 +45,14 @@ class Retrieval:
         """What is known of the encoder of the settings."""
         return self._encoders.base.calibration
 
-    async def calibration_of(self, workspace: WorkspaceId) -> Calibration:
-        """What is known of the encoder that serves a workspace.
+    async def calibration_of(
+        self, workspace: WorkspaceId, conversation: ConversationId | None = None
+    ) -> Calibration:
+        """What is known of the encoder that serves a workspace, or a conversation in it.
 
         Raises: Unavailable: nothing of the workspace can be used.
         """
-        served = await self._shelf.current(workspace)
+        served = await self._shelf.current(workspace, conversation)
         return served.fitted.calibration if served else self.calibration
 
     async def warm(self, workspace: WorkspaceId | None = None) -> None:
@@ -95,6 +98,7 @@ async def open_retriever(
         search=search,
         encoders=encoders,
         assembler=assembler,
+        canaries=Canaries(database),
         pages=Pages(allowed_hosts),
         detector=detector,
         default_language=default_language,

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.adapters.documents import Documents
-from core.turn import Found, Passage, WorkspaceId
+from core.turn import ConversationId, Found, Passage, WorkspaceId
 from retrieval.hygiene import tidy
+from retrieval.pairs import Served
 from retrieval.ranking import Candidate, choose, evidence, in_own_language, rank
 from retrieval.reranker import Reranker
-from retrieval.shelf import Served, Shelf
+from retrieval.shelf import Shelf
 from retrieval.writing import indexed_text
 
 MAX_QUESTION_CHARS = 2_000
@@ -36,11 +37,17 @@ class Search:
         self._reranker = reranker
 
     async def search(
-        self, workspace: WorkspaceId, question: str, *, language: str, limit: int = 5
+        self,
+        workspace: WorkspaceId,
+        question: str,
+        *,
+        language: str,
+        limit: int = 5,
+        conversation: ConversationId | None = None,
     ) -> Found:
         """Search the workspace's current snapshot; see `core.ports.Retriever`."""
         question = tidy(question)[:MAX_QUESTION_CHARS]
-        served = await self._shelf.current(workspace)
+        served = await self._shelf.current(workspace, conversation)
         if served is None:
             return Found(passages=(), probability=0.0, index="")
         nothing = Found(

@@ -3,44 +3,24 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import structlog
 
 from core.adapters.documents import Documents, Standing
 from core.adapters.versions import Versions
 from core.errors import DragomanError, Unavailable
-from core.turn import WorkspaceId
+from core.turn import ConversationId, WorkspaceId
 from retrieval.assembling import Assembler
-from retrieval.encoders import BASE, EncoderRefused, Encoders, Fitted, agree
-from retrieval.snapshot import Snapshot, SnapshotRefused
+from retrieval.encoders import BASE, EncoderRefused, Encoders, agree
+from retrieval.pairs import Pair, Served, pair_of
+from retrieval.perch import Perch
+from retrieval.snapshot import SnapshotRefused
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """The names of an index and of the encoder that built it."""
-
-    index: str
-    encoder: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A snapshot with the encoder that built it; what begins with a pair ends with it."""
-
-    snapshot: Snapshot
-    fitted: Fitted
-
-    @property
-    def pair(self) -> Pair:
-        """The names of both."""
-        return Pair(index=self.snapshot.version, encoder=self.fitted.version)
-
-
 class Shelf:
-    """Holds one pair a workspace; a search keeps the one it started with."""
+    """Holds one pair a workspace, and a canary's; a search keeps the one it started with."""
 
     def __init__(
         self,
@@ -55,26 +35,28 @@ class Shelf:
         self._assembler = assembler
         self._encoders = encoders
         self._served: dict[WorkspaceId, Served] = {}
+        self._perch = Perch(self._open)
         self._refused: dict[WorkspaceId, Pair] = {}
         self._locks: defaultdict[WorkspaceId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: dict[WorkspaceId, asyncio.Task[None]] = {}
 
-    async def current(self, workspace: WorkspaceId) -> Served | None:
+    async def current(
+        self, workspace: WorkspaceId, conversation: ConversationId | None = None
+    ) -> Served | None:
         """What to search, and with what; None for a workspace without knowledge.
 
+        A conversation that the canary drew gets its pair.
         Raises: Unavailable: nothing of the workspace can be used.
         """
         if workspace not in self._served:
             await self.refresh(workspace)
-        return self._served.get(workspace)
+        return self._perch.drawn(workspace, conversation) or self._served.get(workspace)
 
     def notice(self, workspace: WorkspaceId, standing: Standing) -> None:
-        """Begin to exchange the pair if a pointer has moved, while the old one serves on."""
-        wanted = pair_of(standing)
-        if wanted is None or wanted == self._refused.get(workspace):
-            return
-        served = self._served.get(workspace)
-        if (served is None or served.pair != wanted) and workspace not in self._tasks:
+        """Begin to exchange a pair if a pointer has moved, while the old one serves on."""
+        refused = pair_of(standing) == self._refused.get(workspace)
+        moved = not refused and self._moved(workspace, standing)
+        if (moved or self._perch.moved(workspace, standing)) and workspace not in self._tasks:
             task = asyncio.create_task(self._exchange(workspace))
             self._tasks[workspace] = task
             task.add_done_callback(lambda _: self._tasks.pop(workspace, None))
@@ -86,29 +68,38 @@ class Shelf:
         """
         async with self._locks[workspace]:
             standing = await self._documents.standing(workspace, ())
-            wanted, served = pair_of(standing), self._served.get(workspace)
-            if wanted is None or (served is not None and served.pair == wanted):
-                return
-            try:
-                self._served[workspace] = await self._open(workspace, wanted)
-            except (SnapshotRefused, EncoderRefused) as error:
-                self._refused[workspace] = wanted
-                log.warning("index_refused", workspace=workspace, reason=str(error))
-                if served is None:
-                    self._served[workspace] = await self._older(workspace, standing, error)
-                return
-            finally:
-                self._let_go()
-            log.info(
-                "index_in_service",
-                workspace=workspace,
-                version=wanted.index,
-                encoder=wanted.encoder,
-            )
+            wanted = pair_of(standing)
+            if wanted is not None and self._moved(workspace, standing):
+                await self._replace(workspace, standing, wanted)
+            # Last: what goes live was held by it, and need not be loaded again.
+            await self._perch.refresh(workspace, standing)
 
     async def close(self) -> None:
         """Wait for the exchanges that are under way."""
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _moved(self, workspace: WorkspaceId, standing: Standing) -> bool:
+        wanted, served = pair_of(standing), self._served.get(workspace)
+        return wanted is not None and (served is None or served.pair != wanted)
+
+    async def _replace(self, workspace: WorkspaceId, standing: Standing, wanted: Pair) -> None:
+        served = self._served.get(workspace)
+        try:
+            self._served[workspace] = await self._open(workspace, wanted)
+        except (SnapshotRefused, EncoderRefused) as error:
+            self._refused[workspace] = wanted
+            log.warning("index_refused", workspace=workspace, reason=str(error))
+            if served is None:
+                self._served[workspace] = await self._older(workspace, standing, error)
+            return
+        finally:
+            self._let_go()
+        log.info(
+            "index_in_service",
+            workspace=workspace,
+            version=wanted.index,
+            encoder=wanted.encoder,
+        )
 
     async def _open(self, workspace: WorkspaceId, pair: Pair) -> Served:
         """A pair that fits together, loaded beside the one in service."""
@@ -149,11 +140,3 @@ class Shelf:
         """Free the encoder of the settings where every workspace is served by a version."""
         if self._served and all(each.fitted.version != BASE for each in self._served.values()):
             self._encoders.release_base()
-
-
-def pair_of(standing: Standing) -> Pair | None:
-    """What the pointers name; None for a workspace without an index."""
-    if standing.pointer is None:
-        return None
-    encoder = standing.encoder.name if standing.encoder else BASE
-    return Pair(index=standing.pointer.name, encoder=encoder)

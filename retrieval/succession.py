@@ -15,7 +15,8 @@ from core.turn import WorkspaceId
 from retrieval.assembling import Assembler
 from retrieval.building import Memory
 from retrieval.encoders import BASE, EncoderRefused, Encoders, Fitted, agree
-from retrieval.shelf import Shelf, pair_of
+from retrieval.pairs import pair_of
+from retrieval.shelf import Shelf
 from retrieval.snapshot import SnapshotRefused
 from retrieval.writing import Progress
 
@@ -69,10 +70,12 @@ class Succession:
         *,
         progress: Progress,
         instead_of: str | None = None,
+        share: float = 0.0,
         account: AccountId | None = None,
     ) -> bool:
         """Put a version into service with an index of all that the rows hold now.
 
+        With a `share` it serves that share of the conversations, as a canary (`core.canary`).
         Returns: False if another one serves than the one it was to be `instead_of`.
 
         Raises:
@@ -93,19 +96,21 @@ class Succession:
             await self._versions.built(workspace, name, index)
             crashpoints.passed("version_proven")
             before = pair.index if pair else None
-            flip = await self._service.publish(
+            flip = await self._put(
                 workspace,
                 name,
+                index,
+                before=before,
                 instead_of=instead_of or live,
-                index=index,
-                index_before=before,
+                share=share,
                 account=account,
             )
             if flip is Flip.DONE:
                 crashpoints.passed("version_flipped")
-                await self._assembler.prune(workspace, index, before)
+                if not share:
+                    await self._assembler.prune(workspace, index, before)
                 await self._shelf.refresh(workspace)
-                log.info("version_in_service", workspace=workspace, version=name)
+                log.info("version_in_service", workspace=workspace, version=name, share=share or 1)
                 return True
             await self._assembler.discard(workspace, index)
             if flip is Flip.VERSION_MOVED and instead_of is not None:
@@ -128,6 +133,35 @@ class Succession:
         if version.state is VersionState.RETIRED:
             await self._check(workspace, version)
         return await self._service.roll_back(workspace, ENCODER, to=target, account=account)
+
+    async def _put(
+        self,
+        workspace: WorkspaceId,
+        name: str,
+        index: str,
+        *,
+        before: str | None,
+        instead_of: str,
+        share: float,
+        account: AccountId | None,
+    ) -> Flip:
+        if share and before is not None:
+            return await self._service.try_out(
+                workspace,
+                name,
+                share=share,
+                instead_of=instead_of,
+                index=index,
+                index_before=before,
+            )
+        return await self._service.publish(
+            workspace,
+            name,
+            instead_of=instead_of,
+            index=index,
+            index_before=before,
+            account=account,
+        )
 
     async def _version(self, workspace: WorkspaceId, name: str) -> Version:
         version = await self._versions.get(workspace, name)

@@ -505,7 +505,7 @@ async def test_an_unknown_time_is_no_reason_to_say_nothing() -> None:
 
 
 async def test_a_workspace_has_a_policy_of_its_own() -> None:
-    async def policies(workspace: WorkspaceId) -> Policy:
+    async def policies(workspace: WorkspaceId, conversation: ConversationId | None) -> Policy:
         if workspace == "down":
             raise Unavailable("database")
         return Policy(handover_words=("return",)) if workspace == "strict" else Policy()

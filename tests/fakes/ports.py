@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from core.turn import Found, Meaning, Message, Passage, WorkspaceId
+from core.turn import ConversationId, Found, Meaning, Message, Passage, WorkspaceId
 
 
 class FakeDetector:
@@ -34,7 +34,13 @@ class FakeRetriever:
         self.delay_s = 0.0
 
     async def search(
-        self, workspace: WorkspaceId, question: str, *, language: str, limit: int = 5
+        self,
+        workspace: WorkspaceId,
+        question: str,
+        *,
+        language: str,
+        limit: int = 5,
+        conversation: ConversationId | None = None,
     ) -> Found:
         self.asked.append(question)
         await asyncio.sleep(self.delay_s)
