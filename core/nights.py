@@ -78,7 +78,8 @@ class Order:
     `encoder` and `model` are the settings of those names: the pinned bases. `database` is a URL
     and may hold a password: an order is passed by stdin, never written to disk or a command line.
     `precision` is what the operator wants an answer to be right by. `approve` is true where a
-    person decides what goes live. `fence` is that of the lease under which a step runs: what
+    person decides what goes live; with a `canary_share` a version serves that share of the
+    conversations first. `fence` is that of the lease under which a step runs: what
     cannot be undone asks `core.adapters.nights.hold` first.
     """
 
@@ -91,6 +92,7 @@ class Order:
     default_language: str = "en"
     precision: float = 0.8
     approve: bool = False
+    canary_share: float = 0.0
     signing_key: str = ""
     fence: int = 0
 

@@ -35,7 +35,7 @@ from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
 from dragoman.health import SPARE, Health
-from dragoman.learning import keep_learning
+from dragoman.learning import keep_learning, keep_watching
 from dragoman.metrics import night_gauges, queue_gauges
 from dragoman.settings import Settings
 from retrieval.knowledge import silent
@@ -72,6 +72,7 @@ async def serving(
         await stack.enter_async_context(delivery)
         await stack.enter_async_context(keep_briefing(core))
         await stack.enter_async_context(keep_learning(settings, core.database, core.preferences))
+        await stack.enter_async_context(keep_watching(core.database))
         health = Health(core)
         await stack.enter_async_context(keep_running(channels, health.channel_stopped))
         token = secrets.token_urlsafe(32)

@@ -20,6 +20,7 @@ from dragoman.settings import WORKSPACE, Settings
 from workers.nightly.child import Limits
 from workers.nightly.night import Supervisor
 from workers.nightly.schedule import Bell
+from workers.nightly.watching import Watcher
 
 CHILD = (sys.executable, "-P", "-m", "dragoman.night")
 LOOK_S = 0.5
@@ -68,6 +69,7 @@ class Learning:
             default_language=settings.default_language,
             precision=(await self._preferences.of(workspace)).precision,
             approve=settings.night_approval,
+            canary_share=settings.canary_share,
             signing_key=settings.sealing_key().decode(),
         )
 
@@ -82,6 +84,13 @@ async def keep_learning(
         return
     learning = Learning(settings, database, preferences)
     async with _running(learning.bell.keep(), learning.supervisor.keep()):
+        yield
+
+
+@asynccontextmanager
+async def keep_watching(database: Database) -> AsyncIterator[None]:
+    """Watch what nights have put on trial, for as long as the block lasts, also without nights."""
+    async with _running(Watcher(database).keep()):
         yield
 
 

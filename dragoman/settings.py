@@ -246,6 +246,13 @@ class Settings(BaseSettings):
     night_approval: bool = Field(
         default=False, description="Whether a person decides what goes live after a night"
     )
+    canary_share: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.5,
+        description="Share of conversations that a night's encoder serves first, to return by"
+        " itself if it does worse; 0 for all of them at once",
+    )
     night_memory_mb: int = Field(
         default=0,
         ge=0,

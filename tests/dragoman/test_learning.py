@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from core.adapters.canaries import Canaries
 from core.adapters.database import Database, open_database
 from core.adapters.nights import SqlNights
 from core.adapters.preferences import SqlPreferences
-from core.adapters.tables import conversations
+from core.adapters.tables import canaries, conversations
+from core.adapters.versions import Versions
 from core.errors import Misconfigured
 from core.nights import NightState
 from core.turn import Channel, WorkspaceId
-from dragoman.learning import keep_learning
+from dragoman.learning import keep_learning, keep_watching
 from dragoman.settings import Settings
 from dragoman.worker import work
+from tests.core.adapters.test_versions import made
 from tests.databases import sqlite_at
 from tests.patience import until
 
@@ -104,6 +107,21 @@ async def test_a_desk_leaves_nights_to_workers_or_to_nobody(
             settings, database, SqlPreferences(database, settings.preferences)
         ):
             assert asyncio.all_tasks() == before
+
+
+async def test_whoever_serves_customers_watches_what_is_on_trial(tmp_path: Path) -> None:
+    """One that began long ago and served nobody is the quickest to be decided."""
+    long_ago = {"since": 0.0, "after_message": 0}
+    row = {"workspace": HERE, "kind": "encoder", "name": "e1", "share": 0.1, **long_ago}
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
+        await Versions(database).add(HERE, made("e1"))
+        await database.write(lambda c: c.execute(insert(canaries), row))
+        async with keep_watching(database):
+            await until(lambda: _is_over(database))
+
+
+async def _is_over(database: Database) -> bool:
+    return not await Canaries(database).running()
 
 
 async def test_a_worker_without_a_broker_says_what_to_do(tmp_path: Path) -> None:

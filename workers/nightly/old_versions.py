@@ -39,7 +39,7 @@ async def tidy(database: Database, data_dir: Path, workspace: WorkspaceId) -> No
 
 def _kept(newest_first: Collection[Version]) -> set[str]:
     last = [each.name for each in newest_first][:KEPT]
-    undecided = (VersionState.CANDIDATE, VersionState.READY)
+    undecided = (VersionState.CANDIDATE, VersionState.READY, VersionState.CANARY)
     return {*last, *(each.name for each in newest_first if each.state in undecided)}
 
 

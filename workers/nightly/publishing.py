@@ -134,6 +134,7 @@ async def _put_encoder(order: Order, version: Version, database: Database) -> bo
             version.name,
             progress=silent,
             instead_of=version.parent or base_name(version.kind),
+            share=order.canary_share,
         )
 
 

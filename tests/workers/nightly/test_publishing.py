@@ -15,6 +15,7 @@ import pytest
 
 from core import crashpoints
 from core.adapters.accounts import Accounts, NewAccount
+from core.adapters.canaries import Canaries
 from core.adapters.database import Database, open_database
 from core.adapters.documents import Document, Documents
 from core.adapters.erasures import Erasures
@@ -171,6 +172,34 @@ async def test_where_a_person_decides_it_waits_and_goes_live_with_what_was_added
         found = await retrieval.retriever.search(SHOP, "a new subject", language="en")
     assert (found.encoder.partition("@")[0], found.passages[0].document) == (name, "news")
     assert (await version(database, order)).account == "Ada"
+
+
+async def test_with_a_canary_share_it_is_tried_first_and_the_next_night_takes_its_place(
+    database: Database, data: Path
+) -> None:
+    first, second = [
+        replace(await night(database, data, slot), canary_share=0.2)
+        for slot in ("2027-01-31", "2027-02-01")
+    ]
+    # Once more changes nothing.
+    for _ in range(2):
+        assert (await publish(first)).ended is Ended.DONE
+    tried = await version(database, first)
+    standing = await Documents(database).standing(SHOP, ())
+    assert standing.canary is not None
+    assert (standing.canary.name, standing.canary.index) == (tried.name, tried.index)
+    assert (standing.canary.share, tried.state) == (0.2, VersionState.CANARY)
+    assert await live(database) == BASE
+    assert (await publish(second)).ended is Ended.DONE
+    assert await live(database) == BASE
+    [running] = await Canaries(database).running(SHOP)
+    assert running.name == second.version_name(ENCODER)
+    replaced = await version(database, first)
+    assert (replaced.state, replaced.reason) == (
+        VersionState.RETIRED,
+        f"{running.name} took its place as the canary",
+    )
+    assert version_folder(data, SHOP, running.name).is_dir()
 
 
 async def test_a_candidate_that_cannot_be_loaded_is_refused_in_one_line(
