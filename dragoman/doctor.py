@@ -38,6 +38,7 @@ async def examine(settings: Settings) -> list[Finding]:
                 *await _broker(settings),
                 await _find("backlog", Health(core).backlog),
                 await _nights(core),
+                *await _canary(core),
             ]
     except DragomanError as error:
         # Without database or encoder nothing else can be asked.
@@ -87,6 +88,11 @@ async def _nights(core: Core) -> Finding:
     if not core.settings.nights:
         return Finding(part="nights", state="off", text="nothing is learnt: DRAGOMAN_NIGHTS=false")
     return await _find("nights", Health(core).nights)
+
+
+async def _canary(core: Core) -> list[Finding]:
+    finding = await _find("canary", Health(core).canary)
+    return [finding] if finding.text else []
 
 
 async def _broker(settings: Settings) -> list[Finding]:

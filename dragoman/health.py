@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.adapters.conversations import Conversations
+from core.adapters.model_history import ModelHistory
 from core.adapters.nights import SqlNights
 from core.errors import DragomanError, Unavailable
-from core.nights import NightState
+from core.nights import NightState, VersionState
 from core.turn import Channel
 from dragoman.composition import Core
 
@@ -90,6 +91,19 @@ class Health:
             folder = settings.data_dir / "nights" / night.workspace / night.slot
             raise Unavailable("night", f"{told}; its logs are in {folder}")
         return f"{when}; {told}"
+
+    async def canary(self) -> str:
+        """What is on trial, or why the newest version no longer is in service; empty if neither.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        history = await ModelHistory(self._core.database).of(self._core.workspace)
+        for canary in history.canaries:
+            return f"{canary.name} serves {canary.share:.0%} of conversations"
+        newest = next(iter(history.versions), None)
+        if newest is None or newest.state is not VersionState.RETIRED or not newest.reason:
+            return ""
+        return f"{newest.name} is retired: {newest.reason}"
 
 
 async def _fault(check: Check) -> str | None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import structlog
 
+from core.adapters.canaries import Canaries
+from core.adapters.canary_tallies import CanaryTallies, Tallies
 from core.adapters.database import Database
-from core.adapters.in_service import InService
+from core.adapters.in_service import ROLLED_BACK, InService
 from core.adapters.sealing import check
 from core.adapters.versions import Version, Versions
+from core.canary import Canary
 from core.errors import Rejected, Unavailable
 from core.nights import VersionKind, VersionState, version_folder
 from core.staff import AccountId
@@ -17,7 +20,7 @@ from retrieval.knowledge import silent
 from retrieval.opening import Retrieval
 from retrieval.writing import Progress
 
-_MAY_SERVE = (VersionState.READY, VersionState.RETIRED)
+_MAY_SERVE = (VersionState.READY, VersionState.CANARY, VersionState.RETIRED)
 
 log = structlog.get_logger()
 
@@ -34,6 +37,8 @@ class Models:
         self._key = key
         self._versions = Versions(database)
         self._service = InService(database)
+        self._canaries = Canaries(database)
+        self._tallies = CanaryTallies(database)
         self._behind: set[asyncio.Task[None]] = set()
 
     async def get(self, workspace: WorkspaceId, name: str) -> Version:
@@ -53,6 +58,16 @@ class Models:
             return str(error)
         return ""
 
+    async def trial(self, workspace: WorkspaceId, name: str) -> tuple[Canary, Tallies] | None:
+        """How a version does as a canary; None if it is none.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        for canary in await self._canaries.running(workspace):
+            if canary.name == name:
+                return canary, await self._tallies.of(canary)
+        return None
+
     async def promote(
         self,
         workspace: WorkspaceId,
@@ -63,6 +78,8 @@ class Models:
     ) -> Version:
         """Put a version into service that waits for it, or was there; build its index first.
 
+        A canary is over by that, the version itself or another one.
+
         Raises:
             Rejected: it may not serve, or cannot.
             Unavailable: database or disk do not serve; nothing was changed.
@@ -70,7 +87,7 @@ class Models:
         version = await self.get(workspace, name)
         if version.state not in _MAY_SERVE:
             raise Rejected(
-                f"{name} is {version.state}: only what is ready or retired can be promoted"
+                f"{name} is {version.state}: only what is ready, canary or retired can be promoted"
             )
         if version.kind is VersionKind.ENCODER:
             succession = self._retrieval.succession
@@ -84,12 +101,15 @@ class Models:
     async def refuse(
         self, workspace: WorkspaceId, name: str, reason: str, *, account: AccountId
     ) -> None:
-        """Decide that a version never serves.
+        """Decide that a version never serves, or that a canary is over.
 
         Raises: Rejected: it is decided already.
         """
-        await self.get(workspace, name)
-        if not await self._versions.refuse(workspace, name, reason, account=account):
+        kind = (await self.get(workspace, name)).kind
+        if await self._versions.refuse(workspace, name, reason, account=account):
+            return
+        ended = self._canaries.withdraw(workspace, kind, reason, name=name, account=account)
+        if not await ended:
             raise Rejected(f"{name} is decided already")
 
     async def roll_back(
@@ -102,10 +122,13 @@ class Models:
     ) -> Version:
         """Serve what did before, or a retired version by name; nothing is built.
 
+        Without a name the first step back is to end a canary, which then is retired.
         Raises: Rejected: there is nothing to go back to, or its files are damaged or gone.
         """
         if to:
             kind = (await self.get(workspace, to)).kind
+        elif ended := await self._canaries.withdraw(workspace, kind, ROLLED_BACK, account=account):
+            return await self.get(workspace, ended)
         if kind is VersionKind.ENCODER:
             await self._retrieval.succession.roll_back(workspace, to, account=account)
         else:

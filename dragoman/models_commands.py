@@ -1,12 +1,15 @@
 """`dragoman models …`: the versions that nights made, which of them serves, and the way back."""
 
 import time
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from core.nights import VersionKind
+from core.canary import Canary
+from core.nights import VersionKind, VersionState
 from dragoman.console import (
     AsJson,
     OfWorkspace,
@@ -18,6 +21,9 @@ from dragoman.console import (
     run_async,
 )
 from dragoman.settings import Settings
+
+if TYPE_CHECKING:
+    from core.adapters.canary_tallies import Tallies
 
 models = typer.Typer(help="The versions that nights made.", no_args_is_help=True)
 
@@ -69,9 +75,10 @@ def show(name: Name, workspace: OfWorkspace = "", as_json: AsJson = False) -> No
         async with open_core(settings, workspace=workspace, model=False) as core:
             registry = core.models
             version = await registry.get(core.workspace, name)
-            return version, await registry.fault(core.workspace, version)
+            fault = await registry.fault(core.workspace, version)
+            return version, fault, await registry.trial(core.workspace, name)
 
-    version, fault = run_async(work)
+    version, fault, trial = run_async(work)
     told = {
         **_told(version),
         "data_sha256": version.data_sha256,
@@ -81,18 +88,20 @@ def show(name: Name, workspace: OfWorkspace = "", as_json: AsJson = False) -> No
         "metrics": version.metrics,
     }
     if as_json:
-        print_json(told)
+        print_json(told | {"canary": _trial_json(*trial) if trial else None})
         return
     for key, value in told.items():
         if key != "metrics" and value not in (None, ""):
             print_plain(f"{key:<13}{value}")
+    for line in _trial_lines(*trial) if trial else ():
+        print_plain(line)
     for check in version.metrics.get("checks", ()):
         print_plain(f"{'✓' if check['passed'] else '✗'} {check['name']}: {check['told']}")
 
 
 @models.command("promote")
 def promote(name: Name, workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
-    """Put a version into service that is ready or was there before.
+    """Put a version into service that is ready, is a canary or was there before.
 
     Its index is built first from the articles as they are now; then both go live as one.
     """
@@ -124,7 +133,8 @@ def rollback(
 ) -> None:
     """Go back to what served before, in seconds: its files and index are still there.
 
-    Articles that were added since are encoded behind it, before this command ends.
+    While a canary runs, it ends that, and what is in service stays. Articles that were added since
+    are encoded behind it, before this command ends.
     """
 
     async def work(settings: Settings) -> Any:
@@ -135,7 +145,9 @@ def rollback(
             version = await registry.roll_back(core.workspace, kind=kind, to=name)
             took_s = time.monotonic() - started
             if not as_json:
-                print_plain(f"{version.name} is in service ({took_s:.1f} s)")
+                ended = version.state is VersionState.RETIRED
+                became = "is no longer a canary" if ended else "is in service"
+                print_plain(f"{version.name} {became} ({took_s:.1f} s)")
             with progress_bar() as progress:
                 return version, took_s, await registry.catch_up(core.workspace, progress)
 
@@ -160,6 +172,23 @@ def _told(version: Any) -> dict[str, Any]:
         "decided_at": version.decided_at and round(version.decided_at, 3),
         "decided_by": version.account,
     }
+
+
+def _trial_json(canary: Canary, tallies: "Tallies") -> dict[str, Any]:
+    return {
+        "share": canary.share,
+        "since": round(canary.since, 3),
+        "looks": canary.looks,
+        "own": asdict(tallies.own),
+        "rest": asdict(tallies.rest),
+    }
+
+
+def _trial_lines(canary: Canary, tallies: "Tallies") -> Iterator[str]:
+    yield f"{'canary':<13}{canary.share:.0%} of conversations since {_day(canary.since)}"
+    pairs = zip(tallies.own.measures, tallies.rest.measures, strict=True)
+    for (name, bad, of), (_, others_bad, others) in pairs:
+        yield f"{'':<13}{name}: {bad} of {of}, of the rest {others_bad} of {others}"
 
 
 def _day(at: float) -> str:

@@ -23,8 +23,8 @@ RETURNS = Document(id="returns", title="Returns", text="You may send a parcel ba
 NEWS = Document(id="news", title="News", text="A new subject.", language="en")
 
 
-async def published(database: Database, data: Path, base: Path) -> None:
-    """e1 and then e2 go live, an article is added, and e3 waits for a person."""
+async def published(database: Database, data: Path, base: Path, canary_share: float) -> None:
+    """e1 and then e2 go live, an article is added, and e3 waits for a person, or is a canary."""
     async with open_retriever(database, data, encoder=base, key=KEY) as retrieval:
         await retrieval.knowledge.put(SHOP, [RETURNS])
         for seed, (name, parent) in enumerate((("e1", None), ("e2", "e1"), ("e3", "e2")), 1):
@@ -32,16 +32,19 @@ async def published(database: Database, data: Path, base: Path) -> None:
             if name != "e3":
                 assert await retrieval.succession.publish(SHOP, name, progress=silent)
         await retrieval.knowledge.put(SHOP, [NEWS])
+        if canary_share:
+            await retrieval.succession.publish(SHOP, "e3", progress=silent, share=canary_share)
+            return
         await retrieval.succession.prepare(SHOP, "e3", silent)
     await Versions(database).ready(SHOP, "e3")
 
 
 @asynccontextmanager
-async def shop(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+async def shop(tmp_path: Path, *, canary_share: float = 0.0) -> AsyncIterator[dict[str, str]]:
     """The environment of commands on these versions."""
     base = build_encoder(tmp_path / "base", seed=0)
     async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
-        await published(database, tmp_path, base)
+        await published(database, tmp_path, base, canary_share)
         yield environment(tmp_path, secret_key=KEY, encoder=base, workspace="shop", demo=False)
 
 
@@ -72,7 +75,10 @@ async def test_what_cannot_serve_is_told_in_one_line(tmp_path: Path) -> None:
         assert shown["fault"] == "e3: model.safetensors is damaged"
         for arguments, said in (
             (("promote", "e3"), "e3: model.safetensors is damaged"),
-            (("promote", "e2"), "e2 is live: only what is ready or retired can be promoted"),
+            (
+                ("promote", "e2"),
+                "e2 is live: only what is ready, canary or retired can be promoted",
+            ),
             (("rollback", "e9"), "no version is called e9"),
         ):
             refused = command("models", *arguments, env=env)
@@ -81,6 +87,35 @@ async def test_what_cannot_serve_is_told_in_one_line(tmp_path: Path) -> None:
             assert refused.stderr.count("\n") == 1
         promoted = command("models", "promote", "e1", "--json", env=env)
         assert json.loads(promoted.stdout)["state"] == "live"
+
+
+async def test_a_canary_is_shown_and_rolling_back_ends_it_first(tmp_path: Path) -> None:
+    async with shop(tmp_path, canary_share=0.1) as env:
+        shown = command("models", "show", "e3", env=env).stdout
+        assert "canary       10% of conversations since " in shown
+        assert "handed over: 0 of 0, of the rest 0 of 0" in shown
+        told = json.loads(command("models", "show", "e3", "--json", env=env).stdout)["canary"]
+        assert (told["share"], told["own"]["conversations"]) == (0.1, 0)
+        doctor = command("doctor", env=env).stdout
+        assert "ok  canary    e3 serves 10% of conversations\n" in doctor
+        back = command("models", "rollback", env=env)
+        assert back.stdout.startswith("e3 is no longer a canary (")
+        listed = command("models", "list", "--json", env=env)
+        rows = {row["name"]: row for row in map(json.loads, listed.stdout.splitlines())}
+        assert (rows["e3"]["state"], rows["e3"]["reason"]) == ("retired", "rolled back")
+        assert rows["e2"]["state"] == "live"
+        assert "canary    e3 is retired: rolled back\n" in command("doctor", env=env).stdout
+        # The next step back is that of what serves.
+        again = json.loads(command("models", "rollback", "--json", env=env).stdout)
+        assert (again["name"], again["state"]) == ("e1", "live")
+
+
+async def test_a_canary_is_promoted_before_its_time(tmp_path: Path) -> None:
+    async with shop(tmp_path, canary_share=0.1) as env:
+        promoted = json.loads(command("models", "promote", "e3", "--json", env=env).stdout)
+        assert (promoted["name"], promoted["state"]) == ("e3", "live")
+        shown = json.loads(command("models", "show", "e3", "--json", env=env).stdout)
+        assert (shown["canary"], shown["reason"]) == (None, None)
 
 
 def test_where_no_night_was_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
