@@ -20,6 +20,7 @@ from core.nights import Night, VersionKind, VersionState, report_name
 
 CURVES = "curves.png"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_UNDECIDED = (VersionState.READY, VersionState.CANARY)
 _DECLINED = "declined in the console"
 
 
@@ -48,14 +49,15 @@ class Told:
 
 
 async def page(visit: Visit) -> Response:
-    """What serves, what waits for a decision, and how it came to that."""
+    """What serves, what waits for a decision or is on trial, and how it came to that."""
     history = await visit.needs.model_history.of(visit.workspace)
     preferences = await visit.needs.preferences.of(visit.workspace)
     nights = await asyncio.to_thread(_told, visit, history)
     return visit.page(
         "models.html",
         serving=_serving(history),
-        waiting=[each for each in history.versions if each.state is VersionState.READY],
+        waiting=[each for each in history.versions if each.state in _UNDECIDED],
+        shares={canary.name: canary.share for canary in history.canaries},
         versions=history.versions,
         nights=nights,
         shown=frozenset((each.night.slot, kind) for each in nights for kind in each.reports),
@@ -64,7 +66,7 @@ async def page(visit: Visit) -> Response:
 
 
 async def promote(visit: Visit) -> Response:
-    """Put a version into service, as it waits for it or was there before."""
+    """Put a version into service that waits for it, is on trial or was there before."""
     given = await visit.form(_Which)
     await visit.needs.models.promote(visit.workspace, given.name, account=visit.me.id)
     return visit.go("/desk/models", told="in_service")

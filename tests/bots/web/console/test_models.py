@@ -66,8 +66,10 @@ async def night(console: Console, slot: str, state: NightState, reason: str = ""
     return folder
 
 
-async def version(console: Console, slot: str, *, seed: int, ready: bool) -> str:
-    """What that night made: in service, or waiting for a decision."""
+async def version(
+    console: Console, slot: str, *, seed: int, ready: bool = False, share: float = 0.0
+) -> str:
+    """What that night made: in service, on trial, or waiting for a decision."""
     name, data = f"encoder-{slot}", console.needs.nights_dir.parent
     await add_version(console.database, data, name, seed=seed, workspace=HERE, slot=slot)
     this = update(model_versions).where(model_versions.c.name == name)
@@ -77,7 +79,8 @@ async def version(console: Console, slot: str, *, seed: int, ready: bool) -> str
         await console.retrieval.succession.prepare(HERE, name, silent)
         await Versions(console.database).ready(HERE, name)
     else:
-        assert await console.retrieval.succession.publish(HERE, name, progress=silent)
+        publish = console.retrieval.succession.publish
+        assert await publish(HERE, name, progress=silent, share=share)
     return name
 
 
@@ -94,7 +97,7 @@ async def serves(console: Console, name: str) -> bool:
 
 async def test_an_admin_approves_goes_back_and_declines(console: Console) -> None:
     await night(console, "2027-01-29", NightState.PUBLISHED)
-    first = await version(console, "2027-01-29", seed=1, ready=False)
+    first = await version(console, "2027-01-29", seed=1)
     await night(console, "2027-01-30", NightState.REFUSED, REFUSED)
     await night(console, "2027-01-31", NightState.WAITING)
     second = await version(console, "2027-01-31", seed=2, ready=True)
@@ -135,6 +138,30 @@ async def test_an_admin_approves_goes_back_and_declines(console: Console) -> Non
         page = (await reader.get("/desk/models")).text
         assert "In service" in page
         assert "/desk/models/rollback" not in page
+
+
+async def test_an_admin_ends_a_canary_for_better_or_worse(console: Console) -> None:
+    for slot in ("2027-02-11", "2027-02-12"):
+        await night(console, slot, NightState.PUBLISHED)
+    first = await version(console, "2027-02-11", seed=11, share=0.15)
+    ada = await console.person(Role.ADMIN, "ada-of-canaries@shop.example")
+    async with browser_of(console, ada) as admin:
+        page = (await admin.get("/desk/models")).text
+        assert f'On trial: <bdi class="ltr">{first}</bdi>' in page
+        assert 'Share of conversations: <b dir="ltr">15%</b>' in page
+        declined = await admin.post("/desk/models/refuse", name=first)
+        assert declined.headers["location"] == "/desk/models?told=declined"
+        ended = await known(console, first)
+        assert (ended.state, ended.reason) == (VersionState.RETIRED, "declined in the console")
+        assert ended.account is not None
+        # What has ended meanwhile is not ended twice, and nothing else is.
+        assert (await admin.post("/desk/models/refuse", name=first)).status_code == 422
+        second = await version(console, "2027-02-12", seed=12, share=0.15)
+        assert (await admin.post("/desk/models/refuse", name=first)).status_code == 422
+        assert (await known(console, second)).state is VersionState.CANARY
+        await admin.post("/desk/models/promote", name=second)
+        assert (await known(console, second)).state is VersionState.LIVE
+        assert "On trial" not in (await admin.get("/desk/models")).text
 
 
 async def served(client: Client, path: str) -> httpx.Response:
