@@ -315,7 +315,7 @@ class Deciding(Protocol):
     async def refuse(
         self, workspace: WorkspaceId, name: str, reason: str, *, account: AccountId
     ) -> None:
-        """Decide that a version never serves.
+        """Decide that a version never serves, or that a canary is over.
 
         Raises: Rejected: it is decided already.
         """
