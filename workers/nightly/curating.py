@@ -21,7 +21,7 @@ from core.adapters.preferences import SqlPreferences
 from core.adapters.proposals import Proposals
 from core.adapters.tables import nights
 from core.adapters.unanswered import Unanswered, UnansweredQuestions
-from core.errors import Unavailable
+from core.errors import Rejected, Unavailable
 from core.nights import Ended, NightState, Order, StepResult
 from core.preferences import Preferences
 from core.turn import Author
@@ -109,10 +109,12 @@ async def _made(order: Order, database: Database, erasures: Erasures) -> StepRes
     await _read(read, database, order, await erasures.was_erased(order.workspace))
     try:
         return await asyncio.to_thread(_frozen_from, order, read)
-    except OSError as error:
+    except (OSError, Rejected) as error:
         if await erasures.state_of_ledger(order.workspace) != read.ledger:
             # An erasure has deleted what was half written: it is made anew.
             return StepResult(ended=Ended.SKIPPED, figures=_told(read))
+        if isinstance(error, Rejected):
+            raise
         why = (error.strerror or str(error)).lower()
         raise Unavailable("the night's folder", why) from error
 
