@@ -223,43 +223,50 @@ def _older(workspace: str, latest: float) -> Any:
 def _parted(
     connection: Connection, workspace: WorkspaceId, names: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Which versions serve, and those that do not, which are withdrawn."""
+    """Which versions serve, and those that do not, which are withdrawn.
+
+    One that is being put into service at this moment is either withdrawn first, and then is not, or
+    serves already. Rows are locked in the order of `core.adapters.in_service`.
+    """
+    _withdraw(connection, workspace, names)
     live = select(model_versions.c.name).where(
         model_versions.c.workspace == workspace,
         model_versions.c.name.in_(names),
         model_versions.c.state == VersionState.LIVE,
     )
     serving = tuple(connection.scalars(live.order_by(model_versions.c.id)))
-    gone = tuple(name for name in names if name not in serving)
-    _withdraw(connection, workspace, gone)
-    return serving, gone
+    return serving, tuple(name for name in names if name not in serving)
 
 
-def _withdraw(connection: Connection, workspace: WorkspaceId, gone: Sequence[str]) -> None:
-    """Write down that versions are gone, so that nobody approves one, or goes back to one."""
-    if not gone:
+def _withdraw(connection: Connection, workspace: WorkspaceId, names: Sequence[str]) -> None:
+    """Write down that those which do not serve are gone: nobody approves or goes back to one."""
+    if not names:
         return
-    # One on trial needs no successor: what was in service all along serves its conversations.
-    tried = canaries.c.workspace == workspace, canaries.c.name.in_(gone)
-    connection.execute(delete(canaries).where(*tried))
-    refused = (
-        update(model_versions)
-        .where(model_versions.c.workspace == workspace, model_versions.c.name.in_(gone))
-        .values(state=VersionState.REFUSED, reason=_WHY)
-        .returning(model_versions.c.night_id)
-    )
-    for night in set(connection.execute(refused).scalars()):
-        end_wait(connection, night)
     for kind in VersionKind:
         connection.execute(
             update(pointers)
             .where(
                 pointers.c.workspace == workspace,
                 pointers.c.kind == kind,
-                pointers.c.previous.in_(gone),
+                pointers.c.previous.in_(names),
             )
             .values(previous=base_name(kind))
         )
+    # One on trial needs no successor: what was in service all along serves its conversations.
+    tried = canaries.c.workspace == workspace, canaries.c.name.in_(names)
+    connection.execute(delete(canaries).where(*tried))
+    refused = (
+        update(model_versions)
+        .where(
+            model_versions.c.workspace == workspace,
+            model_versions.c.name.in_(names),
+            model_versions.c.state != VersionState.LIVE,
+        )
+        .values(state=VersionState.REFUSED, reason=_WHY)
+        .returning(model_versions.c.night_id)
+    )
+    for night in set(connection.execute(refused).scalars()):
+        end_wait(connection, night)
 
 
 def _complete(connection: Connection, workspace: WorkspaceId, mark: str) -> None:

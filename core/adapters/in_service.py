@@ -258,7 +258,8 @@ def _serve(
 ) -> None:
     serving = (
         update(model_versions)
-        .where(named(workspace, version.name))
+        # Somebody from whom it had learnt may be erased at this moment.
+        .where(named(workspace, version.name), model_versions.c.state != VersionState.REFUSED)
         .values(
             state=VersionState.LIVE,
             index_name=index,
@@ -268,5 +269,7 @@ def _serve(
         )
         .returning(model_versions.c.night_id)
     )
-    night = connection.execute(serving).scalar_one()
-    end_wait(connection, night)
+    row = connection.execute(serving).first()
+    if row is None:
+        raise Rejected(f"{version.name} was refused meanwhile")
+    end_wait(connection, row.night_id)

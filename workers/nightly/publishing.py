@@ -108,6 +108,9 @@ async def _put_into_service(order: Order, version: Version, database: Database) 
         return version.reason
     if version.state is not VersionState.CANDIDATE:
         return ""
+    # Who asked before there was a row left this mark; whoever does from now on finds the row.
+    if forgotten_in(order.folder):
+        return ERASED
     # Whoever carries the night on now would find another version in service than it judged.
     await database.write(lambda c: hold(c, order.workspace, order.slot, order.fence))
     put = _put_encoder if version.kind is VersionKind.ENCODER else _put_model
