@@ -16,7 +16,7 @@ from starlette.responses import Response
 from bots.web.console.visit import Visit
 from core.adapters.model_history import History
 from core.adapters.versions import Version, base_name
-from core.nights import Night, VersionKind, VersionState, report_name
+from core.nights import Night, VersionKind, VersionState, report_name, version_folder
 
 CURVES = "curves.png"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -59,6 +59,7 @@ async def page(visit: Visit) -> Response:
         waiting=[each for each in history.versions if each.state in _UNDECIDED],
         shares={canary.name: canary.share for canary in history.canaries},
         versions=history.versions,
+        returnable=await asyncio.to_thread(_returnable, visit, history),
         nights=nights,
         shown=frozenset((each.night.slot, kind) for each in nights for kind in each.reports),
         zone=preferences.time_zone,
@@ -137,6 +138,21 @@ def _serving(history: History) -> list[Serving]:
 def _back(versions: tuple[Version, ...], name: str | None) -> str:
     retired = {each.name for each in versions if each.state is VersionState.RETIRED}
     return name if name in retired else ""
+
+
+def _returnable(visit: Visit, history: History) -> frozenset[str]:
+    """What served before and can again: an encoder with its last index, a model with its files."""
+    models = visit.needs.nights_dir.parent
+    return frozenset(
+        each.name
+        for each in history.versions
+        if each.state is VersionState.RETIRED
+        and (
+            each.index is not None
+            if each.kind is VersionKind.ENCODER
+            else each.ships or version_folder(models, visit.workspace, each.name).is_dir()
+        )
+    )
 
 
 def _told(visit: Visit, history: History) -> list[Told]:

@@ -9,15 +9,17 @@ import pytest
 from sqlalchemy import update
 
 from bots.web.console.pages.models import CURVES
+from core.adapters.in_service import InService
 from core.adapters.nights import SqlNights
+from core.adapters.sealing import seal
 from core.adapters.tables import model_versions, nights
-from core.adapters.versions import Version, Versions
-from core.nights import NightState, VersionKind, VersionState, report_name
+from core.adapters.versions import Made, Version, Versions, base_name
+from core.nights import NightState, VersionKind, VersionState, report_name, version_folder
 from core.staff import Role
 from retrieval.knowledge import silent
 from tests.bots.web.console.world import HERE, Client, Console, browser_of
 from tests.patience import until
-from tests.versions import add_version
+from tests.versions import KEY, add_version
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -162,6 +164,44 @@ async def test_an_admin_ends_a_canary_for_better_or_worse(console: Console) -> N
         await admin.post("/desk/models/promote", name=second)
         assert (await known(console, second)).state is VersionState.LIVE
         assert "On trial" not in (await admin.get("/desk/models")).text
+
+
+async def reply_model(console: Console, slot: str, instead_of: str) -> str:
+    """A reply model that is put into service."""
+    name = f"dialogue-{slot}"
+    folder = version_folder(console.needs.nights_dir.parent, HERE, name)
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    made = Made(
+        kind=VersionKind.DIALOGUE,
+        name=name,
+        slot=slot,
+        parent=None,
+        manifest=seal(folder, workspace=HERE, key=KEY),
+        data_sha256="d" * 64,
+        code_version="1",
+        metrics={},
+    )
+    await Versions(console.database).add(HERE, made)
+    await InService(console.database).publish(HERE, name, instead_of=instead_of)
+    return name
+
+
+async def test_a_reply_model_that_served_before_can_again_while_its_files_are_there(
+    console: Console,
+) -> None:
+    ships = base_name(VersionKind.DIALOGUE)
+    first = await reply_model(console, "2027-03-01", ships)
+    second = await reply_model(console, "2027-03-02", first)
+    third = await reply_model(console, "2027-03-03", second)
+    shutil.rmtree(version_folder(console.needs.nights_dir.parent, HERE, first))
+    ada = await console.person(Role.ADMIN, "ada-of-replies@shop.example")
+    async with browser_of(console, ada) as admin:
+        page = (await admin.get("/desk/models")).text
+        offered = {name for name in (first, second, third, ships) if f'value="{name}"' in page}
+        assert offered == {second, ships}
+        await admin.post("/desk/models/rollback", name=second)
+    assert (await known(console, second)).state is VersionState.LIVE
 
 
 async def served(client: Client, path: str) -> httpx.Response:
