@@ -20,7 +20,17 @@ from core.adapters.nights import SqlNights
 from core.adapters.tables import nights as nights_table
 from core.crashpoints import NIGHT_NAMES
 from core.errors import Misconfigured
-from core.nights import Ended, Night, NightState, Order, Step, StepResult, VersionKind, report_name
+from core.nights import (
+    Ended,
+    Night,
+    NightState,
+    Order,
+    Step,
+    StepResult,
+    VersionKind,
+    report_name,
+    version_folder,
+)
 from core.turn import WorkspaceId
 from tests.databases import sqlite_at
 from tests.patience import until
@@ -301,17 +311,23 @@ async def test_what_a_night_worked_with_is_cleared_away(world: World) -> None:
     curve = weights.parents[1] / "curves.png"
     curve.touch()
     old = world.order.folder.parent / "2026-01-01"
+    serving = replace(world.order, slot="2026-01-02")
     page = report_name(VersionKind.ENCODER)
-    for name in ("data/train.jsonl", "held_out.jsonl", "sample.html", "train.json", page):
-        (old / name).parent.mkdir(parents=True, exist_ok=True)
-        (old / name).touch()
-    os.utime(old, (0, 0))
+    for night in (old, serving.folder):
+        for name in ("data/train.jsonl", "held_out.jsonl", "sample.html", "train.json", page):
+            (night / name).parent.mkdir(parents=True, exist_ok=True)
+            (night / name).touch()
+        os.utime(night, (0, 0))
+    made = serving.version_name(VersionKind.ENCODER)
+    version_folder(world.data_dir, HERE, made).mkdir(parents=True)
     for number in range(KEPT - 1):
         (world.order.folder.parent / f"by-hand-{number}").mkdir()
     assert (await world.carry()).state is NightState.PUBLISHED
     assert not weights.exists()
     assert curve.exists()
     assert sorted(path.name for path in old.iterdir()) == [page, "train.json"]
+    # What may still serve can be asked for whom it had learnt from.
+    assert (serving.folder / "data/train.jsonl").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
