@@ -35,16 +35,23 @@ def step(*command: str) -> str:
 
 def table(report: Mapping[str, Any]) -> str:
     """The held-out questions, all and by language, before and after."""
-    names = list(report["before"])
+    names = list(report["before"] | report["after"])
     lines = [
         "| | turns | " + " | ".join(f"{name} before | after" for name in names) + " |",
         "|---|---|" + "---|---|" * len(names),
     ]
     rows = {"all": report, **report["languages"]}
     for tag, row in rows.items():
-        figures = (f"{row['before'][name]:.2f} | {row['after'][name]:.2f}" for name in names)
-        lines.append(f"| {tag} | {row['turns']} | " + " | ".join(figures) + " |")
+        cells = [_cell(row[when], name) for name in names for when in ("before", "after")]
+        lines.append(f"| {tag} | {row['turns']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(figures: Mapping[str, float], name: str) -> str:
+    """Empty where there was nothing to measure, such as no answer of a person to compare with."""
+    if name not in figures:
+        return ""
+    return f"{figures[name]:.1f}" if name == "chrf" else f"{figures[name]:.2f}"
 
 
 def main() -> None:

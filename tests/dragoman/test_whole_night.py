@@ -106,6 +106,8 @@ async def test_a_worker_learns_from_a_fortnight_in_six_languages(
     assert set(judged["languages"]) == set(fortnight.LANGUAGES)
     assert judged["after"]["right"] > judged["before"]["right"]
     assert judged["after"]["handed_over"] < judged["before"]["handed_over"]
+    # Agents wrote the articles' words, which these customers now get at once.
+    assert judged["languages"]["en"]["after"]["chrf"] > 80
     assert (before["outcome"], after["outcome"]) == ("handoff", "answer")
     live = [version.name for version in made if version.state is VersionState.LIVE]
     assert live == [f"encoder-{night.slot}"]

@@ -70,8 +70,9 @@ def verdict(difference: Difference | None, name: str) -> str:
 
 
 def _main(result: Result) -> str:
-    """The metric that languages are drawn by."""
-    return "chrf" if "chrf" in result.overall else next(iter(result.overall))
+    """The metric that languages are drawn by: one that each of them has."""
+    texts = all("chrf" in metrics for metrics in (result.overall, *result.languages.values()))
+    return "chrf" if texts else next(iter(result.overall))
 
 
 def _language_bars(result: Result) -> list[_Bar]:

@@ -5,20 +5,26 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from core.adapters.documents import Document
 from core.adapters.night_files import HELD_OUT
 from core.errors import Rejected
 from core.nights import Order, VersionKind, report_name, version_folder
+from core.turn import Answer, Served
 from retrieval.knowledge import silent
 from retrieval.topics import topic
 from workers.evaluation import report, result
+from workers.evaluation.answers import ask_all, judge_served
 from workers.evaluation.files import Filled, Row, read
-from workers.evaluation.product import QueryRow
+from workers.evaluation.product import Product, QueryRow
 from workers.evaluation.saved import write_text
-from workers.evaluation.scores import Judged
+from workers.evaluation.scores import Columns, Judged, Measure, Rows
+from workers.evaluation.text_metrics import chrf, corpus_score, statistics
 from workers.nightly import checks
 from workers.nightly.checks import Check
 from workers.nightly.encoder import base_folder
@@ -77,6 +83,41 @@ def queries(rows: Sequence[HeldOut], topics: Mapping[str, str]) -> list[QueryRow
         )
         for row in rows
     ]
+
+
+async def judged(
+    product: Product, rows: Sequence[HeldOut], topics: Mapping[str, str]
+) -> tuple[Judged, Sequence[Served]]:
+    """What becomes of each row with a product, and how close its reply is to a person's (chrF).
+
+    An answer is right if it cites the article in any language. Replies are compared where it
+    answers, and a person did in the customer's language.
+    """
+    asked = queries(rows, topics)
+    served = await ask_all(asked, product)
+    plain = judge_served(served, asked, topics, product.parts)
+    answers = [answer_of(one) for one in served]
+    pairs = list(zip(answers, rows, strict=True))
+    texts = [answer.text if answer else "" for answer in answers]
+    columns = {
+        **plain.columns,
+        "compared": np.array([bool(answer and row.answer) for answer, row in pairs], bool),
+        "chrf": statistics(chrf(), texts, [[row.answer] for row in rows]),
+    }
+    return replace(plain, columns=columns, measure=partial(_measure, plain.measure)), served
+
+
+def answer_of(served: Served) -> Answer | None:
+    """The answer that a turn ended in, if it did."""
+    return served.outcome if isinstance(served.outcome, Answer) else None
+
+
+def _measure(plain: Measure, columns: Columns, chosen: Rows) -> dict[str, float]:
+    metrics = plain(columns, chosen)
+    compared = chosen[columns["compared"][chosen]]
+    if len(compared):
+        metrics["chrf"] = corpus_score(chrf(), columns["chrf"][compared])
+    return metrics
 
 
 async def serving_folder(order: Order, kind: VersionKind) -> Path:

@@ -22,18 +22,19 @@ from core.errors import Rejected
 from core.language import same_language
 from core.nights import Order, VersionKind, version_folder
 from core.turn import Answer, Served
-from workers.evaluation.answers import ask_all, judge_queries, judge_served
+from workers.evaluation.answers import judge_queries
 from workers.evaluation.metrics import share
 from workers.evaluation.product import Product
 from workers.evaluation.scores import Columns, Judged, Measure, Rows
-from workers.evaluation.text_metrics import chrf, corpus_score, statistics
 from workers.model_server import serve_model
 from workers.nightly import checks, reply_checks
 from workers.nightly.checks import Check, Slip
 from workers.nightly.judging import (
     HeldOut,
+    answer_of,
     golden,
     held_out,
+    judged,
     queries,
     serving_folder,
     topics_of,
@@ -156,31 +157,21 @@ async def _heard(order: Order, folder: Path, asked: _Asked, serve: Serve) -> _He
 
 
 async def _judged(product: Product, rows: Sequence[HeldOut], topics: Mapping[str, str]) -> Judged:
-    """What becomes of each row, and how its reply is like a person's."""
-    asked = queries(rows, topics)
-    served = await ask_all(asked, product)
-    judged = judge_served(served, asked, topics, product.parts)
-    columns = {**judged.columns, **_columns(served, rows)}
-    columns["right_language"] = judged.columns["right_language"] & ~columns["foreign"]
-    return replace(judged, columns=columns, measure=partial(_measure, judged.measure))
+    """What becomes of each row, and how its reply was written."""
+    plain, served = await judged(product, rows, topics)
+    columns = {**plain.columns, **_columns(served, rows)}
+    columns["right_language"] = plain.columns["right_language"] & ~columns["foreign"]
+    return replace(plain, columns=columns, measure=partial(_measure, plain.measure))
 
 
 def _columns(served: Sequence[Served], rows: Sequence[HeldOut]) -> Columns:
-    """Whether a reply can be compared, what it adds to chrF, and how it was written."""
     detector = CombinedDetector()
-    pairs = list(zip((_answer(one) for one in served), rows, strict=True))
-    texts = [answer.text if answer else "" for answer, _ in pairs]
+    pairs = list(zip((answer_of(one) for one in served), rows, strict=True))
     return {
-        "compared": np.array([bool(answer and row.answer) for answer, row in pairs], bool),
-        "chrf": statistics(chrf(), texts, [[row.answer] for row in rows]),
         "verbatim": np.array([bool(answer and answer.verbatim) for answer, _ in pairs], bool),
         "foreign": np.array([_is_foreign(*pair, detector) for pair in pairs], bool),
         "write_ms": np.array([one.timings_ms.get("write", 0.0) for one in served]),
     }
-
-
-def _answer(served: Served) -> Answer | None:
-    return served.outcome if isinstance(served.outcome, Answer) else None
 
 
 def _is_foreign(answer: Answer | None, row: HeldOut, detector: CombinedDetector) -> bool:
@@ -197,10 +188,6 @@ def _is_foreign(answer: Answer | None, row: HeldOut, detector: CombinedDetector)
 
 
 def _measure(plain: Measure, columns: Columns, chosen: Rows) -> dict[str, float]:
-    """As answers are measured, with how replies were written and how close they are to people's."""
+    """As answers are measured, with how replies were written."""
     said = chosen[columns["answered"][chosen]]
-    compared = chosen[columns["compared"][chosen]]
-    metrics = plain(columns, chosen) | {"verbatim": share(columns["verbatim"][said])}
-    if len(compared):
-        metrics["chrf"] = corpus_score(chrf(), columns["chrf"][compared])
-    return metrics
+    return plain(columns, chosen) | {"verbatim": share(columns["verbatim"][said])}

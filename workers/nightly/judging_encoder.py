@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.adapters.documents import Document
 from core.nights import Order, VersionKind, version_folder
-from workers.evaluation.answers import ask, judge_queries
+from workers.evaluation.answers import ask
 from workers.evaluation.product import Product
 from workers.evaluation.scores import Judged
 from workers.nightly import checks
@@ -22,7 +22,7 @@ from workers.nightly.judging import (
     HeldOut,
     golden,
     held_out,
-    queries,
+    judged,
     serving_folder,
     topics_of,
     verdict,
@@ -49,12 +49,9 @@ class _Pair:
     async def judge(
         self, rows: Sequence[HeldOut], topics: Mapping[str, str]
     ) -> tuple[Judged, Judged]:
-        """What becomes of each row; an answer is right if it cites the article in any language."""
-        asked = queries(rows, topics)
-        return (
-            await judge_queries(asked, topics, self.before),
-            await judge_queries(asked, topics, self.after),
-        )
+        before, _ = await judged(self.before, rows, topics)
+        after, _ = await judged(self.after, rows, topics)
+        return before, after
 
     async def took_ms(self, texts: Sequence[str]) -> tuple[float, float]:
         """The median time of a turn; by turns, since other programs share the machine."""
