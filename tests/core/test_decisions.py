@@ -1,5 +1,7 @@
 """What agents read of a version that waits, in their language."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from core.phrases import Phrase, say
 from core.staff import Account, AccountId, Role
 from core.turn import WorkspaceId
 
+ROOT = Path(__file__).parents[2]
 WHERE = "dragoman models show encoder-1"
 
 
@@ -94,3 +97,13 @@ def test_only_admins_decide(role: Role, disabled: bool, may: bool) -> None:
         disabled=disabled,
     )
     assert may_decide(account) is may
+
+
+def test_every_rule_of_the_gate_has_a_name_for_people() -> None:
+    rules = "".join(path.read_text() for path in (ROOT / "workers/nightly").glob("*.py"))
+    names = sorted(set(re.findall(r'\bCheck\(\s*name="(\w+)"', rules)))
+    assert {"turns", "settled", "triggers"} <= set(names)
+    checks = [{"name": name, "passed": True, "told": ""} for name in names]
+    lines = findings(decision(figures={"checks": checks}), "en")
+    page = (ROOT / "bots/web/console/templates/models.html").read_text()
+    assert [name for name in names if f"✓ {name}" in lines or f'"{name}": _(' not in page] == []
