@@ -123,7 +123,7 @@ class FakeModel:
                 await response.write(_chunk("", finish="stop") + b"data: [DONE]\n\n")
 
     def _reply(self, body: dict[str, Any]) -> str:
-        question = body["messages"][-1]["content"]
+        question = "".join(message["content"] for message in body["messages"][-1:])
         for words, text in self.replies.items():
             if words in question:
                 return text

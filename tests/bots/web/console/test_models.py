@@ -47,7 +47,7 @@ GATE = {
 }
 WORSE = {"name": "languages", "passed": False, "told": "de lost 0.11, the margin is 0.05"}
 REFUSED = f"encoder: languages: {WORSE['told']}"
-SILENT = "dialogue-2027-01-30 cannot be served: ValueError"
+SILENT = "its model server did not start: ValueError"
 REPORT = report_name(VersionKind.ENCODER)
 PAGE = "<!doctype html><style>p { color: red }</style><script>alert(1)</script><p>Told</p>"
 
