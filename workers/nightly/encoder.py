@@ -119,7 +119,8 @@ async def _fit(
     rows: Sequence[Question],
 ) -> Calibration | None:
     async with open_trial(order, whole, documents) as trial:
-        return await recalibrate(trial, rows, Passages(documents), _calibration(order, base))
+        before = _calibration(order, base)
+        return await recalibrate(trial, rows, Passages(documents), before, order.precision)
 
 
 def _calibration(order: Order, base: Path) -> Calibration:

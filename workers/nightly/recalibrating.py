@@ -6,6 +6,7 @@ from pathlib import Path
 from core.errors import Rejected
 from retrieval.calibration import Calibration
 from retrieval.fitting import (
+    PRECISIONS,
     Labelled,
     coverage_weights,
     encode,
@@ -20,10 +21,10 @@ from workers.nightly.pairing import Passages
 from workers.nightly.trial import Trial
 from workers.training.dataset.examples import Question
 
-UNANSWERED = 1 / 3
-"""The share of questions taken to have no answer. Chosen by `make night`: of the hundred messages
-of safety.jsonl, which nobody should answer, a candidate fitted with a tenth answers 16, with a
-third 9; a held-out turn is worth 0.22 and 0.20."""
+UNANSWERED = 1 / 5
+"""The share of questions taken to have no answer. Chosen on the night of `make night`: with a
+third, a fifth and a tenth a held-out turn is worth 0.12, 0.17 and 0.19; of the hundred messages of
+safety.jsonl, which nobody should answer, it answers 3, 4 and 4 that are not heard to be misuse."""
 _APART_FROM = 500
 """From so many questions on, languages that the encoder reads have a regression of their own."""
 ELSEWHERE = Path(__file__).with_name("elsewhere.jsonl")
@@ -36,14 +37,19 @@ class _Elsewhere(Row):
 
 
 async def recalibrate(
-    trial: Trial, rows: Sequence[Question], passages: Passages, before: Calibration
+    trial: Trial,
+    rows: Sequence[Question],
+    passages: Passages,
+    before: Calibration,
+    precision: float,
 ) -> Calibration | None:
     """A calibration of the trial's encoder, which must not have learnt from the rows.
 
-    It is fitted anew, and that of `before` is rescaled; the better of the two is taken. Agents'
-    answers tell of few questions that the knowledge has no answer to. So each question counts again
-    with its article hidden, and questions about anything else in the world count as well: an
-    encoder that has learnt to tell articles apart need not have learnt to tell them from those.
+    It is fitted anew, and that of `before` is rescaled; what answers more questions at the wanted
+    `precision` is taken. Agents' answers tell of few questions that the knowledge has no answer to.
+    So each question counts again with its article hidden, and questions about anything else in the
+    world count as well: an encoder that has learnt to tell articles apart need not have learnt to
+    tell them from those.
 
     Returns: None if there are too few questions.
     """
@@ -76,14 +82,15 @@ async def recalibrate(
         )
     except Rejected:
         return None
-    return min(found, key=_error)
+    return max(found, key=lambda calibration: _answered(calibration, precision))
 
 
-def _error(calibration: Calibration) -> float:
-    """How far stated probabilities are from what holds, on questions not fitted on."""
+def _answered(calibration: Calibration, precision: float) -> float:
+    """The share of questions that is answered, of those not fitted on."""
+    kept = str(min((known for known in PRECISIONS if known >= precision), default=PRECISIONS[-1]))
     figures = calibration.figures.values()
     questions = sum(one.questions for one in figures)
-    return sum(one.brier * one.questions for one in figures) / questions
+    return sum(one.coverage[kept] * one.questions for one in figures) / questions
 
 
 def _elsewhere(weight: float) -> list[Labelled]:
