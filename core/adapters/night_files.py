@@ -1,5 +1,6 @@
 """What nights left on the disk of single conversations, and how it goes away again."""
 
+import errno
 import json
 import shutil
 from collections.abc import Collection, Iterator
@@ -26,6 +27,8 @@ SHOWN = "sample"
 
 # What says how a step ended, holds no words of anybody, and shows in the console.
 _KEPT = frozenset({"curate.json", "train.json", "evaluate.json", "publish.json", "lock", FORGOTTEN})
+# One file at a time is written; each try outruns it, or finds it gone.
+_TRIES = 1_000
 _REPORTS = frozenset(report_name(kind, end) for kind in VersionKind for end in ("html", "json"))
 
 
@@ -113,8 +116,26 @@ def _delete(folder: Path, *, reports: bool) -> None:
     last = [folder / f"{ORIGINS}.part", folder / ORIGINS]
     for path in [*(one for one in folder.iterdir() if one not in last), *last]:
         if path.is_dir():
-            # A set that is being made may be put into its place meanwhile; it is then made anew.
-            with suppress(FileNotFoundError):
-                shutil.rmtree(path)
+            _delete_tree(path)
         elif path.name not in kept and path.suffix != ".log":
             path.unlink(missing_ok=True)
+
+
+def _delete_tree(folder: Path) -> None:
+    """Delete a folder into which a set may be written, or out of which it may go, meanwhile.
+
+    Whoever writes there finds it gone at the next file, and the set is made anew.
+    """
+    for _ in range(_TRIES):
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            # The rest of it is still there.
+            if not folder.exists():
+                return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
+    raise OSError(errno.ENOTEMPTY, f"{folder.name} is being written to")
