@@ -76,7 +76,8 @@ class Decisions:
         await self._cursors.write(self.workspace, self.channel, name, told)
 
     def _decision(self, row: SqlRow) -> Decision:
-        page = f"{self._public_url}/desk/models/{quote(row.slot or '', safe='')}/report"
+        slot = quote(row.slot or "", safe="")
+        page = f"{self._public_url}/desk/models/{slot}/report/{row.kind}"
         return Decision(
             version=row.name,
             state=VersionState(row.state),
@@ -92,6 +93,7 @@ class Decisions:
 _ALL = (
     select(
         model_versions.c.name,
+        model_versions.c.kind,
         model_versions.c.state,
         model_versions.c.reason,
         model_versions.c.metrics,

@@ -25,13 +25,6 @@ from tests.services import rabbitmq, redis
 from workers.celery_app import Queue, build_app
 
 HERE = WorkspaceId("default")
-OVER = set(NightState) - {
-    NightState.QUEUED,
-    NightState.CURATING,
-    NightState.TRAINING,
-    NightState.EVALUATING,
-    NightState.PUBLISHING,
-}
 BELLS = 5
 NIGHT_S = 400
 
@@ -70,7 +63,7 @@ async def shop(database: Database, home: Path) -> Path:
 
 
 async def is_over(database: Database) -> bool:
-    return any(night.state in OVER for night in await SqlNights(database).list(HERE))
+    return any(night.ended_at is not None for night in await SqlNights(database).list(HERE))
 
 
 def ask(env: Mapping[str, str]) -> Mapping[str, object]:

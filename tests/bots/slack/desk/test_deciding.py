@@ -67,7 +67,7 @@ async def test_the_desk_reads_what_the_night_found_in_its_own_language(world: Wo
     # German gains 14 of 100, English 10.
     assert say(Phrase.NIGHT_WORST, "de", language="English") in read
     assert f"✓ {say(Phrase.CHECK_BETTER, 'de')}" in read
-    assert f"{CONSOLE}/desk/models/{SLOT}/report" in read
+    assert f"{CONSOLE}/desk/models/{SLOT}/report/encoder" in read
     assert world.buttons() == BUTTONS
     assert say(Phrase.DO_PROMOTE, "de") in read
 

@@ -69,7 +69,7 @@ async def test_the_group_reads_what_the_night_found_in_its_own_language(world: W
     assert f"{say(Phrase.NIGHT_WRONG, 'de')}: \u206614% → 12%\u2069" in report.text
     assert say(Phrase.NIGHT_WORST, "de", language="English") in report.text
     assert f"✓ {say(Phrase.CHECK_SPEED, 'de')}" in report.text
-    assert f"{CONSOLE}/desk/models/{SLOT}/report" in report.text
+    assert f"{CONSOLE}/desk/models/{SLOT}/report/encoder" in report.text
     # Telegram makes an address in it one to tap, which it does not in `code`.
     assert not [entity for entity in report.entities if entity["type"] == "code"]
 

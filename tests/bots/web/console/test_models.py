@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from bots.web.console.pages.models import CURVES
+from core.adapters.decisions import Decisions
 from core.adapters.in_service import InService
 from core.adapters.nights import SqlNights
 from core.adapters.sealing import seal
@@ -16,6 +17,7 @@ from core.adapters.tables import model_versions, nights
 from core.adapters.versions import Made, Version, Versions, base_name
 from core.nights import NightState, VersionKind, VersionState, report_name, version_folder
 from core.staff import Role
+from core.turn import Channel
 from retrieval.knowledge import silent
 from tests.bots.web.console.world import HERE, Client, Console, browser_of
 from tests.patience import until
@@ -164,6 +166,19 @@ async def test_an_admin_ends_a_canary_for_better_or_worse(console: Console) -> N
         await admin.post("/desk/models/promote", name=second)
         assert (await known(console, second)).state is VersionState.LIVE
         assert "On trial" not in (await admin.get("/desk/models")).text
+
+
+async def test_the_report_that_a_chat_desk_links_to_is_there(console: Console) -> None:
+    await night(console, "2027-02-21", NightState.WAITING)
+    name = await version(console, "2027-02-21", seed=21, ready=True)
+    public = "https://desk.example"
+    decisions = Decisions(console.database, HERE, Channel.SLACK, public_url=public)
+    decision = await decisions.get(name)
+    assert decision is not None
+    async with browser_of(console, await console.person(Role.VIEWER)) as reader:
+        page = await reader.get(decision.report.removeprefix(public))
+        assert (page.status_code, page.text) == (200, PAGE)
+    await Versions(console.database).refuse(HERE, name, "it was a test")
 
 
 async def reply_model(console: Console, slot: str, instead_of: str) -> str:
