@@ -100,10 +100,10 @@ async def _nearest(row: Reply, encoder: Encoder) -> str:
     """The name of the sentence whose vector is closest to the question's."""
     prompt = asked(row)
     assert prompt is not None
-    lines = re.findall(r"^(\{\d+\.\d+\}) (.*)$", prompt[-1].content, re.MULTILINE)
+    lines = re.findall(r"^(.*) (\{\d+\.\d+\})$", prompt[-1].content, re.MULTILINE)
     [vector] = await encoder.questions([row.messages[-1].text])
-    known = await encoder.passages([text for _, text in lines])
-    return str(lines[int((known @ vector).argmax())][0])
+    known = await encoder.passages([text for text, _ in lines])
+    return str(lines[int((known @ vector).argmax())][1])
 
 
 def reading_table(found: Mapping[str, Sequence[Read]]) -> Iterator[str]:

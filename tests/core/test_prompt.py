@@ -32,7 +32,7 @@ def test_sources_are_numbered_and_the_language_is_named() -> None:
     asked = grounded_reply("Wie lange?", [PASSAGE, PASSAGE], language="German (de)", history=())
     assert [said.role for said in asked] == ["system", "user"]
     assert "Write in German (de)." in asked[0].content
-    assert "[1] Returns / Deadlines\n{1.1} You have 30 days.\n{1.2} See also" in asked[1].content
+    assert "[1] Returns / Deadlines\nYou have 30 days. {1.1}\nSee also" in asked[1].content
     assert "[2] Returns / Deadlines" in asked[1].content
     assert asked[1].content.endswith("Wie lange?")
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from core.errors import Rejected
 from tests.fakes import phrasebook
 
-_SOURCES = re.compile(r"^\[(\d+)\] .*\n\{\d+\.\d+\} (.+)", re.MULTILINE)
+_SOURCES = re.compile(r"^\[(\d+)\] .*\n(.+) \{\d+\.\d+\}$", re.MULTILINE)
 _FIRST_SENTENCE = re.compile(r".+?(?:[。！？؟।]|[.!?](?=\s|$)|$)")
 
 
