@@ -12,7 +12,7 @@ from core.excerpt import compose, select
 from core.language import autonym, count_letters, same_language
 from core.phrases import Phrase, say
 from core.ports import Generator, ShowPartial
-from core.prompt import Quotes, read_marks
+from core.prompt import Quotes, numbered, read_marks
 from core.sentences import Splitter
 from core.turn import Answer, Message, Passage
 from core.verify import FATAL, Fault, Verdict, supported, visible
@@ -56,11 +56,11 @@ class Writer:
     async def write(
         self, asked: Asked, passages: Sequence[Passage], show: ShowPartial
     ) -> Answer | None:
-        """A reply of which every sentence holds; None if none came of it, for any reason."""
-        readable = any(same_language(passage.language, asked.language) for passage in passages)
-        if not (readable or self._policy.across_languages or self._likeness):
-            return None
-        reply = _Reply()
+        """A reply of which every sentence holds; None if none came of it, for any reason.
+
+        It is in the customer's language, or all of it stands in passages of one other language.
+        """
+        reply = _Reply(asked.language, passages)
         try:
             async with asyncio.timeout(self._policy.write_s):
                 if not await self._fill(reply, asked, passages, show):
@@ -98,12 +98,17 @@ class Writer:
         """Check one sentence and show the reply so far; False condemns the whole reply."""
         text, cited = read_marks(sentence, len(passages))
         text = visible(text)
-        verdict = await self._judge(text, cited, asked, passages)
+        quoted = reply.quoted(text)
+        if quoted is None:
+            verdict = await self._judge(text, cited, asked, passages)
+        else:
+            verdict = Verdict(fault=None, passages=(quoted,))
         if verdict.fault in FATAL or reply.is_babble(text):
             return False
         gap = sentence[len(sentence.rstrip()) :]
-        reply.take(text, gap, verdict)
-        if not await self._in_language(reply.text, asked.language):
+        if not reply.take(text, gap, verdict, quoted.language if quoted else asked.language):
+            return False
+        if not quoted and not await self._in_language(reply.text, asked.language):
             return False
         if verdict.ok:
             await show(redaction.restore(reply.text, asked.replacements))
@@ -156,41 +161,64 @@ class Writer:
 class _Reply:
     """The sentences of a reply that held, and the passages that hold them."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str, passages: Sequence[Passage]) -> None:
+        """For a customer of this language, from these passages."""
+        self._language = language
+        self._written_in = ""
+        self._known = {visible(one): passage for passage in passages for one in numbered(passage)}
         self._kept: list[str] = []
         self._passages: dict[str, Passage] = {}
         self._left_out = 0
 
     @property
     def text(self) -> str:
+        return _introduced(self._said, self._written_in or self._language, self._language)
+
+    @property
+    def _said(self) -> str:
         return "".join(self._kept).strip()
+
+    def quoted(self, sentence: str) -> Passage | None:
+        """The passage that has this sentence as it stands."""
+        return self._known.get(sentence)
 
     def is_babble(self, sentence: str) -> bool:
         """Whether the model repeats itself, or writes on and on."""
         said = [kept.strip() for kept in self._kept]
-        return said.count(sentence.strip()) > 1 or len(self.text) > _MAX_REPLY_CHARS
+        return said.count(sentence.strip()) > 1 or len(self._said) > _MAX_REPLY_CHARS
 
-    def take(self, sentence: str, gap: str, verdict: Verdict) -> None:
-        if verdict.ok:
-            self._kept.append(sentence.strip() + gap)
-            self._passages |= {passage.id: passage for passage in verdict.passages}
-        elif verdict.fault is not Fault.EMPTY:
-            self._left_out += 1
+    def take(self, sentence: str, gap: str, verdict: Verdict, language: str) -> bool:
+        """Keep a sentence that holds; False where it is in another language than the others."""
+        if not verdict.ok:
+            self._left_out += verdict.fault is not Fault.EMPTY
+            return True
+        if self._written_in and not same_language(self._written_in, language):
+            return False
+        self._written_in = language
+        self._kept.append(sentence.strip() + gap)
+        self._passages |= {passage.id: passage for passage in verdict.passages}
+        return True
 
     def answer(self, asked: Asked) -> Answer | None:
         """The reply, unless more of it was left out than was kept."""
         if not self._kept or self._left_out > len(self._kept):
             return None
-        text = redaction.restore(self.text, asked.replacements)
-        return Answer(text=text, citations=tuple(self._passages.values()))
+        return Answer(
+            text=redaction.restore(self.text, asked.replacements),
+            citations=tuple(self._passages.values()),
+            verbatim=not same_language(self._written_in, self._language),
+        )
 
 
 def verbatim(passages: Sequence[Passage], question: str, language: str) -> Answer:
     """The best document's own words; in another language than the customer's, said to be so."""
     chosen = select(passages, question)
-    text = visible(compose(chosen, question))
-    written_in = chosen[0].language
-    if not same_language(written_in, language):
-        name = autonym(written_in)
-        text = f"{say(Phrase.FOREIGN_ARTICLE, language, language=name)}\n\n{text}"
+    text = _introduced(visible(compose(chosen, question)), chosen[0].language, language)
     return Answer(text=text, citations=chosen, verbatim=True)
+
+
+def _introduced(text: str, written_in: str, language: str) -> str:
+    """The words of an article; in another language than the customer's, said to be so."""
+    if same_language(written_in, language):
+        return text
+    return f"{say(Phrase.FOREIGN_ARTICLE, language, language=autonym(written_in))}\n\n{text}"
