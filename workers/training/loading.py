@@ -162,20 +162,25 @@ def _take_layers(model: PreTrainedModel, encoder: PreTrainedModel) -> None:
     body: Any = model.base_model
     words = encoder.get_input_embeddings().weight
     wanted = dict(body.named_parameters())
-    for name, weight in encoder.named_parameters():
+    known = dict(encoder.named_parameters())
+    types = next((known[name] for name in known if "token_type" in name), None)
+    for name, weight in known.items():
         own = wanted.get(name)
         if own is None or weight is words:
             continue
         given: torch.Tensor = weight
-        if "position" in name and len(own) > len(weight):
+        if "position" in name:
             given = weight.repeat(-(-len(own) // len(weight)), 1)[: len(own)]
+            if types is not None and not any("token_type" in name for name in wanted):
+                # All that it reads is the first of two texts.
+                given = given + types[0]
         if own.shape != given.shape:
             raise Rejected(
                 f"new.layers: {name} is {list(given.shape)} in the encoder, and"
                 f" {list(own.shape)} as new.config says"
             )
         own.copy_(given)
-    if not any("layer" in name and name in wanted for name, _ in encoder.named_parameters()):
+    if not any("layer" in name and name in wanted for name in known):
         raise Rejected(
             f"new.layers: the encoder is a {encoder.config.model_type}, new.config is not"
         )

@@ -105,6 +105,7 @@ def _chatting(tokenizer: PreTrainedTokenizerBase, new: New) -> PreTrainedTokeniz
     tokenizer.model_max_length = new.config.get(
         "max_position_embeddings", tokenizer.model_max_length
     )
+    tokenizer.model_input_names = _inputs(new_config(new))
     tokenizer.chat_template = _TEMPLATE.replace("SAID", _SAID[new.system])
     tokenizer.response_template = _REPLY
     return tokenizer
@@ -201,21 +202,23 @@ def _wrapped(
     tokenizer: Tokenizer, purpose: Purpose, config: PretrainedConfig, template: str | None
 ) -> PreTrainedTokenizerBase:
     decoder = purpose == "decoder"
-    inputs = ["input_ids", "attention_mask"]
-    if getattr(config, "type_vocab_size", 0) > 1:
-        # Which of two texts a token belongs to.
-        inputs.insert(1, "token_type_ids")
     wrapped: PreTrainedTokenizerBase = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # no stubs
         tokenizer_object=tokenizer,
         **_SPECIAL[purpose],
         additional_special_tokens=list(_ROLES) if decoder else None,
-        model_input_names=inputs,
+        model_input_names=_inputs(config),
         clean_up_tokenization_spaces=False,
         chat_template=template,
     )
     if decoder:
         wrapped.response_template = _REPLY
     return wrapped
+
+
+def _inputs(config: PretrainedConfig) -> list[str]:
+    """What the architecture takes; some are told which of two texts a token belongs to."""
+    types = ["token_type_ids"] if getattr(config, "type_vocab_size", 0) > 1 else []
+    return ["input_ids", *types, "attention_mask"]
 
 
 def _check_it_loads(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:

@@ -1,5 +1,6 @@
 """A dialogue model made of nothing but a sentence encoder's words, which points at sentences."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.workers.training.small import ABOUT, build_encoder, silent, write_dat
 from workers.model_server import check_folder
 from workers.training import start
 from workers.training.dataset.examples import Evidence, Reply, Said
+from workers.training.tasks.chat import asked, tokenize
 
 THINGS = ("lamps", "shoes", "tables", "coats", "clocks", "books", "cups", "rings")
 NEW = {
@@ -63,10 +65,13 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _train(rooms: Path, folder: Path, **changes: Any) -> Path:
+def _train(
+    rooms: Path, folder: Path, more: Mapping[str, object] | None = None, **changes: Any
+) -> Path:
+    """Train by a recipe with `changes` to its new model, and `more` beside that."""
     given = {"task": "chat", "dataset": "rows", "max_steps": 1, "batch": 16, "device_batch": 16}
     recipe = rooms / f"{folder.name}.yaml"
-    recipe.write_text(yaml.safe_dump(given | {"new": NEW | changes}))
+    recipe.write_text(yaml.safe_dump(given | {"new": NEW | changes} | dict(more or {})))
     start.start(recipe, folder, silent)
     return folder / "model"
 
@@ -169,3 +174,53 @@ def test_layers_of_another_form_are_refused(
 def test_layers_come_from_an_encoder(rooms: Path, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="layers: needs the encoder"):
         _train(rooms, tmp_path / "nowhere", words="", layers=True)
+
+
+def test_a_second_loss_teaches_where_to_look(rooms: Path, tmp_path: Path) -> None:
+    """After one layer the end of a prompt is closest to the sentence that it asks for."""
+    lessons = {"max_steps": 60, "learning_rate": 0.003, "pointing_layer": 1}
+    shape = {"config": _decoder(rooms), "layers": True}
+    taught, untaught = tmp_path / "taught", tmp_path / "untaught"
+    found = _closest(_train(rooms, taught, lessons, **shape))
+    assert found > 0.9
+    assert _closest(_train(rooms, untaught, lessons | {"pointing_layer": None}, **shape)) < found
+
+
+def _closest(folder: Path) -> float:
+    """The share of prompts whose end, after one layer, is closest to the right number."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    numbers = tokenizer("{1.1} {1.2}", add_special_tokens=False)["input_ids"]
+    right = 0
+    for row in ROWS:
+        question = asked(row)
+        assert question is not None
+        tokens, start = tokenize(tokenizer, question, row.reply)
+        with torch.no_grad():
+            read = model(torch.tensor([tokens[:start]]), output_hidden_states=True)
+        vectors = torch.nn.functional.normalize(read.hidden_states[1][0], dim=-1)
+        near = vectors[[tokens.index(number) for number in numbers]] @ vectors[-1]
+        right += numbers[int(near.argmax())] == tokens[start]
+    return right / len(ROWS)
+
+
+def test_a_layer_that_there_is_not_is_refused(rooms: Path, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="pointing_layer: 3 is too many: the model's layers are 1"):
+        _train(rooms, tmp_path / "high", {"pointing_layer": 3}, config=_decoder(rooms), layers=True)
+
+
+def test_numbers_of_several_tokens_cannot_be_pointed_at(rooms: Path, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="pointing_layer: the base writes the number of a sentence"):
+        _train(rooms, tmp_path / "pieces", {"pointing_layer": 1})
+
+
+def test_an_architecture_without_kinds_of_text_reads_the_first(rooms: Path, tmp_path: Path) -> None:
+    """What the encoder adds to every token of a first text, the decoder adds to every place."""
+    config = _decoder(rooms, model_type="bert-generation")
+    folder = _train(rooms, tmp_path / "kindless", config=config, layers=True)
+    assert "token_type_ids" not in AutoTokenizer.from_pretrained(folder)("hello")
+    ours: Any = AutoModelForCausalLM.from_pretrained(folder)
+    theirs: Any = AutoModel.from_pretrained(rooms / "encoder").embeddings
+    known = theirs.position_embeddings.weight + theirs.token_type_embeddings.weight[0]
+    places = ours.bert.embeddings.position_embeddings.weight[: len(known)]
+    assert torch.allclose(places, known, atol=1e-3)

@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from datasets import Dataset as Columns
 from peft import TaskType
+from torch.nn import functional
 from transformers import (
     AutoModelForCausalLM,
     DataCollatorForSeq2Seq,
@@ -41,17 +43,56 @@ from workers.training.loading import (
     save_model,
     with_adapter,
 )
-from workers.training.recipe import Recipe
+from workers.training.recipe import Count, Recipe
 from workers.training.tokenizer import tokenizer_for
 
 # What the loss passes over.
 IGNORED = -100
+# Of cosines before their softmax.
+_SHARPNESS = 20.0
 
 
 class Chat(Recipe):
-    """Learn from every row that is a conversation, or a text and its translation."""
+    """Learn from every row that is a conversation, or a text and its translation.
+
+    After `pointing_layer` layers the end of a prompt has to be closest, by cosine, to the number of
+    the sentence that the reply names: a second loss, without which a small model does not find out
+    in any time that it has to compare (`docs/decisions/0011-no-dialogue-model-yet.md`).
+    """
 
     task: Literal["chat"]
+    pointing_layer: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointing:
+    """A loss over what a model has made of its prompt after `layer` layers.
+
+    `numbers` are the tokens that are a sentence's number, each of them one.
+    """
+
+    layer: int
+    numbers: frozenset[int]
+
+    def loss(
+        self, hidden: torch.Tensor, tokens: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """How far the numbers that the replies name are from the ends of their prompts.
+
+        `hidden` is (rows, length, width), the others (rows, length). Cross-entropy over the numbers
+        in the prompt, the mean over the rows whose reply names one; 0 where none does.
+        """
+        vectors = functional.normalize(hidden.float(), dim=-1)
+        losses = []
+        for row, said, learnt in zip(vectors, tokens.tolist(), labels.tolist(), strict=True):
+            start = next(at for at, label in enumerate(learnt) if label != IGNORED)
+            # An example in the instructions has a number too; the last one is behind its sentence.
+            places = {token: at for at, token in enumerate(said[:start]) if token in self.numbers}
+            named = [at for at, token in enumerate(places) if token in learnt]
+            if named:
+                near = _SHARPNESS * (row[list(places.values())] @ row[start - 1])
+                losses.append(-near.log_softmax(dim=0)[named].mean())
+        return torch.stack(losses).mean() if losses else hidden.new_zeros(())
 
 
 class ReplyTrainer(AdversarialTrainer):
@@ -60,9 +101,18 @@ class ReplyTrainer(AdversarialTrainer):
     A vocabulary is so large that what comes next costs as much as all layers of a small model.
     """
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    pointing: Pointing | None = None
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
         """As the Trainer's; the rows of `inputs` end together, padded in front."""
         labels, mask = inputs["labels"], inputs["attention_mask"]
+        tokens = inputs["input_ids"]
         first = int((labels != IGNORED).any(dim=0).nonzero()[0])
         # What comes next is told by the place before it.
         kept = labels.shape[1] - first + 1
@@ -72,7 +122,13 @@ class ReplyTrainer(AdversarialTrainer):
         if "position_ids" in takes:
             # As where nothing is padded; positions that are learnt would begin anywhere.
             inputs = {**inputs, "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        if self.pointing is None or not model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        inputs = {**inputs, "output_hidden_states": True}
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        halfway = self.pointing.loss(outputs.hidden_states[self.pointing.layer], tokens, labels)
+        loss = loss + halfway / self.current_gradient_accumulation_steps
+        return (loss, outputs) if return_outputs else loss
 
 
 def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
@@ -84,8 +140,10 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
     tokenizer.padding_side = "left"
     train, _ = columns(dataset, Part.TRAIN, tokenizer, recipe)
     dev, languages = columns(dataset, Part.DEV, tokenizer, recipe)
+    model = _model(recipe, tokenizer)
+    pointing = _pointing(recipe, tokenizer, model.config.num_hidden_layers)
     trainer = ReplyTrainer(
-        model=with_adapter(_model(recipe, tokenizer), recipe.adapter, TaskType.CAUSAL_LM),
+        model=with_adapter(model, recipe.adapter, TaskType.CAUSAL_LM),
         args=arguments(
             recipe,
             len(train),
@@ -99,6 +157,7 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
         callbacks=patience(recipe),
     )
     trainer.adversary = recipe.adversary
+    trainer.pointing = pointing
     return Job(
         trainer=trainer,
         save=partial(save_model, trainer.model, tokenizer),
@@ -114,6 +173,21 @@ def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         model = load_model(AutoModelForCausalLM, recipe.base, **changes)
     check_length(model.config, recipe.max_tokens)
     return model
+
+
+def _pointing(recipe: Chat, tokenizer: PreTrainedTokenizerBase, layers: int) -> Pointing | None:
+    layer = recipe.pointing_layer
+    if layer is None:
+        return None
+    if layer > layers:
+        raise Rejected(f"pointing_layer: {layer} is too many: the model's layers are {layers}")
+    numbers = {at for text, at in tokenizer.get_vocab().items() if prompt.is_number(text)}
+    if not numbers:
+        raise Rejected(
+            "pointing_layer: the base writes the number of a sentence in several tokens; begin with"
+            " a model of new.layers, or leave it out"
+        )
+    return Pointing(layer=layer, numbers=frozenset(numbers))
 
 
 def asked(row: Example) -> tuple[Said, ...] | None:
