@@ -41,8 +41,9 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 _AUTHORS = {"user": Author.CUSTOMER, "customer": Author.CUSTOMER}
 _HISTORY = 6
 # How many lines back an article may stand beside another one, how many may, by how many of their
-# sentences, how much of the article itself is shown, and how often others are in its stead.
-_EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED = 240, 3, 4, 0.6, 0.2
+# sentences, how much of the article itself is shown, how often others are in its stead, and how
+# often another question was asked before.
+_EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED, _LATER = 240, 3, 4, 0.6, 0.2, 0.3
 _POLARITY = {
     "anger": "negative", "disgust": "negative", "fear": "negative", "sadness": "negative",
     "joy": "positive", "trust": "positive", "neutral": "neutral",
@@ -254,7 +255,11 @@ def _pointed(
     first, *others = articles
     alike = [(one.title, one.sentences) for one in others if one.lang == first.lang]
     chance = random.Random(f"{line.topic} {line.lang} {first.lang}")
+    before: tuple[Said, ...] = ()
     for query, numbers in zip(line.questions, answers, strict=True):
+        asking = Said(author=Author.CUSTOMER, text=query)
+        history = before if chance.random() < _LATER else ()
+        before = _before(asking, first, numbers)
         kept = [
             (number, sentence)
             for number, sentence in enumerate(first.sentences, start=1)
@@ -275,12 +280,18 @@ def _pointed(
         told = [at for at, (number, _) in enumerate(kept, start=1) if number in numbers and place]
         yield Reply(
             **about,
-            messages=(Said(author=Author.CUSTOMER, text=query),),
+            messages=(*history, asking),
             passages=tuple(
                 Evidence(title=title, text=" ".join(sentences)) for title, sentences in shown
             ),
             reply=" ".join(f"{{{place}.{at}}}" for at in told) or NO_ANSWER,
         )
+
+
+def _before(asking: Said, article: _Line, numbers: Sequence[int]) -> tuple[Said, ...]:
+    """A question with its answer, as what was said before the next one."""
+    answer = " ".join(article.sentences[number - 1] for number in numbers)
+    return (asking, Said(author=Author.BOT, text=answer)) if answer else ()
 
 
 def _part(sentences: Sequence[str], chance: random.Random) -> tuple[str, ...]:
