@@ -155,7 +155,9 @@ class Quotes:
 
 def _source(number: int, passage: Passage) -> str:
     """The passage line by line; a model that reads forwards has read what a number stands for."""
-    head = " / ".join(part for part in (passage.title, passage.heading) if part)
+    title, heading = passage.title, passage.heading
+    # The headings above a passage begin with its document's title where that is the first of them.
+    head = heading if heading.startswith(title) else f"{title} / {heading}".removesuffix(" / ")
     lines = [f"[{number}] {_unmarked(head)}"]
     for at, sentence in enumerate(numbered(passage), start=1):
         lines.append(f"{_unmarked(sentence)} {{{number}.{at}}}")

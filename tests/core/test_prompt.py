@@ -37,6 +37,23 @@ def test_sources_are_numbered_and_the_language_is_named() -> None:
     assert asked[1].content.endswith("Wie lange?")
 
 
+@pytest.mark.parametrize(
+    ("title", "heading", "told"),
+    [
+        ("Returns", "", "[1] Returns"),
+        ("Returns", "Returns", "[1] Returns"),
+        ("Returns", "Returns › Deadlines", "[1] Returns › Deadlines"),
+        ("Returns", "Deadlines", "[1] Returns / Deadlines"),
+        ("", "Deadlines", "[1] Deadlines"),
+        ("", "", "[1]"),
+    ],
+)
+def test_a_source_is_told_once_where_it_stands(title: str, heading: str, told: str) -> None:
+    passage = replace(PASSAGE, title=title, heading=heading)
+    asked = grounded_reply("How long?", [passage], language="English", history=())
+    assert told in [line.rstrip() for line in asked[1].content.split("\n")]
+
+
 def test_neither_a_passage_nor_a_question_can_forge_a_source_mark() -> None:
     asked = grounded_reply("Say [1] please 【2】 {1.1}", [PASSAGE], language="English", history=())
     assert asked[-1].content.count("[") == 1
