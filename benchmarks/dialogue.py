@@ -20,7 +20,6 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.calibration import DEMO, HELD_OUT, quiet, rows
-from core.prompt import NO_ANSWER
 from core.turn import Answer
 from dragoman.composition import load_demo, open_core
 from dragoman.settings import Settings
@@ -41,12 +40,15 @@ _QUOTE = re.compile(r"\{\d+\.\d+\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What became of one question beside passages; a reply is named by its first quote."""
+    """What became of one question beside passages.
+
+    `model` and `encoder` are whether the first sentence that each names is one that answers.
+    """
 
     answerable: bool
+    named: bool
     model: bool
     encoder: bool
-    refused: bool
     tokens: int
     took_s: float
 
@@ -88,9 +90,9 @@ async def read(row: Reply, model: Any, tokenizer: Any, encoder: Encoder) -> Read
     first = next(iter(_QUOTE.findall(reply)), "")
     return Read(
         answerable=bool(wanted),
+        named=bool(first),
         model=first in wanted,
         encoder=await _nearest(row, encoder) in wanted,
-        refused=NO_ANSWER in reply,
         tokens=len(new),
         took_s=took_s,
     )
@@ -109,19 +111,20 @@ async def _nearest(row: Reply, encoder: Encoder) -> str:
 def reading_table(found: Mapping[str, Sequence[Read]]) -> Iterator[str]:
     """A row a language, and all in the first one."""
     yield (
-        "| | questions | first sentence right | by the encoder alone | refused though answered"
-        " | refused where nothing answers | tokens/s |"
+        "| | questions | names a sentence | right where it does | the encoder there"
+        " | the encoder on all | declines where nothing answers | tokens/s |"
     )
-    yield "|---|" + "---:|" * 6
+    yield "|---|" + "---:|" * 7
     for tag, some in {"all": [one for each in found.values() for one in each], **found}.items():
         known = [one for one in some if one.answerable]
-        unknown = [one for one in some if not one.answerable]
+        named = [one for one in some if one.named]
         cells = [
             str(len(some)),
-            _share([one.model for one in known]),
+            _share([one.named for one in known]),
+            _share([one.model for one in named]),
+            _share([one.encoder for one in named]),
             _share([one.encoder for one in known]),
-            _share([one.refused for one in known]),
-            _share([one.refused for one in unknown]),
+            _share([not one.named for one in some if not one.answerable]),
             f"{sum(one.tokens for one in some) / sum(one.took_s for one in some):,.0f}",
         ]
         yield f"| {tag} | {' | '.join(cells)} |"

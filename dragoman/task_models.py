@@ -16,7 +16,7 @@ from core.faithful import FaithfulTranslator, Manner, Terms
 from core.ports import Detector
 from core.translation import PLAIN_BRACKETS, Guard
 from dragoman.settings import Settings, variables
-from workers.model_server import serve_model
+from workers.model_server import only_points, serve_model
 
 if TYPE_CHECKING:
     from workers.chat_writing import ChatWriter
@@ -45,11 +45,12 @@ async def open_generator(
             yield made
     elif model:
         log.info("model_starting", folder=model)
-        async with (
-            serve_model(Path(model), settings.data_dir) as server,
-            HttpGenerator(server.url, model=server.model, api_key=key, limits=limits) as made,
-        ):
-            yield made
+        async with serve_model(Path(model), settings.data_dir) as server:
+            points = only_points(Path(model))
+            async with HttpGenerator(
+                server.url, model=server.model, api_key=key, limits=limits, only_points=points
+            ) as made:
+                yield made
     else:
         yield None
 
@@ -99,7 +100,7 @@ async def open_desk_translator(
         guards = (Guard.MOST, Guard.LEAST)
         manner = replace(manner, brackets=PLAIN_BRACKETS, guards=guards)
         yield FaithfulTranslator(sequence, detector, terms=terms, manner=manner)
-    elif generator is not None:
+    elif generator is not None and not generator.only_points:
         async with generator.with_limits(limits) as patient:
             dialogue = DialogueTranslator(patient)
             yield FaithfulTranslator(dialogue, detector, terms=terms, manner=manner)
@@ -117,7 +118,7 @@ async def open_translator(settings: Settings) -> AsyncIterator["Translator"]:
     """
     from workers.evaluation.translation import AsOnTheDesk
 
-    if not (settings.translator or settings.model or settings.model_url):
+    if not (settings.translator or _writes(settings)):
         raise Misconfigured(_none_set("translator") + _OR_DIALOGUE)
     async with AsyncExitStack() as stack:
         generator, name = None, Path(settings.translator).name
@@ -152,10 +153,19 @@ async def _open_writer(settings: Settings) -> AsyncIterator["ChatWriter | None"]
     """The dialogue model, once it has answered; None if none is set."""
     from workers.chat_writing import ChatWriter
 
+    if not _writes(settings):
+        yield None
+        return
     async with open_generator(settings, _PATIENT) as generator:
-        if generator is not None:
-            await generator.check()
-        yield ChatWriter(generator) if generator is not None else None
+        assert generator is not None
+        await generator.check()
+        yield ChatWriter(generator)
+
+
+def _writes(settings: Settings) -> bool:
+    """Whether a dialogue model is set that can do more than point at sentences."""
+    model = settings.model
+    return bool(settings.model_url or (model and not only_points(Path(model))))
 
 
 _OR_DIALOGUE = "; DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too"

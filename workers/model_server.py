@@ -33,6 +33,18 @@ _CACHE_BLOCKS = 128
 _BATCH_TOKENS = 1_024
 
 
+def only_points(folder: Path) -> bool:
+    """Whether a model names sentences of its sources and can do nothing else.
+
+    Its configuration says so (`only_points`, which our recipe for such a model sets).
+    """
+    try:
+        content = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return False  # what is wrong with it is said by whoever serves it
+    return isinstance(content, dict) and content.get("only_points") is True
+
+
 def check_folder(folder: Path) -> None:
     """See that a model folder holds weights and no code.
 

@@ -167,7 +167,7 @@ class Briefer:
         self, briefing: Briefing, lines: Sequence[Said], language: str
     ) -> Briefing:
         """With the model's summary, as far as the conversation holds it."""
-        if self._generator is None or len(lines) < 2:
+        if self._generator is None or self._generator.only_points or len(lines) < 2:
             return briefing
         masked = redaction.mask(dialogue(lines))
         name = language_name(normalise_tag(language))

@@ -100,8 +100,13 @@ class HttpGenerator:
         api_key: str | None = None,
         limits: Limits | None = None,
         breaker: Breaker | None = None,
+        only_points: bool = False,
     ) -> None:
-        """Speak to `url`, with or without `/v1`; without a `model` the server's first is used."""
+        """Speak to `url`, with or without `/v1`; without a `model` the server's first is used.
+
+        One that `only_points` names sentences of its sources, and can be asked for nothing else.
+        """
+        self.only_points = only_points
         self._name = model
         self._url = url
         self._api_key = api_key
@@ -134,7 +139,13 @@ class HttpGenerator:
 
     def with_limits(self, limits: Limits) -> "HttpGenerator":
         """The same model for another kind of work, which may fail without stopping this one."""
-        return HttpGenerator(self._url, model=self._name, api_key=self._api_key, limits=limits)
+        return HttpGenerator(
+            self._url,
+            model=self._name,
+            api_key=self._api_key,
+            limits=limits,
+            only_points=self.only_points,
+        )
 
     @property
     def model(self) -> str:

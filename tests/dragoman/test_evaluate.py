@@ -182,6 +182,11 @@ def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
     calls = [(["evaluate", task, file], none) for task, file in zip(tasks, files, strict=True)]
     dead = {"DRAGOMAN_MODEL_URL": "http://127.0.0.1:9/v1"}
     calls += [(["evaluate", "sentiment", files[0]], lost), (["evaluate", *calls[2][0][1:]], dead)]
+    # A model that only finds sentences is none for this either.
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points/config.json").write_text('{"only_points": true}')
+    points = {"DRAGOMAN_MODEL": str(tmp_path / "points")}
+    calls += [(["evaluate", *calls[2][0][1:]], points)]
     done = run_each(calls, tmp_path / "home")
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
@@ -191,6 +196,8 @@ def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
         " DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too",
         "DRAGOMAN_SENTIMENT: /no/such/folder: no such model folder",
         "model: http://127.0.0.1:9/v1/ does not answer (APIConnectionError)",
+        "there is no model for this: set DRAGOMAN_TRANSLATOR to a folder or hub id;"
+        " DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too",
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from core.errors import Unavailable
 from core.nights import Order, VersionKind, version_folder
 from retrieval.knowledge import silent
+from workers.model_server import only_points
 from workers.training.dataset.examples import Reply
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.recipe import Adapter
@@ -36,7 +37,8 @@ Figures = Mapping[str, Any]
 def make_dialogue(order: Order, curated: Dataset, **settings: object) -> Figures | None:
     """Make the candidate, or go on where a kill interrupted; `settings` replace the recipe's.
 
-    Returns: figures; None where the model is no folder of ours, or there are too few replies.
+    Returns: figures; None where the model is no folder of ours, where it only points, which people
+        do not show it by what they write, or where there are too few replies.
 
     Raises:
         Rejected: the data is at fault.
@@ -44,7 +46,7 @@ def make_dialogue(order: Order, curated: Dataset, **settings: object) -> Figures
         Unavailable: memory or disk gave out; the same call goes on.
     """
     base = Path(order.model)
-    if not order.model or not base.is_dir() or not _enough(curated):
+    if not order.model or not base.is_dir() or only_points(base) or not _enough(curated):
         return None
     run = order.run(KIND)
     changed = {"base": str(base), "dataset": curated.folder} | settings

@@ -23,6 +23,8 @@ from workers.training.recipe import Adapter, New, Recipe
 
 # What the loaders of transformers raise over a folder that is not what it says it is.
 _LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError)
+# What queries and keys of new layers are multiplied with, so that they look at little.
+_SHARP = 3.0
 # Their first token has the position after that of padding.
 _COUNTS_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"})
 # The layers that IA3 scales, by the names that architectures give them.
@@ -143,6 +145,7 @@ def _learn_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, new
         _take_layers(model, whole)
         # The tokens that it has are the first ones of the new tokenizer.
         own[: len(known.weight)] = known.weight
+        own[len(known.weight) :].normal_(std=float(known.weight.std()))
         return
     texts = [str(tokenizer.decode([number])).strip() for number in range(len(tokenizer))]
     found = read(texts, add_special_tokens=False)["input_ids"]
@@ -163,17 +166,13 @@ def _take_layers(model: PreTrainedModel, encoder: PreTrainedModel) -> None:
     words = encoder.get_input_embeddings().weight
     wanted = dict(body.named_parameters())
     known = dict(encoder.named_parameters())
-    types = next((known[name] for name in known if "token_type" in name), None)
     for name, weight in known.items():
-        own = wanted.get(name)
-        if own is None or weight is words:
+        if name not in wanted or weight is words:
             continue
+        own: torch.Tensor = wanted[name]
         given: torch.Tensor = weight
         if "position" in name:
-            given = weight.repeat(-(-len(own) // len(weight)), 1)[: len(own)]
-            if types is not None and not any("token_type" in name for name in wanted):
-                # All that it reads is the first of two texts.
-                given = given + types[0]
+            given = _positions(known, name, len(own), types="token_type" not in " ".join(wanted))
         if own.shape != given.shape:
             raise Rejected(
                 f"new.layers: {name} is {list(given.shape)} in the encoder, and"
@@ -184,6 +183,19 @@ def _take_layers(model: PreTrainedModel, encoder: PreTrainedModel) -> None:
         raise Rejected(
             f"new.layers: the encoder is a {encoder.config.model_type}, new.config is not"
         )
+    for name in wanted.keys() - known.keys():
+        if name.endswith(("query.weight", "key.weight")):
+            # A new layer begins by looking at what is alike (Trockman and Kolter, 2305.09828).
+            torch.nn.init.eye_(wanted[name]).mul_(_SHARP)
+
+
+def _positions(
+    known: Mapping[str, torch.Tensor], name: str, count: int, *, types: bool
+) -> torch.Tensor:
+    """What an encoder adds to tokens by their places; with `types`, as those of a first text."""
+    given = known[name].repeat(-(-count // len(known[name])), 1)[:count]
+    kinds = [weight for other, weight in known.items() if "token_type" in other] if types else []
+    return sum((kind[0] for kind in kinds), start=given)
 
 
 def check_length(config: PretrainedConfig, max_tokens: int) -> None:

@@ -191,6 +191,18 @@ async def test_the_models_summary_is_held_against_the_conversation(database: Dat
     assert "anna@mail.example" not in json.dumps(fake.asked), "personal data reached the model"
 
 
+async def test_a_model_that_only_points_is_not_asked_to_sum_up(database: Database) -> None:
+    await hand_over(database, "hello", "I want to return the shoes")
+    async with (
+        fake_model() as fake,
+        HttpGenerator(fake.url, limits=Limits(), only_points=True) as generator,
+    ):
+        await briefer(database, generator=generator).make_next()
+    [made] = await stored(database)
+    assert made["summary"] == "The customer wrote: I want to return the shoes"
+    assert not any("You sum up conversations" in json.dumps(asked) for asked in fake.asked)
+
+
 @pytest.mark.parametrize(
     ("says", "mood"),
     [

@@ -20,6 +20,7 @@ from retrieval.encoder import CALIBRATION, open_encoder
 from tests.workers.nightly import shop
 from tests.workers.training.small import write_dataset
 from workers.nightly import training
+from workers.nightly.dialogue import make_dialogue
 from workers.nightly.encoder import make_encoder
 from workers.nightly.gate import evaluate
 from workers.training.dataset.examples import Evidence, Reply, Said
@@ -152,6 +153,16 @@ def replies(numbers: range) -> list[Reply]:
         )
         for number in numbers
     ]
+
+
+def test_a_model_that_only_points_is_left_as_it_is(order: Order, tmp_path: Path) -> None:
+    """People do not show it by their replies how to point."""
+    shop.curate(order, shop.rows(5, 1, plainly=True))
+    write_dataset(order.dataset, [*replies(range(100))], [*replies(range(100, 110))])
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points/config.json").write_text('{"only_points": true}')
+    curated = open_dataset(order.dataset)
+    assert make_dialogue(replace(order, model=str(tmp_path / "points")), curated) is None
 
 
 async def test_a_model_that_cannot_be_trained_does_not_take_the_encoder_with_it(

@@ -1,5 +1,6 @@
 """A dialogue model made of nothing but a sentence encoder's words, which points at sentences."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.workers.training.small import ABOUT, build_encoder, silent, write_dat
 from workers.model_server import check_folder
 from workers.training import start
 from workers.training.dataset.examples import Evidence, Reply, Said
+from workers.training.pointing import least_margin
 from workers.training.tasks.chat import asked, tokenize
 
 THINGS = ("lamps", "shoes", "tables", "coats", "clocks", "books", "cups", "rings")
@@ -176,14 +178,33 @@ def test_layers_come_from_an_encoder(rooms: Path, tmp_path: Path) -> None:
         _train(rooms, tmp_path / "nowhere", words="", layers=True)
 
 
-def test_a_second_loss_teaches_where_to_look(rooms: Path, tmp_path: Path) -> None:
-    """After one layer the end of a prompt is closest to the sentence that it asks for."""
-    lessons = {"max_steps": 60, "learning_rate": 0.003, "pointing_layer": 1}
-    shape = {"config": _decoder(rooms), "layers": True}
-    taught, untaught = tmp_path / "taught", tmp_path / "untaught"
-    found = _closest(_train(rooms, taught, lessons, **shape))
+def _pointing(rooms: Path) -> dict[str, Any]:
+    """A decoder with one layer above those of the encoder."""
+    like = AutoConfig.from_pretrained(rooms / "encoder")
+    return {
+        "config": _decoder(rooms, num_hidden_layers=like.num_hidden_layers + 1),
+        "layers": True,
+    }
+
+
+def test_losses_beside_that_of_the_reply_teach_where_to_look(rooms: Path, tmp_path: Path) -> None:
+    lessons = {"max_steps": 40, "learning_rate": 0.001}
+    shape = _pointing(rooms)
+    taught = _train(rooms, tmp_path / "taught", lessons | {"pointing_layer": 1}, **shape)
+    untaught = _train(rooms, tmp_path / "untaught", lessons, **shape)
+    found = _closest(taught)
     assert found > 0.9
-    assert _closest(_train(rooms, untaught, lessons | {"pointing_layer": None}, **shape)) < found
+    assert _closest(untaught) < found
+    told = json.loads((tmp_path / "taught/result.json").read_text())
+    assert told["dev"]["looks_right"] > 0.9
+    assert told["languages"]["en"]["names_right"] == told["dev"]["names_right"]
+    # What words mean, and that the layer looks at what is alike, was not to be learnt.
+    ours: Any = AutoModelForCausalLM.from_pretrained(taught)
+    theirs: Any = AutoModel.from_pretrained(rooms / "encoder").get_input_embeddings().weight
+    words = ours.get_input_embeddings().weight
+    assert torch.allclose(words[: len(theirs)], theirs, atol=1e-3)
+    looks = ours.bert.encoder.layer[1].attention.self.query.weight
+    assert torch.equal(looks, 3 * torch.eye(len(looks)))
 
 
 def _closest(folder: Path) -> float:
@@ -204,9 +225,61 @@ def _closest(folder: Path) -> float:
     return right / len(ROWS)
 
 
+def test_what_is_not_sure_enough_declines(rooms: Path, tmp_path: Path) -> None:
+    """Hardly taught, it is right now and then; asked to be sure, it keeps to what it knows."""
+    lessons = {"max_steps": 4, "learning_rate": 0.001, "pointing_layer": 1}
+    shape = _pointing(rooms)
+    bold = _said(_train(rooms, tmp_path / "bold", lessons, **shape))
+    careful = _said(_train(rooms, tmp_path / "careful", lessons | {"sure": 0.99}, **shape))
+    assert all(prompt.is_number(one) for one in bold)
+    assert prompt.NO_ANSWER in careful
+    # It says nothing else than before.
+    assert {one for one, before in zip(careful, bold, strict=True) if one != before} == {
+        prompt.NO_ANSWER
+    }
+
+
+def _said(folder: Path) -> list[str]:
+    """The first token of each reply."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    said = []
+    for row in ROWS:
+        question = asked(row)
+        assert question is not None
+        tokens, start = tokenize(tokenizer, question, row.reply)
+        with torch.no_grad():
+            logits = model(torch.tensor([tokens[:start]])).logits[0, -1]
+        said.append(str(tokenizer.decode([int(logits.argmax())])))
+    return said
+
+
+@pytest.mark.parametrize(
+    ("right", "sure", "margin"),
+    [
+        # The two best of four are right.
+        ([True, True, False, False], 0.9, 2.0),
+        ([True, True, False, True], 0.75, 0.0),
+        ([True, True, True, True], 0.9, 0.0),
+        # Nothing that is named is right often enough.
+        ([False, False, False, False], 0.5, 4.0),
+    ],
+)
+def test_the_least_margin_leaves_as_many_as_are_right_enough(
+    right: list[bool], sure: float, margin: float
+) -> None:
+    margins = torch.tensor([3.0, 2.0, 1.0, -1.0])
+    assert least_margin(margins, torch.tensor(right), sure) == margin
+
+
+def test_being_sure_is_about_pointing(rooms: Path, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="sure: is about the numbers of sentences"):
+        _train(rooms, tmp_path / "sure", {"sure": 0.9})
+
+
 def test_a_layer_that_there_is_not_is_refused(rooms: Path, tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match="pointing_layer: 3 is too many: the model's layers are 1"):
-        _train(rooms, tmp_path / "high", {"pointing_layer": 3}, config=_decoder(rooms), layers=True)
+    with pytest.raises(Rejected, match="pointing_layer: needs a layer above it; the model has 2"):
+        _train(rooms, tmp_path / "high", {"pointing_layer": 2}, **_pointing(rooms))
 
 
 def test_numbers_of_several_tokens_cannot_be_pointed_at(rooms: Path, tmp_path: Path) -> None:

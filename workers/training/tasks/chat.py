@@ -1,16 +1,16 @@
 """Fine-tunes a dialogue model on the very prompts of production and the replies to them."""
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from datasets import Dataset as Columns
 from peft import TaskType
-from torch.nn import functional
+from pydantic import model_validator
 from transformers import (
     AutoModelForCausalLM,
     DataCollatorForSeq2Seq,
@@ -18,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     TrainingArguments,
 )
+from transformers.trainer_utils import EvalLoopOutput
 
 from core import prompt
 from core.adapters.generator import language_name
@@ -43,56 +44,33 @@ from workers.training.loading import (
     save_model,
     with_adapter,
 )
-from workers.training.recipe import Count, Recipe
+from workers.training.pointing import Pointing, pointing_at
+from workers.training.recipe import Count, Recipe, Share
+from workers.training.sequences import IGNORED
 from workers.training.tokenizer import tokenizer_for
-
-# What the loss passes over.
-IGNORED = -100
-# Of cosines before their softmax.
-_SHARPNESS = 20.0
 
 
 class Chat(Recipe):
     """Learn from every row that is a conversation, or a text and its translation.
 
-    After `pointing_layer` layers the end of a prompt has to be closest, by cosine, to the number of
-    the sentence that the reply names: a second loss, without which a small model does not find out
-    in any time that it has to compare (`docs/decisions/0011-no-dialogue-model-yet.md`).
+    With `pointing_layer` the first so many layers are an encoder's, and replies name the numbers
+    of sentences in their prompts: a way of learning that a small model needs for that, and the
+    words as they are (`workers/training/pointing.py`). With `sure` it declines, once it has learnt,
+    unless that share of the dev replies that still name a number is right: whoever asked is shown
+    the whole passage then.
     """
 
     task: Literal["chat"]
     pointing_layer: Count | None = None
+    sure: Share | None = None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pointing:
-    """A loss over what a model has made of its prompt after `layer` layers.
-
-    `numbers` are the tokens that are a sentence's number, each of them one.
-    """
-
-    layer: int
-    numbers: frozenset[int]
-
-    def loss(
-        self, hidden: torch.Tensor, tokens: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        """How far the numbers that the replies name are from the ends of their prompts.
-
-        `hidden` is (rows, length, width), the others (rows, length). Cross-entropy over the numbers
-        in the prompt, the mean over the rows whose reply names one; 0 where none does.
-        """
-        vectors = functional.normalize(hidden.float(), dim=-1)
-        losses = []
-        for row, said, learnt in zip(vectors, tokens.tolist(), labels.tolist(), strict=True):
-            start = next(at for at, label in enumerate(learnt) if label != IGNORED)
-            # An example in the instructions has a number too; the last one is behind its sentence.
-            places = {token: at for at, token in enumerate(said[:start]) if token in self.numbers}
-            named = [at for at, token in enumerate(places) if token in learnt]
-            if named:
-                near = _SHARPNESS * (row[list(places.values())] @ row[start - 1])
-                losses.append(-near.log_softmax(dim=0)[named].mean())
-        return torch.stack(losses).mean() if losses else hidden.new_zeros(())
+    @model_validator(mode="after")
+    def _can_be_sure(self) -> Self:
+        if self.sure is not None and self.pointing_layer is None:
+            raise ValueError("sure: is about the numbers of sentences; set pointing_layer too")
+        if self.pointing_layer is not None and (self.adapter or self.sharded):
+            raise ValueError("pointing_layer: teaches a whole model; leave adapter and sharded out")
+        return self
 
 
 class ReplyTrainer(AdversarialTrainer):
@@ -102,6 +80,15 @@ class ReplyTrainer(AdversarialTrainer):
     """
 
     pointing: Pointing | None = None
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """As the Trainer's, with how well it points."""
+        output = super().evaluation_loop(*args, **kwargs)
+        if self.pointing is not None and output.metrics is not None:
+            scores = self.pointing.scores(self.model, args[0])
+            prefix = kwargs["metric_key_prefix"]
+            output.metrics.update({f"{prefix}_{name}": v for name, v in scores.items()})
+        return output
 
     def compute_loss(
         self,
@@ -124,10 +111,10 @@ class ReplyTrainer(AdversarialTrainer):
             inputs = {**inputs, "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
         if self.pointing is None or not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        inputs = {**inputs, "output_hidden_states": True}
+        inputs = {**inputs, "output_hidden_states": True, "output_attentions": True}
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        halfway = self.pointing.loss(outputs.hidden_states[self.pointing.layer], tokens, labels)
-        loss = loss + halfway / self.current_gradient_accumulation_steps
+        pointing = self.pointing.loss(outputs, tokens, labels)
+        loss = loss + pointing / self.current_gradient_accumulation_steps
         return (loss, outputs) if return_outputs else loss
 
 
@@ -141,7 +128,10 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
     train, _ = columns(dataset, Part.TRAIN, tokenizer, recipe)
     dev, languages = columns(dataset, Part.DEV, tokenizer, recipe)
     model = _model(recipe, tokenizer)
-    pointing = _pointing(recipe, tokenizer, model.config.num_hidden_layers)
+    pointing = optimizer = None
+    if recipe.pointing_layer is not None:
+        pointing = pointing_at(recipe.pointing_layer, model, tokenizer)
+        optimizer = pointing.prepare(model, recipe.learning_rate, recipe.weight_decay)
     trainer = ReplyTrainer(
         model=with_adapter(model, recipe.adapter, TaskType.CAUSAL_LM),
         args=arguments(
@@ -155,39 +145,41 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
         eval_dataset=dev,
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
         callbacks=patience(recipe),
+        optimizers=(optimizer, None),
     )
     trainer.adversary = recipe.adversary
     trainer.pointing = pointing
     return Job(
         trainer=trainer,
-        save=partial(save_model, trainer.model, tokenizer),
+        save=partial(_save, trainer, tokenizer, recipe.sure),
         languages=by_language(dev, languages),
     )
 
 
+def _save(
+    trainer: ReplyTrainer,
+    tokenizer: PreTrainedTokenizerBase,
+    sure: float | None,
+    folder: Path,
+    *weights: Mapping[str, torch.Tensor],
+) -> None:
+    """Write what was learnt, once it declines where it is not sure enough."""
+    if trainer.pointing is not None and sure is not None:
+        trainer.pointing.be_sure(trainer.model, trainer.get_eval_dataloader(), sure)
+    save_model(trainer.model, tokenizer, folder, *weights)
+
+
 def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     changes = dropped_out(recipe)
+    if recipe.pointing_layer is not None:
+        # The others do not tell where they look.
+        changes["attn_implementation"] = "eager"
     if recipe.new is not None:
         model = new_model(AutoModelForCausalLM, recipe.new, tokenizer, **changes)
     else:
         model = load_model(AutoModelForCausalLM, recipe.base, **changes)
     check_length(model.config, recipe.max_tokens)
     return model
-
-
-def _pointing(recipe: Chat, tokenizer: PreTrainedTokenizerBase, layers: int) -> Pointing | None:
-    layer = recipe.pointing_layer
-    if layer is None:
-        return None
-    if layer > layers:
-        raise Rejected(f"pointing_layer: {layer} is too many: the model's layers are {layers}")
-    numbers = {at for text, at in tokenizer.get_vocab().items() if prompt.is_number(text)}
-    if not numbers:
-        raise Rejected(
-            "pointing_layer: the base writes the number of a sentence in several tokens; begin with"
-            " a model of new.layers, or leave it out"
-        )
-    return Pointing(layer=layer, numbers=frozenset(numbers))
 
 
 def asked(row: Example) -> tuple[Said, ...] | None:

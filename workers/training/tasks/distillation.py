@@ -29,7 +29,8 @@ from workers.training.loading import (
     with_adapter,
 )
 from workers.training.recipe import Positive, Recipe, Share
-from workers.training.tasks.chat import IGNORED, columns
+from workers.training.sequences import IGNORED
+from workers.training.tasks.chat import columns
 
 
 class Distillation(Recipe):
