@@ -104,11 +104,6 @@ def read_marks(text: str, sources: int) -> tuple[str, tuple[int, ...]]:
     return _MARK.sub("", text), tuple(known)
 
 
-def numbered(passage: Passage) -> list[str]:
-    """The sentences of a passage that a model is shown, in the order of their numbers."""
-    return [one for one in split(passage.text[:PASSAGE_CHARS]) if one.strip()]
-
-
 def is_number(text: str) -> bool:
     """Whether a text is the number of a sentence, and nothing else."""
     return _QUOTE.fullmatch(text) is not None
@@ -118,8 +113,13 @@ class Quotes:
     """Puts sentences of the sources in where a reply names their numbers, piece by piece."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
-        """The passages as `grounded_reply` numbers them."""
-        self._sources = [numbered(passage) for passage in passages]
+        """The passages as `grounded_reply` numbers them.
+
+        `named` are the sentences that were put in so far, with the passages that they stand in.
+        """
+        self.named: dict[str, Passage] = {}
+        self.passages = passages
+        self._sources = [_sentences(passage) for passage in passages]
         self._held = ""
         self._spaced = False
 
@@ -149,6 +149,7 @@ class Quotes:
         if not (1 <= sentence <= len(sentences)):
             return ""
         text = sentences[sentence - 1]
+        self.named[text.strip()] = self.passages[source - 1]
         gap = "\n" if text.endswith("\n") else " "
         return f"{text.strip()} [{source}]{gap}"
 
@@ -159,9 +160,13 @@ def _source(number: int, passage: Passage) -> str:
     # The headings above a passage begin with its document's title where that is the first of them.
     head = heading if heading.startswith(title) else f"{title} / {heading}".removesuffix(" / ")
     lines = [f"[{number}] {_unmarked(head)}"]
-    for at, sentence in enumerate(numbered(passage), start=1):
+    for at, sentence in enumerate(_sentences(passage), start=1):
         lines.append(f"{_unmarked(sentence)} {{{number}.{at}}}")
     return "\n".join(lines)
+
+
+def _sentences(passage: Passage) -> list[str]:
+    return [one for one in split(passage.text[:PASSAGE_CHARS]) if one.strip()]
 
 
 def _history(history: Sequence[Message]) -> tuple[Said, ...]:

@@ -12,7 +12,7 @@ from core.excerpt import compose, select
 from core.language import autonym, count_letters, same_language
 from core.phrases import Phrase, say
 from core.ports import Generator, ShowPartial
-from core.prompt import Quotes, numbered, read_marks
+from core.prompt import Quotes, read_marks
 from core.sentences import Splitter
 from core.turn import Answer, Message, Passage
 from core.verify import FATAL, Fault, Verdict, supported, visible
@@ -60,7 +60,7 @@ class Writer:
 
         It is in the customer's language, or all of it stands in passages of one other language.
         """
-        reply = _Reply(asked.language, passages)
+        reply = _Reply(asked.language)
         try:
             async with asyncio.timeout(self._policy.write_s):
                 if not await self._fill(reply, asked, passages, show):
@@ -80,10 +80,10 @@ class Writer:
         async with aclosing(pieces):
             async for piece in pieces:
                 for sentence in splitter.feed(quotes.feed(piece)):
-                    if not await self._add(reply, sentence, asked, passages, show):
+                    if not await self._add(reply, sentence, quotes, asked, show):
                         return False
         for sentence in (*splitter.feed(quotes.rest()), *splitter.rest()):
-            if not await self._add(reply, sentence, asked, passages, show):
+            if not await self._add(reply, sentence, quotes, asked, show):
                 return False
         return True
 
@@ -91,16 +91,15 @@ class Writer:
         self,
         reply: "_Reply",
         sentence: str,
+        quotes: Quotes,
         asked: Asked,
-        passages: Sequence[Passage],
         show: ShowPartial,
     ) -> bool:
         """Check one sentence and show the reply so far; False condemns the whole reply."""
-        text, cited = read_marks(sentence, len(passages))
-        text = visible(text)
-        quoted = reply.quoted(text)
+        written, cited = read_marks(sentence, len(quotes.passages))
+        text, quoted = visible(written), quotes.named.get(written.strip())
         if quoted is None:
-            verdict = await self._judge(text, cited, asked, passages)
+            verdict = await self._judge(text, cited, asked, quotes.passages)
         else:
             verdict = Verdict(fault=None, passages=(quoted,))
         if verdict.fault in FATAL or reply.is_babble(text):
@@ -161,11 +160,10 @@ class Writer:
 class _Reply:
     """The sentences of a reply that held, and the passages that hold them."""
 
-    def __init__(self, language: str, passages: Sequence[Passage]) -> None:
-        """For a customer of this language, from these passages."""
+    def __init__(self, language: str) -> None:
+        """For a customer of this language."""
         self._language = language
         self._written_in = ""
-        self._known = {visible(one): passage for passage in passages for one in numbered(passage)}
         self._kept: list[str] = []
         self._passages: dict[str, Passage] = {}
         self._left_out = 0
@@ -177,10 +175,6 @@ class _Reply:
     @property
     def _said(self) -> str:
         return "".join(self._kept).strip()
-
-    def quoted(self, sentence: str) -> Passage | None:
-        """The passage that has this sentence as it stands."""
-        return self._known.get(sentence)
 
     def is_babble(self, sentence: str) -> bool:
         """Whether the model repeats itself, or writes on and on."""

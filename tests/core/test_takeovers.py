@@ -185,7 +185,14 @@ class Takeovers:
         await self._start()
 
     async def _write(self, statement: Any) -> None:
-        await self.database.write(lambda connection: connection.execute(statement).rowcount)
+        while True:
+            try:
+                await self.database.write(lambda connection: connection.execute(statement).rowcount)
+            except Unavailable:
+                # PostgreSQL ends one of two that wait for each other; the dead process may have
+                # left the other.
+                continue
+            return
 
     async def says(self, customer: int, *, person: bool) -> None:
         told, number = self.told[customer], next(_numbers)
