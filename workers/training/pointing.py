@@ -90,7 +90,7 @@ class Pointing:
             if not named:
                 continue
             near = (_SHARPNESS * (vectors[row, places] @ vectors[row, end])).log_softmax(dim=0)
-            seen = attention[row, :, end, places].float()[:, named].sum(dim=1)
+            seen = attention[row, :, end][:, places][:, named].float().sum(dim=1)
             losses.append(-near[named].mean() - seen.clamp(min=_LEAST).log().mean())
         return torch.stack(losses).mean() if losses else hidden.new_zeros(())
 
@@ -141,18 +141,24 @@ class Pointing:
                 rows[name].to(model.device) for name in ("input_ids", "attention_mask", "labels")
             )
             places = (mask.cumsum(dim=1) - 1).clamp(min=0)
+            ends = list(self._ends(tokens, labels))
+            # A vocabulary is large: what comes next is worked out only where prompts end.
+            kept = tokens.shape[1] - min(end for end, _, _ in ends)
             outputs = model(
-                input_ids=tokens, attention_mask=mask, position_ids=places, output_attentions=True
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=places,
+                output_attentions=True,
+                logits_to_keep=kept,
             )
             logits, heads = outputs.logits.float().cpu(), outputs.attentions[self.layer].float()
-            for row, (end, shown, named) in enumerate(self._ends(tokens, labels)):
-                best, at = logits[row, end, numbers].max(dim=0)
-                looked = (
-                    bool(shown) and int(heads[row, :, end, shown].mean(dim=0).argmax()) in named
-                )
+            for row, (end, shown, named) in enumerate(ends):
+                said = logits[row, end - tokens.shape[1]]
+                best, at = said[numbers].max(dim=0)
+                seen = heads[row, :, end][:, shown].mean(dim=0)
+                looked = bool(shown) and int(seen.argmax()) in named
                 right = bool((labels[row] == numbers[at]).any())
-                margin = best - logits[row, end, self.declines]
-                found.append((margin, right, looked, bool(named)))
+                found.append((best - said[self.declines], right, looked, bool(named)))
         flags = torch.tensor([row[1:] for row in found])
         return _Read(
             margins=torch.stack([row[0] for row in found]),
