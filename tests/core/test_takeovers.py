@@ -185,14 +185,14 @@ class Takeovers:
         await self._start()
 
     async def _write(self, statement: Any) -> None:
-        while True:
-            try:
-                await self.database.write(lambda connection: connection.execute(statement).rowcount)
-            except Unavailable:
-                # PostgreSQL ends one of two that wait for each other; the dead process may have
-                # left the other.
-                continue
-            return
+        def write(connection: Connection) -> int:
+            return connection.execute(statement).rowcount
+
+        try:
+            await self.database.write(write)
+        except Unavailable:
+            # PostgreSQL ended one of two that waited for each other; the other one is through.
+            await self.database.write(write)
 
     async def says(self, customer: int, *, person: bool) -> None:
         told, number = self.told[customer], next(_numbers)
