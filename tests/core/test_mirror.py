@@ -187,6 +187,8 @@ async def test_a_second_case_goes_on_in_the_same_thread(database: Database) -> N
     desk = FakeDesk()
     async with open_rig(database) as rig, mirrored(database, desk):
         where = await held_conversation(rig)
+        # A case that ends before anybody looks has no thread.
+        await until(lambda: bool(desk.opened))
         await rig.desk.change(rig.agents[0], where, Act.RESOLVE)
         await rig.idle()
         await until(lambda: all_shown(database))
@@ -207,6 +209,8 @@ async def test_a_note_written_meanwhile_hides_nothing_of_what_was_said_before_it
     desk = FakeDesk()
     async with open_rig(database) as rig, mirrored(database, desk):
         where = await held_conversation(rig)
+        # A case that ends before anybody looks has no thread.
+        await until(lambda: bool(desk.opened))
         await rig.desk.change(rig.agents[0], where, Act.RESOLVE)
         await rig.idle()
         await rig.says("meanwhile")
