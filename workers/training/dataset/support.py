@@ -1,0 +1,131 @@
+"""Help articles with questions to them, written for this project, read as rows."""
+
+import random
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from core.prompt import NO_ANSWER
+from core.sentences import split
+from core.turn import Author
+from workers.training.dataset.examples import (
+    Evidence,
+    Example,
+    Label,
+    Parallel,
+    Question,
+    Reply,
+    Said,
+)
+from workers.training.dataset.lines import Line, Origin
+
+# How many lines back an article may stand beside another one, how many may, by how many of their
+# sentences, how much of the article itself is shown, how often others are in its stead, and how
+# often another question was asked before.
+_EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED, _LATER = 240, 3, 4, 0.6, 0.2, 0.3
+
+
+def support(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
+    """Articles with questions to them, each a translation of an English one or its questions."""
+    earlier: deque[Line] = deque(maxlen=_EARLIER)
+    for topic, found in groupby(lines, key=lambda line: line.topic):
+        article = tuple(found)
+        english = article[0]
+        for line in article:
+            about = origin.about(line, f"support:{topic}")
+            readable = (english, line) if line is not english and line.sentences else (english,)
+            for read in readable:
+                yield from _asked(line, read, english.answers, about)
+                yield from _pointed(line, (read, *earlier), english.answers, about)
+            for text in line.questions:
+                yield Label(**about, text=text, label="question")
+            if line is not english:
+                yield from _translated(english, line, {**about, "lang": "en"})
+        earlier.extend(article)
+
+
+def _asked(
+    line: Line, article: Line, answers: Sequence[tuple[int, ...]], about: Mapping[str, Any]
+) -> Iterator[Question]:
+    """The questions with their article, and with what answers them in it."""
+    for query, numbers in zip(line.questions, answers, strict=True):
+        if numbers:
+            whole = "\n".join((article.title, " ".join(article.sentences)))
+            told = " ".join(article.sentences[number - 1] for number in numbers)
+            yield Question(**about, query=query, passage=whole)
+            yield Question(**about, query=query, passage=told)
+
+
+def _pointed(
+    line: Line,
+    articles: Sequence[Line],
+    answers: Sequence[tuple[int, ...]],
+    about: Mapping[str, Any],
+) -> Iterator[Reply]:
+    """The questions among passages, and the numbers of the sentences that answer them.
+
+    The first of `articles` is the one that they are about; others that are in its language stand
+    beside it or in its stead. Some sentences that do not answer are left out, lest what a question
+    is about tell the number.
+    """
+    first, *others = articles
+    alike = [(one.title, one.sentences) for one in others if one.lang == first.lang]
+    chance = random.Random(f"{line.topic} {line.lang} {first.lang}")
+    before: tuple[Said, ...] = ()
+    for query, numbers in zip(line.questions, answers, strict=True):
+        asking = Said(author=Author.CUSTOMER, text=query)
+        history = before if chance.random() < _LATER else ()
+        before = _before(asking, first, numbers)
+        kept = [
+            (number, sentence)
+            for number, sentence in enumerate(first.sentences, start=1)
+            if number in numbers or chance.random() < _SHOWN
+        ]
+        article = (first.title, tuple(sentence for _, sentence in kept))
+        strange = [
+            (title, _part(sentences, chance))
+            for title, sentences in chance.sample(alike, min(len(alike), _STRANGERS))
+        ][: chance.randint(0, _STRANGERS)]
+        shown = [article, *strange]
+        if strange and chance.random() < _UNANSWERED:
+            shown = strange
+        chance.shuffle(shown)
+        if not all(_cut_alike(sentences) for _, sentences in shown):
+            continue
+        place = next((at for at, one in enumerate(shown, start=1) if one is article), 0)
+        told = [at for at, (number, _) in enumerate(kept, start=1) if number in numbers and place]
+        yield Reply(
+            **about,
+            messages=(*history, asking),
+            passages=tuple(
+                Evidence(title=title, text=" ".join(sentences)) for title, sentences in shown
+            ),
+            reply=" ".join(f"{{{place}.{at}}}" for at in told) or NO_ANSWER,
+        )
+
+
+def _before(asking: Said, article: Line, numbers: Sequence[int]) -> tuple[Said, ...]:
+    """A question with its answer, as what was said before the next one."""
+    answer = " ".join(article.sentences[number - 1] for number in numbers)
+    return (asking, Said(author=Author.BOT, text=answer)) if answer else ()
+
+
+def _part(sentences: Sequence[str], chance: random.Random) -> tuple[str, ...]:
+    """A few sentences that stand together, as in a passage of a long article."""
+    size = chance.randint(1, _SENTENCES)
+    start = chance.randint(0, max(0, len(sentences) - size))
+    return tuple(sentences[start : start + size])
+
+
+def _cut_alike(sentences: Sequence[str]) -> bool:
+    """Whether production would number an article's sentences as its line does."""
+    cut = [one.strip() for one in split(" ".join(sentences))]
+    return bool(cut) and cut == [one.strip() for one in sentences]
+
+
+def _translated(english: Line, line: Line, about: Mapping[str, Any]) -> Iterator[Parallel]:
+    texts = (english.title, *english.questions, *english.sentences)
+    # An article of which the questions alone are translated ends with these.
+    for text, target in zip(texts, (line.title, *line.questions, *line.sentences), strict=False):
+        yield Parallel(**about, text=text, target_lang=line.lang, target=target)
