@@ -104,6 +104,11 @@ def read_marks(text: str, sources: int) -> tuple[str, tuple[int, ...]]:
     return _MARK.sub("", text), tuple(known)
 
 
+def sentences(passage: Passage) -> list[str]:
+    """What a model is shown of a passage, sentence by sentence, as they are numbered from 1."""
+    return [one for one in split(passage.text[:PASSAGE_CHARS]) if one.strip()]
+
+
 def is_number(text: str) -> bool:
     """Whether a text is the number of a sentence, and nothing else."""
     return _QUOTE.fullmatch(text) is not None
@@ -119,7 +124,7 @@ class Quotes:
         """
         self.named: dict[str, Passage] = {}
         self.passages = passages
-        self._sources = [_sentences(passage) for passage in passages]
+        self._sources = [sentences(passage) for passage in passages]
         self._held = ""
         self._spaced = False
 
@@ -141,14 +146,16 @@ class Quotes:
         return rest
 
     def _quoted(self, mark: re.Match[str]) -> str:
-        """The sentence of a number; nothing where there is no such sentence."""
+        """The sentence of a number; nothing where there is none, or it has been put in before."""
         source, sentence = int(mark[1]), int(mark[2])
         if not (1 <= source <= len(self._sources)):
             return ""
-        sentences = self._sources[source - 1]
-        if not (1 <= sentence <= len(sentences)):
+        numbered = self._sources[source - 1]
+        if not (1 <= sentence <= len(numbered)):
             return ""
-        text = sentences[sentence - 1]
+        text = numbered[sentence - 1]
+        if text.strip() in self.named:
+            return ""
         self.named[text.strip()] = self.passages[source - 1]
         gap = "\n" if text.endswith("\n") else " "
         return f"{text.strip()} [{source}]{gap}"
@@ -160,13 +167,9 @@ def _source(number: int, passage: Passage) -> str:
     # The headings above a passage begin with its document's title where that is the first of them.
     head = heading if heading.startswith(title) else f"{title} / {heading}".removesuffix(" / ")
     lines = [f"[{number}] {_unmarked(head)}"]
-    for at, sentence in enumerate(_sentences(passage), start=1):
+    for at, sentence in enumerate(sentences(passage), start=1):
         lines.append(f"{_unmarked(sentence)} {{{number}.{at}}}")
     return "\n".join(lines)
-
-
-def _sentences(passage: Passage) -> list[str]:
-    return [one for one in split(passage.text[:PASSAGE_CHARS]) if one.strip()]
 
 
 def _history(history: Sequence[Message]) -> tuple[Said, ...]:

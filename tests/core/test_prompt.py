@@ -120,6 +120,8 @@ def test_source_marks_are_read_and_taken_out(
         (["Yes. {1", ".1} {", "2.2} Bye"], "Yes. You have 30 days. [1] Send them back. [2] Bye"),
         (["{1.1}", " ", " {2.2}"], "You have 30 days. [1] Send them back. [2] "),
         (["{1.9}{7.1}{0.1}{1.0}"], ""),
+        # Once is enough.
+        (["{1.1} {1.1} {1.1}"], "You have 30 days. [1] "),
         (["a {b} {1} {1."], "a {b} {1} {1."),
     ],
 )
