@@ -4,12 +4,12 @@ A small decoder that is told only which number comes next does not find out, in 
 is, that it has to compare what is asked with what each sentence says. One that begins as a sentence
 encoder all but knows how: it reads the end of a prompt, and the number behind a sentence, as
 vectors that are alike where the texts are. So the first layer above the encoder's looks at what is
-alike from the start, and two losses beside that of the reply keep it so
+alike from the start, and further losses beside that of the reply keep it so
 (decision 0011 has the figures).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core import prompt
 from core.errors import Rejected
+from workers.training.contrast import Teacher
 from workers.training.sequences import IGNORED
 
 # Of cosines before their softmax.
 _SHARPNESS = 20.0
 # Of what a head sees; it has a logarithm.
 _LEAST = 1e-6
+# How much the distance from the teacher's vectors counts beside cross-entropies, which are larger.
+_TAUGHT = 5.0
 # What is added to the logit of a token that is never said; too little to be rounded away in bf16.
 _UNSAID = -20.0
 # How much faster layers learn that begin at random.
@@ -39,13 +42,15 @@ class Pointing:
     """How a decoder learns whose layers up to `layer` are an encoder's.
 
     `numbers` are the tokens that are a sentence's number, each of them one; `declines` is what it
-    says where no sentence answers. Tokens below `known` are those of the encoder.
+    says where no sentence answers. Tokens below `known` are those of the encoder. `teacher` reads
+    each sentence, and what is asked, by itself.
     """
 
     layer: int
     numbers: frozenset[int]
     declines: int
     known: int
+    teacher: Teacher
 
     def prepare(self, model: PreTrainedModel, rate: float, decay: float) -> torch.optim.Optimizer:
         """Keep what the encoder knows of words and likeness; return what the rest learns with.
@@ -57,9 +62,7 @@ class Pointing:
         Raises: Rejected: the architecture has no bias by which words could be left unsaid.
         """
         words: Any = model.get_input_embeddings().weight
-        words.register_hook(
-            lambda slope: torch.cat([torch.zeros_like(slope[: self.known]), slope[self.known :]])
-        )
+        words.register_post_accumulate_grad_hook(self._keep_known)
         with torch.no_grad():
             _bias(model)[: self.known] = _UNSAID
         below: list[torch.nn.Parameter] = []
@@ -74,25 +77,73 @@ class Pointing:
         groups = [{"params": below, "lr": rate}, {"params": above, "lr": _FASTER * rate}]
         return torch.optim.AdamW(groups, weight_decay=decay, fused=True)
 
-    def loss(self, outputs: Any, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """How far the ends of prompts are from the numbers that their replies name.
+    def _keep_known(self, words: torch.Tensor) -> None:
+        if words.grad is not None:
+            words.grad[: self.known].zero_()
 
-        By the cosine after `layer` layers, among the numbers in the prompt; and by what the heads
-        of the next layer look at, of all that they can (guided as in Deshpande and Narasimhan,
-        arXiv 2010.12980). Cross-entropies, their means over the rows whose reply names a number
-        added up; 0 where none does. `outputs` are a model's with hidden states and attentions,
-        `tokens` and `labels` (rows, length), padded in front.
+    def loss(
+        self, model: Any, hidden: torch.Tensor, rows: Mapping[str, Any], texts: Sequence[list[str]]
+    ) -> torch.Tensor:
+        """How far a batch is from pointing: four losses, added up.
+
+        Over all numbers in the prompts: how far their vectors, and those of the prompts' ends, are
+        from the teacher's of the `texts` that these stand for; and the cross-entropy of each number
+        with what the next layer would say where it looks at that one alone. Over the rows whose
+        reply names a number: the cross-entropies of the cosines with the end, and of what the heads
+        of the next layer look at (guided as in Deshpande and Narasimhan, arXiv 2010.12980).
+        `hidden` (rows, length, dim) are the vectors after `layer` layers; `rows` have `input_ids`,
+        `attention_mask` and `labels`, all (rows, length), padded in front.
         """
-        hidden, attention = outputs.hidden_states[self.layer], outputs.attentions[self.layer]
+        ends = list(self._ends(rows["input_ids"], rows["labels"]))
         vectors = functional.normalize(hidden.float(), dim=-1)
-        losses = []
-        for row, (end, places, named) in enumerate(self._ends(tokens, labels)):
-            if not named:
+        seen = self._seen(model, hidden, rows["attention_mask"], [end for end, _, _ in ends])
+        apart, missed, shown = [], [], []
+        for row, (end, places, named) in enumerate(ends):
+            wanted = [*places, end]
+            if len(texts[row]) != len(wanted):
                 continue
-            near = (_SHARPNESS * (vectors[row, places] @ vectors[row, end])).log_softmax(dim=0)
-            seen = attention[row, :, end][:, places][:, named].float().sum(dim=1)
-            losses.append(-near[named].mean() - seen.clamp(min=_LEAST).log().mean())
-        return torch.stack(losses).mean() if losses else hidden.new_zeros(())
+            shown += [(row, place) for place in places]
+            taught = self.teacher(texts[row]).to(vectors.device)
+            apart.append(1 - (vectors[row, wanted] * taught).sum(dim=1))
+            if named:
+                near = (_SHARPNESS * (vectors[row, places] @ vectors[row, end])).log_softmax(dim=0)
+                found = seen[row][:, [places[at] for at in named]].sum(dim=1)
+                missed.append(-near[named].mean() - found.clamp(min=_LEAST).log().mean())
+        if not shown:
+            return hidden.new_zeros(())
+        at = tuple(torch.tensor(shown, device=hidden.device).T)
+        loss = _TAUGHT * torch.cat(apart).mean() + self._said(
+            model, hidden[at], rows["input_ids"][at]
+        )
+        return loss + torch.stack(missed).mean() if missed else loss
+
+    def _seen(
+        self, model: Any, hidden: torch.Tensor, mask: torch.Tensor, ends: Sequence[int]
+    ) -> torch.Tensor:
+        """How much each head of the next layer looks at each place, from `ends`.
+
+        (rows, heads, length). Worked out here, since fused attention does not tell.
+        """
+        attention = self._next(model).self
+        size = attention.attention_head_size
+        asking = attention.query(hidden[range(len(ends)), ends]).unflatten(-1, (-1, size))
+        asked = attention.key(hidden).unflatten(-1, (-1, size))
+        scores = torch.einsum("rhd,rlhd->rhl", asking, asked).float() / size**0.5
+        places = torch.arange(mask.shape[1], device=mask.device)
+        hidden_from = (mask == 0) | (places > torch.tensor(ends, device=mask.device)[:, None])
+        seen: torch.Tensor = scores.masked_fill(hidden_from[:, None], -torch.inf).softmax(dim=-1)
+        return seen
+
+    def _said(self, model: Any, hidden: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """The cross-entropy of numbers with what the next layer hands on of their places alone."""
+        attention = self._next(model)
+        known = torch.tensor(sorted(self.numbers), device=numbers.device)
+        handed = attention.output.dense(attention.self.value(hidden))
+        logits = handed @ model.get_output_embeddings().weight[known].detach().T
+        return functional.cross_entropy(logits.float(), torch.searchsorted(known, numbers))
+
+    def _next(self, model: Any) -> Any:
+        return model.base_model.encoder.layer[self.layer].attention
 
     def _ends(
         self, tokens: torch.Tensor, labels: torch.Tensor
@@ -101,9 +152,10 @@ class Pointing:
         for said, learnt in zip(tokens.tolist(), labels.tolist(), strict=True):
             start = next(at for at, label in enumerate(learnt) if label != IGNORED)
             # An example in the instructions has a number too; the last one is behind its sentence.
-            places = {token: at for at, token in enumerate(said[:start]) if token in self.numbers}
-            named = [at for at, token in enumerate(places) if token in learnt]
-            yield start - 1, list(places.values()), named
+            last = {token: at for at, token in enumerate(said[:start]) if token in self.numbers}
+            places = sorted(last.values())
+            named = [at for at, place in enumerate(places) if said[place] in learnt]
+            yield start - 1, places, named
 
     def be_sure(self, model: Any, batches: Iterable[Any], sure: float) -> None:
         """Have the model decline unless a share `sure` of the replies that name a number is right.
@@ -148,15 +200,16 @@ class Pointing:
                 input_ids=tokens,
                 attention_mask=mask,
                 position_ids=places,
-                output_attentions=True,
+                output_hidden_states=True,
                 logits_to_keep=kept,
             )
-            logits, heads = outputs.logits.float().cpu(), outputs.attentions[self.layer].float()
+            hidden = outputs.hidden_states[self.layer]
+            seen = self._seen(model, hidden, mask, [end for end, _, _ in ends]).mean(dim=1)
+            logits = outputs.logits.float().cpu()
             for row, (end, shown, named) in enumerate(ends):
                 said = logits[row, end - tokens.shape[1]]
                 best, at = said[numbers].max(dim=0)
-                seen = heads[row, :, end][:, shown].mean(dim=0)
-                looked = bool(shown) and int(seen.argmax()) in named
+                looked = bool(shown) and int(seen[row, shown].argmax()) in named
                 right = bool((labels[row] == numbers[at]).any())
                 found.append((best - said[self.declines], right, looked, bool(named)))
         flags = torch.tensor([row[1:] for row in found])
@@ -181,7 +234,9 @@ class _Read:
     answered: torch.Tensor
 
 
-def pointing_at(layer: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Pointing:
+def pointing_at(
+    layer: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, teacher: Teacher
+) -> Pointing:
     """How this model learns to point, where its layers up to `layer` are an encoder's.
 
     Raises: Rejected: it has no layer above that one, or writes a number in several tokens.
@@ -201,6 +256,7 @@ def pointing_at(layer: int, model: PreTrainedModel, tokenizer: PreTrainedTokeniz
         numbers=frozenset(numbers),
         declines=declines,
         known=tokenizer.vocab_size,
+        teacher=teacher,
     )
 
 

@@ -175,8 +175,10 @@ def _anchored(recipe: Recipe, folder: Path) -> dict[str, object]:
     moved: dict[str, object] = {}
     if not recipe.dataset.is_absolute():
         moved["dataset"] = folder / recipe.dataset
-    if recipe.base and (folder / recipe.base).is_dir():
-        moved["base"] = str(folder / recipe.base)
+    for name in ("base", "teacher"):
+        model = getattr(recipe, name, "")
+        if model and (folder / model).is_dir():
+            moved[name] = str(folder / model)
     if recipe.new is not None and recipe.new.words and (folder / recipe.new.words).is_dir():
         moved["new"] = recipe.new.model_copy(update={"words": str(folder / recipe.new.words)})
     return moved

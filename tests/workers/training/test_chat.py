@@ -38,6 +38,8 @@ NEW = {
     "system": "first_line",
 }
 
+POINTING: dict[str, Any] = {"pointing_layer": 1, "teacher": "encoder"}
+
 
 def _row(thing: str, other: str, *, second: bool) -> Reply:
     told = [f"We keep {thing} upstairs.", f"We keep {other} here."]
@@ -188,9 +190,9 @@ def _pointing(rooms: Path) -> dict[str, Any]:
 
 
 def test_losses_beside_that_of_the_reply_teach_where_to_look(rooms: Path, tmp_path: Path) -> None:
-    lessons = {"max_steps": 40, "learning_rate": 0.001}
+    lessons = {"max_steps": 80, "learning_rate": 0.001}
     shape = _pointing(rooms)
-    taught = _train(rooms, tmp_path / "taught", lessons | {"pointing_layer": 1}, **shape)
+    taught = _train(rooms, tmp_path / "taught", POINTING | lessons, **shape)
     untaught = _train(rooms, tmp_path / "untaught", lessons, **shape)
     found = _closest(taught)
     assert found > 0.9
@@ -227,7 +229,7 @@ def _closest(folder: Path) -> float:
 
 def test_what_is_not_sure_enough_declines(rooms: Path, tmp_path: Path) -> None:
     """Hardly taught, it is right now and then; asked to be sure, it keeps to what it knows."""
-    lessons = {"max_steps": 4, "learning_rate": 0.001, "pointing_layer": 1}
+    lessons = POINTING | {"max_steps": 4, "learning_rate": 0.001}
     shape = _pointing(rooms)
     bold = _said(_train(rooms, tmp_path / "bold", lessons, **shape))
     careful = _said(_train(rooms, tmp_path / "careful", lessons | {"sure": 0.99}, **shape))
@@ -277,14 +279,19 @@ def test_being_sure_is_about_pointing(rooms: Path, tmp_path: Path) -> None:
         _train(rooms, tmp_path / "sure", {"sure": 0.9})
 
 
+def test_what_points_has_a_teacher(rooms: Path, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="teacher, pointing_layer: one needs the other"):
+        _train(rooms, tmp_path / "untaught", {"teacher": "encoder"})
+
+
 def test_a_layer_that_there_is_not_is_refused(rooms: Path, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="pointing_layer: needs a layer above it; the model has 2"):
-        _train(rooms, tmp_path / "high", {"pointing_layer": 2}, **_pointing(rooms))
+        _train(rooms, tmp_path / "high", POINTING | {"pointing_layer": 2}, **_pointing(rooms))
 
 
 def test_numbers_of_several_tokens_cannot_be_pointed_at(rooms: Path, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="pointing_layer: the base writes the number of a sentence"):
-        _train(rooms, tmp_path / "pieces", {"pointing_layer": 1})
+        _train(rooms, tmp_path / "pieces", POINTING)
 
 
 def test_an_architecture_without_kinds_of_text_reads_the_first(rooms: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from core.errors import Rejected
 from core.prompt import Said
 from core.turn import Message, Passage
 from workers.training.adversarial import AdversarialTrainer
+from workers.training.contrast import Teacher
 from workers.training.dataset.examples import (
     Condense,
     Conversation,
@@ -47,7 +48,10 @@ from workers.training.loading import (
 from workers.training.pointing import Pointing, pointing_at
 from workers.training.recipe import Count, Recipe, Share
 from workers.training.sequences import IGNORED
+from workers.training.tasks.encoder import encoder_folder, open_folder
 from workers.training.tokenizer import tokenizer_for
+
+_TEXTS = "texts"
 
 
 class Chat(Recipe):
@@ -62,12 +66,15 @@ class Chat(Recipe):
 
     task: Literal["chat"]
     pointing_layer: Count | None = None
+    teacher: str = ""
     sure: Share | None = None
 
     @model_validator(mode="after")
     def _can_be_sure(self) -> Self:
         if self.sure is not None and self.pointing_layer is None:
             raise ValueError("sure: is about the numbers of sentences; set pointing_layer too")
+        if bool(self.teacher) != (self.pointing_layer is not None):
+            raise ValueError("teacher, pointing_layer: one needs the other")
         if self.pointing_layer is not None and (self.adapter or self.sharded):
             raise ValueError("pointing_layer: teaches a whole model; leave adapter and sharded out")
         return self
@@ -80,6 +87,12 @@ class ReplyTrainer(AdversarialTrainer):
     """
 
     pointing: Pointing | None = None
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        columns: Any = self._signature_columns
+        if _TEXTS not in columns:
+            columns.append(_TEXTS)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """As the Trainer's, with how well it points."""
@@ -98,22 +111,26 @@ class ReplyTrainer(AdversarialTrainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """As the Trainer's; the rows of `inputs` end together, padded in front."""
-        labels, mask = inputs["labels"], inputs["attention_mask"]
-        tokens = inputs["input_ids"]
+        inputs = dict(inputs)
+        tokens, labels, mask = (inputs[n] for n in ("input_ids", "labels", "attention_mask"))
         first = int((labels != IGNORED).any(dim=0).nonzero()[0])
         # What comes next is told by the place before it.
         kept = labels.shape[1] - first + 1
         takes = inspect.signature(self.accelerator.unwrap_model(model).forward).parameters
         if "logits_to_keep" in takes:
-            inputs = {**inputs, "labels": labels[:, -kept:], "logits_to_keep": kept}
+            inputs |= {"labels": labels[:, -kept:], "logits_to_keep": kept}
         if "position_ids" in takes:
             # As where nothing is padded; positions that are learnt would begin anywhere.
-            inputs = {**inputs, "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)}
+            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        texts = inputs.pop(_TEXTS, ())
         if self.pointing is None or not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        inputs = {**inputs, "output_hidden_states": True, "output_attentions": True}
+        inputs["output_hidden_states"] = True
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        pointing = self.pointing.loss(outputs, tokens, labels)
+        hidden = outputs.hidden_states[self.pointing.layer]
+        rows = {"input_ids": tokens, "attention_mask": mask, "labels": labels}
+        with self.compute_loss_context_manager():
+            pointing = self.pointing.loss(self.accelerator.unwrap_model(model), hidden, rows, texts)
         loss = loss + pointing / self.current_gradient_accumulation_steps
         return (loss, outputs) if return_outputs else loss
 
@@ -130,7 +147,11 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
     model = _model(recipe, tokenizer)
     pointing = optimizer = None
     if recipe.pointing_layer is not None:
-        pointing = pointing_at(recipe.pointing_layer, model, tokenizer)
+        teacher = Teacher(
+            open_folder(encoder_folder(recipe.teacher)).eval(),
+            halved=recipe.precision == "bfloat16",
+        )
+        pointing = pointing_at(recipe.pointing_layer, model, tokenizer, teacher)
         optimizer = pointing.prepare(model, recipe.learning_rate, recipe.weight_decay)
     trainer = ReplyTrainer(
         model=with_adapter(model, recipe.adapter, TaskType.CAUSAL_LM),
@@ -143,7 +164,9 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
         ),
         train_dataset=train,
         eval_dataset=dev,
-        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
+        data_collator=partial(
+            _collate, DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
+        ),
         callbacks=patience(recipe),
         optimizers=(optimizer, None),
     )
@@ -171,8 +194,8 @@ def _save(
 
 def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     changes = dropped_out(recipe)
-    if recipe.pointing_layer is not None:
-        # The others do not tell where they look.
+    if recipe.pointing_layer is not None and not torch.cuda.is_available():
+        # The fused attention of CPUs takes half as long again to go back.
         changes["attn_implementation"] = "eager"
     if recipe.new is not None:
         model = new_model(AutoModelForCausalLM, recipe.new, tokenizer, **changes)
@@ -253,7 +276,7 @@ def columns(
 
     Raises: Rejected: there are none, or the tokenizer has no template.
     """
-    rows: list[dict[str, list[int]]] = []
+    rows: list[dict[str, Any]] = []
     languages = []
     for row in dataset.stream(part):
         question = asked(row)
@@ -262,7 +285,7 @@ def columns(
         tokens, start = tokenize(tokenizer, question, learnt(row))
         if len(tokens) <= recipe.max_tokens:
             labels = [IGNORED] * start + tokens[start:]
-            rows.append({"input_ids": tokens, "labels": labels})
+            rows.append({"input_ids": tokens, "labels": labels, _TEXTS: _texts(row)})
             languages.append(row.lang)
     if not rows:
         raise Rejected(
@@ -270,6 +293,25 @@ def columns(
             f" {recipe.max_tokens} tokens"
         )
     return Columns.from_list(rows), languages
+
+
+def _texts(row: Example) -> list[str]:
+    """What numbers stand for, each sentence below its title, and what is asked in the end."""
+    if not isinstance(row, Reply):
+        return []
+    shown = [
+        f"{source.title}\n{sentence.strip()}"
+        for at, source in enumerate(row.passages)
+        for sentence in prompt.sentences(_passage(at, row))
+    ]
+    return [*shown, row.messages[-1].text]
+
+
+def _collate(collator: DataCollatorForSeq2Seq, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """A batch, with the texts of its rows as they are."""
+    texts = [row[_TEXTS] for row in rows]
+    batch = collator([{k: row[k] for k in ("input_ids", "labels")} for row in rows])
+    return {**batch, _TEXTS: texts}
 
 
 def _passage(at: int, row: Reply) -> Passage:
