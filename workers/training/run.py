@@ -25,6 +25,7 @@ import datasets
 import torch
 from pydantic import ValidationError
 from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 
@@ -145,8 +146,21 @@ def _same_recipe(run: Run, recipe: Recipe) -> None:
 
 
 def _last_checkpoint(run: Run) -> str | None:
-    found: str | None = get_last_checkpoint(str(run.checkpoints))  # type: ignore[no-untyped-call]  # no stubs
-    return found
+    """The newest checkpoint that was written to its end; newer ones are removed."""
+    while (found := get_last_checkpoint(str(run.checkpoints))) is not None:  # type: ignore[no-untyped-call]  # no stubs
+        if _is_whole(Path(found)):
+            return str(found)
+        shutil.rmtree(found)
+    return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether the state is there, which the Trainer writes when all else is: a disk may be full."""
+    try:
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
 
 
 def _figures(job: Job, recipe: Recipe, dataset: Dataset, took_s: float) -> dict[str, Any]:

@@ -155,6 +155,10 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_once_there_is_room(
     with pytest.raises(Unavailable, match="is full; make room and start the same command again"):
         run(recipe, small_disk / "run")
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    # The disk may have become full at the last file of a checkpoint as well.
+    unfinished = small_disk / "run/checkpoints/checkpoint-1"
+    unfinished.mkdir(parents=True, exist_ok=True)
+    (unfinished / "trainer_state.json").write_text("")
     assert run(recipe, small_disk / "run")["updates"] == 2
 
 
