@@ -101,6 +101,7 @@ class Pointing:
         for row, (end, places, named) in enumerate(ends):
             wanted = [*places, end]
             if len(texts[row]) != len(wanted):
+                # It asks for no reply from sources, or has more sentences than there are numbers.
                 continue
             shown += [(row, place) for place in places]
             taught = self.teacher(texts[row]).to(vectors.device)
@@ -130,8 +131,8 @@ class Pointing:
         asked = attention.key(hidden).unflatten(-1, (-1, size))
         scores = torch.einsum("rhd,rlhd->rhl", asking, asked).float() / size**0.5
         places = torch.arange(mask.shape[1], device=mask.device)
-        hidden_from = (mask == 0) | (places > torch.tensor(ends, device=mask.device)[:, None])
-        seen: torch.Tensor = scores.masked_fill(hidden_from[:, None], -torch.inf).softmax(dim=-1)
+        unseen = (mask == 0) | (places > torch.tensor(ends, device=mask.device)[:, None])
+        seen: torch.Tensor = scores.masked_fill(unseen[:, None], -torch.inf).softmax(dim=-1)
         return seen
 
     def _said(self, model: Any, hidden: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

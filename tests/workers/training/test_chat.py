@@ -235,6 +235,9 @@ def test_what_is_not_sure_enough_declines(rooms: Path, tmp_path: Path) -> None:
     careful = _said(_train(rooms, tmp_path / "careful", lessons | {"sure": 0.99}, **shape))
     assert all(prompt.is_number(one) for one in bold)
     assert prompt.NO_ANSWER in careful
+    # What is told of it is told of what was written.
+    told = json.loads((tmp_path / "careful/result.json").read_text())
+    assert told["dev"]["declines_wrong"] > 0
     # It says nothing else than before.
     assert {one for one, before in zip(careful, bold, strict=True) if one != before} == {
         prompt.NO_ANSWER

@@ -87,6 +87,14 @@ class ReplyTrainer(AdversarialTrainer):
     """
 
     pointing: Pointing | None = None
+    sure: float | None = None
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As the Trainer's; what has learnt then declines where it is not sure enough."""
+        output = super().train(*args, **kwargs)
+        if self.pointing is not None and self.sure is not None:
+            self.pointing.be_sure(self.model, self.get_eval_dataloader(), self.sure)
+        return output
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
@@ -142,8 +150,9 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
     """
     tokenizer = tokenizer_for(recipe, dataset, "decoder")
     tokenizer.padding_side = "left"
-    train, _ = columns(dataset, Part.TRAIN, tokenizer, recipe)
-    dev, languages = columns(dataset, Part.DEV, tokenizer, recipe)
+    points = recipe.pointing_layer is not None
+    train, _ = columns(dataset, Part.TRAIN, tokenizer, recipe, texts=points)
+    dev, languages = columns(dataset, Part.DEV, tokenizer, recipe, texts=points)
     model = _model(recipe, tokenizer)
     pointing = optimizer = None
     if recipe.pointing_layer is not None:
@@ -171,25 +180,12 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
         optimizers=(optimizer, None),
     )
     trainer.adversary = recipe.adversary
-    trainer.pointing = pointing
+    trainer.pointing, trainer.sure = pointing, recipe.sure
     return Job(
         trainer=trainer,
-        save=partial(_save, trainer, tokenizer, recipe.sure),
+        save=partial(save_model, trainer.model, tokenizer),
         languages=by_language(dev, languages),
     )
-
-
-def _save(
-    trainer: ReplyTrainer,
-    tokenizer: PreTrainedTokenizerBase,
-    sure: float | None,
-    folder: Path,
-    *weights: Mapping[str, torch.Tensor],
-) -> None:
-    """Write what was learnt, once it declines where it is not sure enough."""
-    if trainer.pointing is not None and sure is not None:
-        trainer.pointing.be_sure(trainer.model, trainer.get_eval_dataloader(), sure)
-    save_model(trainer.model, tokenizer, folder, *weights)
 
 
 def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -270,9 +266,16 @@ def tokenize(
 
 
 def columns(
-    dataset: Dataset, part: Part, tokenizer: PreTrainedTokenizerBase, recipe: Recipe
+    dataset: Dataset,
+    part: Part,
+    tokenizer: PreTrainedTokenizerBase,
+    recipe: Recipe,
+    *,
+    texts: bool = False,
 ) -> tuple[Columns, list[str]]:
     """Tokens and labels of the rows that fit, and their languages.
+
+    With `texts`, a column more has what a teacher of pointing reads.
 
     Raises: Rejected: there are none, or the tokenizer has no template.
     """
@@ -285,7 +288,8 @@ def columns(
         tokens, start = tokenize(tokenizer, question, learnt(row))
         if len(tokens) <= recipe.max_tokens:
             labels = [IGNORED] * start + tokens[start:]
-            rows.append({"input_ids": tokens, "labels": labels, _TEXTS: _texts(row)})
+            taught = {_TEXTS: _texts(row)} if texts else {}
+            rows.append({"input_ids": tokens, "labels": labels, **taught})
             languages.append(row.lang)
     if not rows:
         raise Rejected(
@@ -309,7 +313,7 @@ def _texts(row: Example) -> list[str]:
 
 def _collate(collator: DataCollatorForSeq2Seq, rows: Sequence[Mapping[str, Any]]) -> Any:
     """A batch, with the texts of its rows as they are."""
-    texts = [row[_TEXTS] for row in rows]
+    texts = [row.get(_TEXTS, []) for row in rows]
     batch = collator([{k: row[k] for k in ("input_ids", "labels")} for row in rows])
     return {**batch, _TEXTS: texts}
 
