@@ -9,9 +9,9 @@ alike from the start, and further losses beside that of the reply keep it so
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -158,81 +158,62 @@ class Pointing:
             named = [at for at, place in enumerate(places) if said[place] in learnt]
             yield start - 1, places, named
 
-    def be_sure(self, model: Any, batches: Iterable[Any], sure: float) -> None:
+    def be_sure(self, model: Any, read: "Read", sure: float) -> None:
         """Have the model decline unless a share `sure` of the replies that name a number is right.
 
-        `batches` hold the rows that tell, with `input_ids`, `attention_mask` and `labels`.
+        `read` is what it said of the rows that tell.
         """
-        read = self._read(model, batches)
         with torch.no_grad():
             _bias(model)[self.declines] += least_margin(read.margins, read.right, sure)
 
-    def scores(self, model: Any, batches: Iterable[Any]) -> dict[str, float]:
-        """How well it points, over rows as for `be_sure`; what no row can tell is left out.
+    def read(
+        self, model: Any, hidden: torch.Tensor, logits: torch.Tensor, rows: Mapping[str, Any]
+    ) -> "Read":
+        """What it says first in reply to a batch; `hidden` and `rows` as for `loss`.
 
-        Of the replies that name numbers, `looks_right` is the share where the heads look most at
-        one of these, `names_right` that where the best number is one, `declines_wrong` that which
-        it would decline; `declines_right` is of those that nothing answers.
+        `logits` (rows, at least from the first prompt's end on, vocabulary) end where the rows do.
         """
-        read = self._read(model, batches)
-        declined = read.margins <= 0
-        found = {
-            "looks_right": read.looked[read.answered],
-            "names_right": read.right[read.answered],
-            "declines_wrong": declined[read.answered],
-            "declines_right": declined[~read.answered],
-        }
-        return {name: float(flags.double().mean()) for name, flags in found.items() if len(flags)}
-
-    @torch.no_grad()
-    def _read(self, model: Any, batches: Iterable[Any]) -> "_Read":
-        model.eval()
-        numbers = torch.tensor(sorted(self.numbers))
-        found: list[tuple[torch.Tensor, bool, bool, bool]] = []
-        for rows in batches:
-            tokens, mask, labels = (
-                rows[name].to(model.device) for name in ("input_ids", "attention_mask", "labels")
-            )
-            places = (mask.cumsum(dim=1) - 1).clamp(min=0)
-            ends = list(self._ends(tokens, labels))
-            # A vocabulary is large: what comes next is worked out only where prompts end.
-            kept = tokens.shape[1] - min(end for end, _, _ in ends)
-            outputs = model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=places,
-                output_hidden_states=True,
-                logits_to_keep=kept,
-            )
-            hidden = outputs.hidden_states[self.layer]
-            seen = self._seen(model, hidden, mask, [end for end, _, _ in ends]).mean(dim=1)
-            logits = outputs.logits.float().cpu()
-            for row, (end, shown, named) in enumerate(ends):
-                said = logits[row, end - tokens.shape[1]]
-                best, at = said[numbers].max(dim=0)
-                looked = bool(shown) and int(seen[row, shown].argmax()) in named
-                right = bool((labels[row] == numbers[at]).any())
-                found.append((best - said[self.declines], right, looked, bool(named)))
-        flags = torch.tensor([row[1:] for row in found])
-        return _Read(
-            margins=torch.stack([row[0] for row in found]),
-            right=flags[:, 0],
-            looked=flags[:, 1],
-            answered=flags[:, 2],
-        )
+        numbers = torch.tensor(sorted(self.numbers), device=logits.device)
+        ends = list(self._ends(rows["input_ids"], rows["labels"]))
+        seen = self._seen(model, hidden, rows["attention_mask"], [end for end, _, _ in ends])
+        length = rows["input_ids"].shape[1]
+        margins, flags = [], []
+        for row, (end, shown, named) in enumerate(ends):
+            said = logits[row, end - length].float()
+            best, at = said[numbers].max(dim=0)
+            margins.append(best - said[self.declines])
+            looked = bool(shown) and int(seen[row].mean(dim=0)[shown].argmax()) in named
+            right = bool((rows["labels"][row] == numbers[at]).any())
+            flags.append((right, looked, bool(named)))
+        return Read(torch.stack(margins), *torch.tensor(flags, device=logits.device).T)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
+class Read(NamedTuple):
     """Of each row how far the best number is above declining, and whether it is right.
 
-    Then whether the heads look at a right one, and whether there is one.
+    Then whether the heads look most at a right one, and whether there is one. All (rows,).
     """
 
     margins: torch.Tensor
     right: torch.Tensor
     looked: torch.Tensor
     answered: torch.Tensor
+
+    def scores(self) -> dict[str, float]:
+        """How well the model points; what no row can tell is left out.
+
+        Of the replies that name numbers, `looks_right` is the share where the heads look most at
+        one of these, `names_right` that where the best number is one, `declines_wrong` that which
+        it would decline; `declines_right` is of those that nothing answers.
+        """
+        declined = self.margins <= 0
+        found = {
+            "looks_right": self.looked[self.answered],
+            "names_right": self.right[self.answered],
+            "declines_wrong": declined[self.answered],
+            "declines_right": declined[~self.answered],
+        }
+        return {name: float(flags.double().mean()) for name, flags in found.items() if len(flags)}
 
 
 def pointing_at(

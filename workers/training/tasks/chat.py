@@ -45,7 +45,7 @@ from workers.training.loading import (
     save_model,
     with_adapter,
 )
-from workers.training.pointing import Pointing, pointing_at
+from workers.training.pointing import Pointing, Read, pointing_at
 from workers.training.recipe import Count, Recipe, Share
 from workers.training.sequences import IGNORED
 from workers.training.tasks.encoder import encoder_folder, open_folder
@@ -88,12 +88,16 @@ class ReplyTrainer(AdversarialTrainer):
 
     pointing: Pointing | None = None
     sure: float | None = None
+    # What it said of the rows of the evaluation that goes on.
+    _read: list[Read]
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the Trainer's; what has learnt then declines where it is not sure enough."""
         output = super().train(*args, **kwargs)
         if self.pointing is not None and self.sure is not None:
-            self.pointing.be_sure(self.model, self.get_eval_dataloader(), self.sure)
+            dev = self.get_eval_dataloader()
+            self.evaluation_loop(dev, "sure", prediction_loss_only=True, metric_key_prefix="eval")
+            self.pointing.be_sure(self.model, self._all_read(), self.sure)
         return output
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -104,12 +108,17 @@ class ReplyTrainer(AdversarialTrainer):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         """As the Trainer's, with how well it points."""
+        self._read = []
         output = super().evaluation_loop(*args, **kwargs)
         if self.pointing is not None and output.metrics is not None:
-            scores = self.pointing.scores(self.model, args[0])
             prefix = kwargs["metric_key_prefix"]
+            scores = self._all_read().scores()
             output.metrics.update({f"{prefix}_{name}": v for name, v in scores.items()})
         return output
+
+    def _all_read(self) -> Read:
+        """Of the last evaluation, batches put together."""
+        return Read(*map(torch.cat, zip(*self._read, strict=True)))
 
     def compute_loss(
         self,
@@ -131,15 +140,21 @@ class ReplyTrainer(AdversarialTrainer):
             # As where nothing is padded; positions that are learnt would begin anywhere.
             inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
         texts = inputs.pop(_TEXTS, ())
-        if self.pointing is None or not model.training:
+        if self.pointing is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["output_hidden_states"] = True
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         hidden = outputs.hidden_states[self.pointing.layer]
         rows = {"input_ids": tokens, "attention_mask": mask, "labels": labels}
+        bare = self.accelerator.unwrap_model(model)
         with self.compute_loss_context_manager():
-            pointing = self.pointing.loss(self.accelerator.unwrap_model(model), hidden, rows, texts)
-        loss = loss + pointing / self.current_gradient_accumulation_steps
+            if model.training:
+                pointing = self.pointing.loss(bare, hidden, rows, texts)
+                loss = loss + pointing / self.current_gradient_accumulation_steps
+            else:
+                read = self.pointing.read(bare, hidden, outputs.logits, rows)
+                # Every process has rows of its own, and has to come to the same bias.
+                self._read.append(Read(*self.accelerator.gather_for_metrics(tuple(read))))
         return (loss, outputs) if return_outputs else loss
 
 
