@@ -40,7 +40,6 @@ from workers.training.recipe import Recipe
 from workers.training.watching import Watcher
 
 RECIPE, RESULT = "recipe.json", "result.json"
-_STATE = "trainer_state.json"
 # How safetensors and torch's own writer tell of a full disk.
 _FULL_DISK = ("No space left", "PytorchStreamWriter", "inline_container")
 
@@ -124,8 +123,7 @@ def _claim(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     run.checkpoints.mkdir(exist_ok=True)
     _write(run.folder / RECIPE, recipe.model_dump(mode="json"))
     for checkpoint in run.checkpoints.glob("checkpoint-*"):
-        # transformers writes the state last.
-        if not (checkpoint / _STATE).exists():
+        if not _is_whole(checkpoint):
             shutil.rmtree(checkpoint)
 
 
@@ -146,12 +144,8 @@ def _same_recipe(run: Run, recipe: Recipe) -> None:
 
 
 def _last_checkpoint(run: Run) -> str | None:
-    """The newest checkpoint that was written to its end; newer ones are removed."""
-    while (found := get_last_checkpoint(str(run.checkpoints))) is not None:  # type: ignore[no-untyped-call]  # no stubs
-        if _is_whole(Path(found)):
-            return str(found)
-        shutil.rmtree(found)
-    return None
+    found: str | None = get_last_checkpoint(str(run.checkpoints))  # type: ignore[no-untyped-call]  # no stubs
+    return found
 
 
 def _is_whole(checkpoint: Path) -> bool:
