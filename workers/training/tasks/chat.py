@@ -1,6 +1,5 @@
 """Fine-tunes a dialogue model on the very prompts of production and the replies to them."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -18,14 +17,12 @@ from transformers import (
     PreTrainedTokenizerBase,
     TrainingArguments,
 )
-from transformers.trainer_utils import EvalLoopOutput
 
 from core import prompt
 from core.adapters.generator import language_name
 from core.errors import Rejected
 from core.prompt import Said
 from core.turn import Message, Passage
-from workers.training.adversarial import AdversarialTrainer
 from workers.training.contrast import Teacher
 from workers.training.dataset.examples import (
     Condense,
@@ -45,13 +42,12 @@ from workers.training.loading import (
     save_model,
     with_adapter,
 )
-from workers.training.pointing import Pointing, Read, pointing_at
+from workers.training.pointing import pointing_at
 from workers.training.recipe import Count, Recipe, Share
+from workers.training.replying import TEXTS, ReplyTrainer
 from workers.training.sequences import IGNORED
 from workers.training.tasks.encoder import encoder_folder, open_folder
 from workers.training.tokenizer import tokenizer_for
-
-_TEXTS = "texts"
 
 
 class Chat(Recipe):
@@ -78,84 +74,6 @@ class Chat(Recipe):
         if self.pointing_layer is not None and (self.adapter or self.sharded):
             raise ValueError("pointing_layer: teaches a whole model; leave adapter and sharded out")
         return self
-
-
-class ReplyTrainer(AdversarialTrainer):
-    """Works out what comes next only where it is to be learnt, at the end of each row.
-
-    A vocabulary is so large that what comes next costs as much as all layers of a small model.
-    """
-
-    pointing: Pointing | None = None
-    sure: float | None = None
-    # What it said of the rows of the evaluation that goes on.
-    _read: list[Read]
-
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the Trainer's; what has learnt then declines where it is not sure enough."""
-        output = super().train(*args, **kwargs)
-        if self.pointing is not None and self.sure is not None:
-            dev = self.get_eval_dataloader()
-            self.evaluation_loop(dev, "sure", prediction_loss_only=True, metric_key_prefix="eval")
-            self.pointing.be_sure(self.model, self._all_read(), self.sure)
-        return output
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        columns: Any = self._signature_columns
-        if _TEXTS not in columns:
-            columns.append(_TEXTS)
-
-    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        """As the Trainer's, with how well it points."""
-        self._read = []
-        output = super().evaluation_loop(*args, **kwargs)
-        if self.pointing is not None and output.metrics is not None:
-            prefix = kwargs["metric_key_prefix"]
-            scores = self._all_read().scores()
-            output.metrics.update({f"{prefix}_{name}": v for name, v in scores.items()})
-        return output
-
-    def _all_read(self) -> Read:
-        """Of the last evaluation, batches put together."""
-        return Read(*map(torch.cat, zip(*self._read, strict=True)))
-
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """As the Trainer's; the rows of `inputs` end together, padded in front."""
-        inputs = dict(inputs)
-        tokens, labels, mask = (inputs[n] for n in ("input_ids", "labels", "attention_mask"))
-        first = int((labels != IGNORED).any(dim=0).nonzero()[0])
-        # What comes next is told by the place before it.
-        kept = labels.shape[1] - first + 1
-        takes = inspect.signature(self.accelerator.unwrap_model(model).forward).parameters
-        if "logits_to_keep" in takes:
-            inputs |= {"labels": labels[:, -kept:], "logits_to_keep": kept}
-        if "position_ids" in takes:
-            # As where nothing is padded; positions that are learnt would begin anywhere.
-            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        texts = inputs.pop(_TEXTS, ())
-        if self.pointing is None:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        inputs["output_hidden_states"] = True
-        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        hidden = outputs.hidden_states[self.pointing.layer]
-        rows = {"input_ids": tokens, "attention_mask": mask, "labels": labels}
-        bare = self.accelerator.unwrap_model(model)
-        with self.compute_loss_context_manager():
-            if model.training:
-                pointing = self.pointing.loss(bare, hidden, rows, texts)
-                loss = loss + pointing / self.current_gradient_accumulation_steps
-            else:
-                read = self.pointing.read(bare, hidden, outputs.logits, rows)
-                # Every process has rows of its own, and has to come to the same bias.
-                self._read.append(Read(*self.accelerator.gather_for_metrics(tuple(read))))
-        return (loss, outputs) if return_outputs else loss
 
 
 def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
@@ -303,7 +221,7 @@ def columns(
         tokens, start = tokenize(tokenizer, question, learnt(row))
         if len(tokens) <= recipe.max_tokens:
             labels = [IGNORED] * start + tokens[start:]
-            taught = {_TEXTS: _texts(row)} if texts else {}
+            taught = {TEXTS: _texts(row)} if texts else {}
             rows.append({"input_ids": tokens, "labels": labels, **taught})
             languages.append(row.lang)
     if not rows:
@@ -328,9 +246,9 @@ def _texts(row: Example) -> list[str]:
 
 def _collate(collator: DataCollatorForSeq2Seq, rows: Sequence[Mapping[str, Any]]) -> Any:
     """A batch, with the texts of its rows as they are."""
-    texts = [row.get(_TEXTS, []) for row in rows]
+    texts = [row.get(TEXTS, []) for row in rows]
     batch = collator([{k: row[k] for k in ("input_ids", "labels")} for row in rows])
-    return {**batch, _TEXTS: texts}
+    return {**batch, TEXTS: texts}
 
 
 def _passage(at: int, row: Reply) -> Passage:

@@ -1,0 +1,92 @@
+"""The Trainer of a dialogue model: its loss counts the tokens of the reply alone."""
+
+import inspect
+from typing import Any
+
+import torch
+from transformers.trainer_utils import EvalLoopOutput
+
+from workers.training.adversarial import AdversarialTrainer
+from workers.training.pointing import Pointing, Read
+from workers.training.sequences import IGNORED
+
+TEXTS = "texts"
+"""The name of what a batch holds beside its tokens: what a teacher of pointing reads."""
+
+
+class ReplyTrainer(AdversarialTrainer):
+    """Works out what comes next only where it is to be learnt, at the end of each row.
+
+    A vocabulary is so large that what comes next costs as much as all layers of a small model.
+    """
+
+    pointing: Pointing | None = None
+    sure: float | None = None
+    # What it said of the rows of the evaluation that goes on.
+    _read: list[Read]
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As the Trainer's; what has learnt then declines where it is not sure enough."""
+        output = super().train(*args, **kwargs)
+        if self.pointing is not None and self.sure is not None:
+            dev = self.get_eval_dataloader()
+            self.evaluation_loop(dev, "sure", prediction_loss_only=True, metric_key_prefix="eval")
+            self.pointing.be_sure(self.model, self._all_read(), self.sure)
+        return output
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        columns: Any = self._signature_columns
+        if TEXTS not in columns:
+            columns.append(TEXTS)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """As the Trainer's, with how well it points."""
+        self._read = []
+        output = super().evaluation_loop(*args, **kwargs)
+        if self.pointing is not None and output.metrics is not None:
+            prefix = kwargs["metric_key_prefix"]
+            scores = self._all_read().scores()
+            output.metrics.update({f"{prefix}_{name}": v for name, v in scores.items()})
+        return output
+
+    def _all_read(self) -> Read:
+        """Of the last evaluation, batches put together."""
+        return Read(*map(torch.cat, zip(*self._read, strict=True)))
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """As the Trainer's; the rows of `inputs` end together, padded in front."""
+        inputs = dict(inputs)
+        tokens, labels, mask = (inputs[n] for n in ("input_ids", "labels", "attention_mask"))
+        first = int((labels != IGNORED).any(dim=0).nonzero()[0])
+        # What comes next is told by the place before it.
+        kept = labels.shape[1] - first + 1
+        takes = inspect.signature(self.accelerator.unwrap_model(model).forward).parameters
+        if "logits_to_keep" in takes:
+            inputs |= {"labels": labels[:, -kept:], "logits_to_keep": kept}
+        if "position_ids" in takes:
+            # As where nothing is padded; positions that are learnt would begin anywhere.
+            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        texts = inputs.pop(TEXTS, ())
+        if self.pointing is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        inputs["output_hidden_states"] = True
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        hidden = outputs.hidden_states[self.pointing.layer]
+        rows = {"input_ids": tokens, "attention_mask": mask, "labels": labels}
+        bare = self.accelerator.unwrap_model(model)
+        with self.compute_loss_context_manager():
+            if model.training:
+                pointing = self.pointing.loss(bare, hidden, rows, texts)
+                loss = loss + pointing / self.current_gradient_accumulation_steps
+            else:
+                read = self.pointing.read(bare, hidden, outputs.logits, rows)
+                # Every process has rows of its own, and has to come to the same bias.
+                self._read.append(Read(*self.accelerator.gather_for_metrics(tuple(read))))
+        return (loss, outputs) if return_outputs else loss
