@@ -248,7 +248,8 @@ async def test_keys_theme_and_phone(browser: Browser, console: Console) -> None:
         await page.keyboard.press("Escape")
         await page.keyboard.press("g")
         await page.keyboard.press("a")
-        await expect(page).to_have_url(re.compile("/desk/knowledge$"))
+        # Loaded to its end: nothing hears a click before the page's script is there.
+        await page.wait_for_url(re.compile("/desk/knowledge$"))
         await page.locator("#theme").click()
         await page.reload()
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
