@@ -1,6 +1,7 @@
 """Cuts running text into sentences, also while it is still being written."""
 
 import re
+import unicodedata
 
 MAX_CHARS = 1_000
 _END = re.compile(
@@ -32,6 +33,8 @@ def _breaks(text: str, start: int, match: re.Match[str]) -> bool:
         return True
     before = _LAST_WORD.search(text, start, match.start())
     word = before["word"].casefold() if before else ""
+    if len(word) == 1 and (word in "%‰°" or unicodedata.category(word) == "Sc"):
+        return True  # "It costs 8 €. Until then ..."
     if len(word) <= 1 or word in _ABBREVIATIONS:
         return False
     # "3. Mai", "2. Open the app": an ordinal or the number of a step

@@ -17,6 +17,10 @@ from core.sentences import Splitter, split
             ["Ask e.g. Dr. No at shop.example now. ", "Yes."],
         ),
         ("Am 3. Mai, z. B. um 9 Uhr. Gut.", ["Am 3. Mai, z. B. um 9 Uhr. ", "Gut."]),
+        (
+            "Das kostet 8 €. Bis dahin gilt 5 %. Gut.",
+            ["Das kostet 8 €. ", "Bis dahin gilt 5 %. ", "Gut."],
+        ),
         ("1. Open\n2. Close", ["1. Open\n", "2. Close"]),
         ("14天内可退。更多【1】！", ["14天内可退。", "更多【1】！"]),
         ("هل هذا؟ نعم۔ شكرا", ["هل هذا؟ ", "نعم۔ ", "شكرا"]),
@@ -30,7 +34,7 @@ def test_a_text_is_cut_where_its_sentences_end(text: str, sentences: list[str]) 
     assert split(text) == sentences
 
 
-@given(st.text(alphabet="ab. 1[]!?。\n”", max_size=80), st.integers(1, 7))
+@given(st.text(alphabet="ab. 1[]!?。\n”€%", max_size=80), st.integers(1, 7))
 def test_pieces_of_any_size_give_the_same_sentences(text: str, size: int) -> None:
     splitter = Splitter()
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
