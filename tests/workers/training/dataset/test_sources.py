@@ -179,7 +179,7 @@ def test_support_articles_say_which_sentences_answer() -> None:
     """Those written for this project: a number names the sentence that production would number."""
     rows = list(public.read(Path("models/data"), "support"))
     replies = [row for row in rows if isinstance(row, Reply)]
-    assert len({row.group for row in rows}) == 320
+    assert len({row.group for row in rows}) == 800
     assert len({row.lang for row in replies}) == 24
     told = {row.passage for row in rows if isinstance(row, Question)}
     answered = [row for row in replies if row.reply != NO_ANSWER]
