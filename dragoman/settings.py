@@ -164,7 +164,8 @@ class Settings(BaseSettings):
     )
     sentiment: str = Field(
         default="",
-        description="Classifier of texts as positive, neutral or negative: a folder or hub id",
+        description="Classifier of texts as positive, neutral or negative: a folder or hub id;"
+        " empty for the one that ships",
     )
     entities: str = Field(
         default="", description="Tagger of names of people and places: a folder or hub id"

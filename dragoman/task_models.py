@@ -56,13 +56,20 @@ async def open_generator(
 
 
 def sentiment_classifier(settings: Settings) -> "SentimentClassifier":
-    """What tells sentiment.
+    """What tells sentiment: the model that is set, else the head that ships.
 
-    Raises: Misconfigured: no model is set, or it cannot be used.
+    Raises: Misconfigured: the model cannot be used, or none is set and the head does not fit the
+    encoder that is.
     """
-    from workers.classification import SentimentClassifier
+    from retrieval.encoder import open_encoder
+    from workers.classification import SentimentHead, SentimentModel
 
-    return _made(SentimentClassifier, settings, "sentiment")
+    if settings.sentiment:
+        return _made(SentimentModel, settings, "sentiment")
+    try:
+        return SentimentHead(open_encoder(settings.encoder or None))
+    except Misconfigured as error:
+        raise Misconfigured(f"{_none_set('sentiment')}; {error}") from error
 
 
 def entity_tagger(settings: Settings) -> "EntityTagger":
@@ -177,10 +184,7 @@ def _none_set(field: str) -> str:
 
 
 def _made(make: Callable[[str], M], settings: Settings, field: str) -> M:
-    """The model whose folder or hub id a setting names.
-
-    One that we ship would be taken here where the setting is empty.
-    """
+    """The model whose folder or hub id a setting names."""
     variable, named = variables()[field], getattr(settings, field)
     if not named:
         raise Misconfigured(_none_set(field))

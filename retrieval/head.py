@@ -18,6 +18,10 @@ from retrieval.encoder import Vectors
 Probabilities = NDArray[np.float64]
 
 _WEIGHTS, _BIAS = "weights", "bias"
+FILE = "head.safetensors"
+# Beside this module in a wheel.
+_SHIPPED = Path(__file__).parent
+_CHECKOUT = Path(__file__).parents[1] / "models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +97,12 @@ def open_head(path: Path, encoder: str) -> Head:
             f"{path}: was made for the encoder {head.encoder}, not for {encoder}; train it again"
         )
     return head
+
+
+def shipped_head(name: str, encoder: str) -> Head:
+    """The head of this name that ships, for the encoder of this id.
+
+    Raises: Misconfigured: it was made for another encoder.
+    """
+    beside = _SHIPPED / name / FILE
+    return open_head(beside if beside.exists() else _CHECKOUT / name / FILE, encoder)

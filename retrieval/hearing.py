@@ -1,16 +1,11 @@
 """Hears what a message means by its vector, in whatever language it is."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from core.errors import Misconfigured
 from core.turn import Meaning
 from retrieval.encoder import Encoder
-from retrieval.head import Head, open_head
-
-_FILE = "head.safetensors"
-_SHIPPED = Path(__file__).parent
-_CHECKOUT = Path(__file__).parents[1] / "models"
+from retrieval.head import Head, shipped_head
 
 
 class VectorEar:
@@ -30,9 +25,8 @@ class VectorEar:
 
 def open_ear(encoder: Encoder) -> VectorEar | None:
     """The ear that ships; None for another encoder than the one that it was made for."""
-    folder = _SHIPPED if (_SHIPPED / "wishes").exists() else _CHECKOUT
     try:
-        heads = [open_head(folder / name / _FILE, encoder.id) for name in ("wishes", "misuse")]
+        heads = [shipped_head(name, encoder.id) for name in ("wishes", "misuse")]
     except Misconfigured:
         return None
     return VectorEar(encoder, heads)

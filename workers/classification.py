@@ -1,13 +1,15 @@
-"""Tells the sentiment of texts, or the entities in them, by a classifier of transformers."""
+"""Tells the sentiment of texts, or the entities in them."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Misconfigured
+from retrieval.encoder import Encoder
+from retrieval.head import shipped_head
 from workers.loading import LazyModel, max_tokens
 
 SENTIMENTS = ("positive", "neutral", "negative")
@@ -15,8 +17,36 @@ SENTIMENTS = ("positive", "neutral", "negative")
 _SHARED = 32
 
 
-class SentimentClassifier:
-    """A model with labels for positive, negative and, if it knows that, neutral."""
+class SentimentClassifier(Protocol):
+    """What tells whether a text is positive, neutral or negative."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    async def classify(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities (n, 3) in the order of SENTIMENTS; the end of a long text is not read."""
+
+
+class SentimentHead:
+    """The small classifier that ships, on the vectors of the encoder that ships."""
+
+    name = "sentiment"
+
+    def __init__(self, encoder: Encoder) -> None:
+        """Raises: Misconfigured: it was made for another encoder."""
+        self._encoder = encoder
+        self._head = shipped_head(self.name, encoder.id)
+        self._places = [self._head.labels.index(one) for one in SENTIMENTS]
+
+    async def classify(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities (n, 3) in the order of SENTIMENTS; the end of a long text is not read."""
+        vectors = await self._encoder.questions(texts)
+        return self._head.probabilities(vectors)[:, self._places]
+
+
+class SentimentModel:
+    """A classifier of transformers, for positive, negative and, if it knows that, neutral."""
 
     def __init__(self, model: str | Path) -> None:
         """Take a folder or hub id.

@@ -15,6 +15,7 @@ from tests.workers.evaluation.rows import write_rows
 from tests.workers.evaluation.shop import DOCUMENTS, IN_ENGLISH, IN_GERMAN
 from tests.workers.tiny_classifier import build_entities, build_sentiment
 from tests.workers.tiny_translator import PAIRS, build_nllb
+from workers.training.tasks.encoder import encoder_folder
 
 GERMAN = {"lang": "deu", "text": "Wann kommt mein Paket endlich bei mir an?"}
 ENGLISH = {"lang": "en", "text": "When will my parcel arrive at my house?"}
@@ -177,9 +178,10 @@ def test_each_task_names_the_line_where_a_key_is_missing(tmp_path: Path) -> None
 def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
     tasks = ("sentiment", "entities", "translation")
     files = [str(write_rows(tmp_path / f"{task}.jsonl", FILES[task][0])) for task in tasks]
-    none: dict[str, str] = {}
+    # What ships tells sentiment by the vectors of the encoder that ships, and of no other.
+    other = {"DRAGOMAN_ENCODER": str(encoder_folder("english"))}
     lost = {"DRAGOMAN_SENTIMENT": "/no/such/folder"}
-    calls = [(["evaluate", task, file], none) for task, file in zip(tasks, files, strict=True)]
+    calls = [(["evaluate", task, file], other) for task, file in zip(tasks, files, strict=True)]
     dead = {"DRAGOMAN_MODEL_URL": "http://127.0.0.1:9/v1"}
     calls += [(["evaluate", "sentiment", files[0]], lost), (["evaluate", *calls[2][0][1:]], dead)]
     # A model that only finds sentences is none for this either.
@@ -189,8 +191,12 @@ def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
     calls += [(["evaluate", *calls[2][0][1:]], points)]
     done = run_each(calls, tmp_path / "home")
     assert done.stdout == ""
-    assert done.stderr.splitlines() == [
-        "there is no model for this: set DRAGOMAN_SENTIMENT to a folder or hub id",
+    sentiment, *others = done.stderr.splitlines()
+    assert sentiment.startswith(
+        "there is no model for this: set DRAGOMAN_SENTIMENT to a folder or hub id; "
+    )
+    assert "was made for the encoder" in sentiment
+    assert others == [
         "there is no model for this: set DRAGOMAN_ENTITIES to a folder or hub id",
         "there is no model for this: set DRAGOMAN_TRANSLATOR to a folder or hub id;"
         " DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too",
@@ -199,6 +205,19 @@ def test_a_task_without_its_model_names_the_setting(tmp_path: Path) -> None:
         "there is no model for this: set DRAGOMAN_TRANSLATOR to a folder or hub id;"
         " DRAGOMAN_MODEL or DRAGOMAN_MODEL_URL of a dialogue model will do too",
     ]
+
+
+def test_sentiment_is_told_without_any_setting(tmp_path: Path) -> None:
+    """By the head that ships, also in languages that it has not learnt from."""
+    felt = [
+        {"lang": "it", "text": "Servizio fantastico, grazie di cuore!", "label": "positive"},
+        {"lang": "nl", "text": "Jullie hebben mij vreselijk teleurgesteld.", "label": "negative"},
+        {"lang": "pl", "text": "O której zamykacie w sobotę?", "label": "neutral"},
+    ]
+    file = write_rows(tmp_path / "felt.jsonl", felt)
+    done = run_each([(["evaluate", "sentiment", str(file), "--json"], {})], tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["overall"]["accuracy"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from transformers import AutoModel, AutoTokenizer
 
 from core.errors import Misconfigured
 from tests.workers.tiny_classifier import build_entities, build_sentiment
-from workers.classification import SENTIMENTS, EntityTagger, SentimentClassifier
+from workers.classification import SENTIMENTS, EntityTagger, SentimentModel
 
 
 async def test_labels_come_in_our_order_whatever_the_models_is(tmp_path: Path) -> None:
-    classifier = SentimentClassifier(build_sentiment(tmp_path / "m", ("NEG", "NEU", "POS")))
+    classifier = SentimentModel(build_sentiment(tmp_path / "m", ("NEG", "NEU", "POS")))
     texts = ["great thing", "awful thing " + "thing " * 200, "table thing"] * 9
     found = await classifier.classify(texts)
     assert found.shape == (27, 3)
@@ -23,7 +23,7 @@ async def test_labels_come_in_our_order_whatever_the_models_is(tmp_path: Path) -
 
 
 async def test_a_model_may_know_no_neutral(tmp_path: Path) -> None:
-    classifier = SentimentClassifier(build_sentiment(tmp_path / "m", ("NEGATIVE", "POSITIVE")))
+    classifier = SentimentModel(build_sentiment(tmp_path / "m", ("NEGATIVE", "POSITIVE")))
     found = await classifier.classify(["awful thing", "great thing"])
     assert found.argmax(axis=1).tolist() == [2, 0]
     assert not found[:, 1].any()
@@ -32,7 +32,7 @@ async def test_a_model_may_know_no_neutral(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [("joy", "anger"), ("positive", "pos", "negative")])
 def test_labels_of_another_task_are_refused(labels: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="they must be positive, neutral, negative"):
-        SentimentClassifier(build_sentiment(tmp_path / "m", labels))
+        SentimentModel(build_sentiment(tmp_path / "m", labels))
     with pytest.raises(Misconfigured, match="they must be O, B-PER, I-PER"):
         EntityTagger(build_sentiment(tmp_path / "n", labels))
 
@@ -53,7 +53,7 @@ async def test_a_model_without_a_trained_head_is_refused(tmp_path: Path) -> None
     AutoModel.from_pretrained(trained).save_pretrained(bare)
     AutoTokenizer.from_pretrained(trained).save_pretrained(bare)
     with pytest.raises(Misconfigured, match=r"not trained as .*; it lacks classifier"):
-        await SentimentClassifier(bare).classify(["great"])
+        await SentimentModel(bare).classify(["great"])
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_a_folder_that_is_no_classifier_is_refused(config: str, says: str, tmp_p
     (tmp_path / "model.safetensors").touch()
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(Misconfigured, match=says):
-        SentimentClassifier(tmp_path)
+        SentimentModel(tmp_path)

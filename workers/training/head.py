@@ -25,7 +25,7 @@ from sklearn.model_selection import GroupKFold
 from core.errors import Rejected
 from core.language import same_language
 from retrieval.encoder import Encoder, Vectors, open_encoder
-from retrieval.head import Head, save_head
+from retrieval.head import FILE, Head, save_head
 from retrieval.writing import Progress
 from workers.evaluation.metrics import Codes, macro_f1
 from workers.training.dataset.examples import Label, Tag
@@ -33,8 +33,6 @@ from workers.training.dataset.folder import Dataset, Part, open_dataset
 from workers.training.finished import Result, finish, finished, unfinished
 from workers.training.recipe import Block, Positive
 from workers.training.recipe_file import read_settings
-
-FILE = "head.safetensors"
 
 _STEP = 256
 _FOLDS = 5

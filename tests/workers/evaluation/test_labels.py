@@ -8,7 +8,7 @@ from core.errors import Rejected
 from retrieval.knowledge import silent
 from tests.workers.evaluation.rows import write_rows
 from tests.workers.tiny_classifier import build_entities, build_sentiment
-from workers.classification import EntityTagger, SentimentClassifier
+from workers.classification import EntityTagger, SentimentModel
 from workers.evaluation import entities, sentiment
 from workers.evaluation.scores import by_language, overall
 
@@ -26,7 +26,7 @@ TAGGED = [
 
 
 async def test_sentiment_is_scored_by_class(tmp_path: Path) -> None:
-    classifier = SentimentClassifier(build_sentiment(tmp_path / "model"))
+    classifier = SentimentModel(build_sentiment(tmp_path / "model"))
     files = [write_rows(tmp_path / "rows.jsonl", FELT)]
     judged = await sentiment.judge(files, classifier, silent)
     found = overall(judged)
@@ -62,7 +62,7 @@ async def test_entities_are_scored_by_type_and_ends(tmp_path: Path) -> None:
     ],
 )
 async def test_a_wrong_text_is_named(row: dict[str, object], says: str, tmp_path: Path) -> None:
-    classifier = SentimentClassifier(build_sentiment(tmp_path / "model"))
+    classifier = SentimentModel(build_sentiment(tmp_path / "model"))
     path = write_rows(tmp_path / "rows.jsonl", [FELT[0], row])
     with pytest.raises(Rejected, match=f"line 2: {says}"):
         await sentiment.judge([path], classifier, silent)

@@ -11,10 +11,10 @@ import pytest
 
 from core.errors import Misconfigured, Rejected
 from retrieval.encoder import open_encoder
-from retrieval.head import open_head
+from retrieval.head import FILE, open_head
 from tests.workers.training.small import ABOUT, build_encoder, silent, write_dataset
 from workers.training.dataset.examples import Label
-from workers.training.head import FILE, fit_head
+from workers.training.head import fit_head
 
 # A language of its own whose words for feelings are those of English.
 FELT = {"angry": ("awful", "broken"), "happy": ("great", "lovely"), "calm": ("plain", "usual")}
