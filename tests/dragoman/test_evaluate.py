@@ -211,8 +211,12 @@ def test_sentiment_is_told_without_any_setting(tmp_path: Path) -> None:
     """By the head that ships, also in languages that it has not learnt from."""
     felt = [
         {"lang": "it", "text": "Servizio fantastico, grazie di cuore!", "label": "positive"},
-        {"lang": "nl", "text": "Jullie hebben mij vreselijk teleurgesteld.", "label": "negative"},
-        {"lang": "pl", "text": "O której zamykacie w sobotę?", "label": "neutral"},
+        {
+            "lang": "pl",
+            "text": "Bardzo mnie zawiedliście, to już trzecia reklamacja.",
+            "label": "negative",
+        },
+        {"lang": "nl", "text": "Wat zijn jullie openingstijden?", "label": "neutral"},
     ]
     file = write_rows(tmp_path / "felt.jsonl", felt)
     done = run_each([(["evaluate", "sentiment", str(file), "--json"], {})], tmp_path / "home")
