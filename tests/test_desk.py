@@ -237,16 +237,16 @@ async def test_the_doctor_says_what_is_wrong_with_each_part(by_socket: Rig, tmp_
 
 
 async def test_a_removed_document_is_not_cited_any_more(by_socket: Rig) -> None:
-    question = "コンビニ払いは何時間以内に支払えばいいですか？"
+    question = "Est-ce que je peux payer en plusieurs fois ?"
     env = environment(by_socket.data_dir)
     before = await asyncio.to_thread(command, "ask", question, "--json", env=env)
-    assert "ja/konbini-payment" in before.stdout
+    assert "fr/payment" in before.stdout
     removed = await asyncio.to_thread(
-        command, "knowledge", "remove", "ja/konbini-payment", "--json", env=env
+        command, "knowledge", "remove", "fr/payment", "--json", env=env
     )
     assert removed.returncode == 0, removed.stderr
     after = await asyncio.to_thread(command, "ask", question, "--json", env=env)
-    assert "ja/konbini-payment" not in after.stdout
+    assert "fr/payment" not in after.stdout
 
 
 async def test_a_wrong_setting_gets_one_line_and_exit_code_2(tmp_path: Path) -> None:
