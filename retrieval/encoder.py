@@ -19,9 +19,6 @@ BATCH = 16
 _PICKLED = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pt2", ".h5", ".keras", ".nemo", ".npz"}
 )
-# Beside this module once it is installed; in the folder of models before.
-_STARTER = Path(__file__).with_name("starter-encoder")
-_CHECKOUT = Path(__file__).parents[1] / "models"
 _SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 CALIBRATION = "calibration.json"
@@ -125,6 +122,12 @@ def open_encoder(model: str | Path | None = None, *, threads: int | None = None)
     return SentenceEncoder(model_folder(model), threads=threads)
 
 
+def shipped(name: str) -> Path:
+    """The folder of a model that ships: beside this module in a wheel, else in the checkout."""
+    beside = Path(__file__).with_name(name)
+    return beside if beside.is_dir() else Path(__file__).parents[1] / "models" / name
+
+
 def model_folder(model: str | Path | None) -> Path:
     """Where the files of a model lie, fetched from the hub if it is no folder.
 
@@ -133,7 +136,7 @@ def model_folder(model: str | Path | None) -> Path:
     Raises: Misconfigured: it is neither a folder nor to be had from the hub.
     """
     if model is None:
-        return _STARTER if _STARTER.is_dir() else _CHECKOUT / _STARTER.name
+        return shipped("starter-encoder")
     if Path(model).is_dir():
         return Path(model)
     if isinstance(model, Path) or model.count("/") != 1 or model.startswith(("/", ".", "~")):

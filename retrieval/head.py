@@ -13,15 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from core.errors import Misconfigured
-from retrieval.encoder import Vectors
+from retrieval.encoder import Vectors, shipped
 
 Probabilities = NDArray[np.float64]
 
 _WEIGHTS, _BIAS = "weights", "bias"
 FILE = "head.safetensors"
-# Beside this module in a wheel.
-_SHIPPED = Path(__file__).parent
-_CHECKOUT = Path(__file__).parents[1] / "models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,5 +101,4 @@ def shipped_head(name: str, encoder: str) -> Head:
 
     Raises: Misconfigured: it was made for another encoder.
     """
-    beside = _SHIPPED / name / FILE
-    return open_head(beside if beside.exists() else _CHECKOUT / name / FILE, encoder)
+    return open_head(shipped(name) / FILE, encoder)
