@@ -31,13 +31,16 @@ class SentimentClassifier(Protocol):
 class SentimentHead:
     """The small classifier that ships, on the vectors of the encoder that ships."""
 
-    name = "sentiment"
-
     def __init__(self, encoder: Encoder) -> None:
         """Raises: Misconfigured: it was made for another encoder."""
         self._encoder = encoder
-        self._head = shipped_head(self.name, encoder.id)
+        self._head = shipped_head("sentiment", encoder.id)
         self._places = [self._head.labels.index(one) for one in SENTIMENTS]
+
+    @property
+    def name(self) -> str:
+        """What it is, and on which encoder: another version of that is another classifier."""
+        return f"sentiment on {self._head.encoder}"
 
     async def classify(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities (n, 3) in the order of SENTIMENTS; the end of a long text is not read."""
