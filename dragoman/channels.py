@@ -100,7 +100,7 @@ async def _keep_running(channel: ChatChannel, stopped: Stopped) -> None:
             await channel.run()
         except Misconfigured as error:
             # The message says all; a traceback would hide it.
-            log.error("channel_stopped", channel=channel.name, error=str(error))  # noqa: TRY400
+            log.error("channel_stopped", channel=channel.name, error=str(error))  # noqa: TRY400 - as said above
             stopped(channel.name, str(error))
             return
         except Exception:
