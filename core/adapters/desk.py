@@ -153,10 +153,12 @@ class Desk:
         *,
         desk: str,
         event_id: str,
-    ) -> Case | Refused:
+        reply: str = "",
+    ) -> Case | Refused | None:
         """Keep words among agents, written on a `desk` under that desk's id of them.
 
-        They become no turn and no parcel, so that nothing can send them to the customer.
+        They become no turn and no parcel, so that nothing can send them to the customer. Where they
+        were kept as the reply of the event id `reply` already, they stay one, and None is returned.
         Raises: as `reply` does.
         """
         _check(event_id)
@@ -164,10 +166,13 @@ class Desk:
         if refused is not None:
             return refused
 
-        def work(connection: Connection) -> Case | Refused:
+        def work(connection: Connection) -> Case | Refused | None:
             held = _locked(connection, agent, conversation)
             if held is None:
                 return Refused(why=Why.UNKNOWN)
+            # Deliveries overlap: whoever asked before the lock may have known too little.
+            if reply and _is_known(connection, held, AGENTS + reply):
+                return None
             refused = held.refusal(Act.NOTE, agent)
             if refused is not None:
                 return refused

@@ -122,7 +122,11 @@ class Staff:
         files = "\n".join(f"📎 {name_of(file)}" for file in said.files)
         text = "\n".join(part for part in (said.text, files) if part)
         ref = f"{said.ref}:{said.version:f}" if said.is_edit else said.ref
-        done = await self._work.desk.note(agent, where, text, desk=DESK, event_id=ref)
+        # What an edit says may be a note beside the reply.
+        reply = "" if said.is_edit else OUR + said.ref
+        done = await self._work.desk.note(agent, where, text, desk=DESK, event_id=ref, reply=reply)
+        if done is None:
+            return False
         if isinstance(done, Refused):
             self._aside.tell(said, explain(done, agent.language))
             return False

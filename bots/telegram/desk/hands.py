@@ -168,11 +168,16 @@ class Hands:
             self._tell(said, say(Phrase.DESK_NOTE_STAYS, agent.language))
             return
         done = await self._does.desk.note(
-            agent, conversation, text, desk=Channel.TELEGRAM, event_id=_ref(said)
+            agent,
+            conversation,
+            text,
+            desk=Channel.TELEGRAM,
+            event_id=_ref(said),
+            reply=_event_id(said, said.message),
         )
         if isinstance(done, Refused):
             self._tell(said, explain(done, agent.language))
-        elif said.tone is Tone.DOUBTFUL:
+        elif done is not None and said.tone is Tone.DOUBTFUL:
             kept = say(Phrase.DESK_KEPT_AS_NOTE, agent.language)
             self._tell(said, f"{why} {kept}".strip())
 

@@ -314,6 +314,25 @@ async def test_a_note_is_kept_once_and_becomes_no_turn_and_no_parcel(database: D
     assert "he is rude" not in seen
 
 
+async def test_what_was_kept_as_a_reply_becomes_no_note_by_a_second_delivery(
+    database: Database,
+) -> None:
+    """However the deliveries overlap: the second may have looked before the first was kept."""
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "hello", event_id="slack:1")
+        again = {"desk": "slack", "event_id": "1", "reply": "slack:1"}
+        assert await rig.desk.note(anna, where, "hello", **again) is None
+        other = again | {"event_id": "2", "reply": "slack:2"}
+        assert not isinstance(await rig.desk.note(anna, where, "hm", **other), Refused | None)
+        await rig.idle()
+        lines = [line for line in await rig.cases.lines(WORKSPACE, where) if line.name]
+    assert {(line.text, line.internal) for line in lines} == {("hello", False), ("hm", True)}
+    assert len(lines) == 2
+
+
 async def test_an_edit_changes_what_the_customer_sees_and_a_removal_takes_it_back(
     database: Database,
 ) -> None:

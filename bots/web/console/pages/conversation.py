@@ -91,7 +91,7 @@ async def alive(visit: Visit) -> Response:
     return Response(status_code=204)
 
 
-async def _done(visit: Visit, doing: Awaitable[Case | Refused], text: str = "") -> Response:
+async def _done(visit: Visit, doing: Awaitable[Case | Refused | None], text: str = "") -> Response:
     done = await doing
     visit.needs.news.hurry()
     if not isinstance(done, Refused):
