@@ -20,8 +20,9 @@ from transformers import PreTrainedModel
 
 from workers.training.pairs import GROUP
 
-# Texts of about one length, which pad little, go through the model together.
-_CHUNK = 32
+# So many texts of about one length, which pad little, go through the model together: as many as a
+# processor's cache holds; a GPU waits less for many.
+_AT_ONCE = {"cpu": 32, "cuda": 512}
 # So many texts' vectors a teacher keeps, at 2 bytes a number.
 _REMEMBERED = 1_000_000
 
@@ -65,7 +66,10 @@ class Teacher:
         if new:
             with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.halved):
                 vectors: Any = self.model.encode(
-                    new, batch_size=_CHUNK, normalize_embeddings=True, show_progress_bar=False
+                    new,
+                    batch_size=_at_once(self.model.device),
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
                 )
             self.known.update(zip(new, vectors.astype(np.float16), strict=True))
         return torch.from_numpy(np.stack([self.known[text] for text in texts])).float()
@@ -106,7 +110,7 @@ class Contrast(MultipleNegativesRankingLoss):
             return whole
         order = mask.sum(dim=1).argsort()
         column = self._looked_up(column)
-        parts = [_rows(column, mask, rows) for rows in order.split(_CHUNK)]
+        parts = [_rows(column, mask, rows) for rows in order.split(_at_once(mask.device))]
         found = torch.cat([self.model(part)["sentence_embedding"] for part in parts])
         return found[order.argsort()]
 
@@ -159,6 +163,10 @@ class CachedContrast(CachedMultipleNegativesRankingLoss):
 def distance(vectors: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Mean squared distance of vectors from those wanted."""
     return (vectors - wanted).square().sum(dim=1).mean()
+
+
+def _at_once(device: torch.device) -> int:
+    return _AT_ONCE.get(device.type, _AT_ONCE["cpu"])
 
 
 def _as_long(wanted: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
