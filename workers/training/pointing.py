@@ -97,25 +97,24 @@ class Pointing:
         ends = list(self._ends(rows["input_ids"], rows["labels"]))
         vectors = functional.normalize(hidden.float(), dim=-1)
         seen = self._seen(model, hidden, rows["attention_mask"], [end for end, _, _ in ends])
-        apart, missed, shown = [], [], []
+        missed, shown, wanted, read = [], [], [], []
         for row, (end, places, named) in enumerate(ends):
-            wanted = [*places, end]
-            if len(texts[row]) != len(wanted):
+            if len(texts[row]) != len(places) + 1:
                 # It asks for no reply from sources, or has more sentences than there are numbers.
                 continue
             shown += [(row, place) for place in places]
-            taught = self.teacher(texts[row]).to(vectors.device)
-            apart.append(1 - (vectors[row, wanted] * taught).sum(dim=1))
+            wanted += [(row, place) for place in (*places, end)]
+            read += texts[row]
             if named:
                 near = (_SHARPNESS * (vectors[row, places] @ vectors[row, end])).log_softmax(dim=0)
                 found = seen[row][:, [places[at] for at in named]].sum(dim=1)
                 missed.append(-near[named].mean() - found.clamp(min=_LEAST).log().mean())
         if not shown:
             return hidden.new_zeros(())
-        at = tuple(torch.tensor(shown, device=hidden.device).T)
-        loss = _TAUGHT * torch.cat(apart).mean() + self._said(
-            model, hidden[at], rows["input_ids"][at]
-        )
+        taught = self.teacher(read).to(vectors.device)
+        apart = 1 - (vectors[_at(wanted, hidden)] * taught).sum(dim=1)
+        at = _at(shown, hidden)
+        loss = _TAUGHT * apart.mean() + self._said(model, hidden[at], rows["input_ids"][at])
         return loss + torch.stack(missed).mean() if missed else loss
 
     def _seen(
@@ -164,7 +163,7 @@ class Pointing:
         `read` is what it said of the rows that tell.
         """
         with torch.no_grad():
-            _bias(model)[self.declines] += least_margin(read.margins, read.right, sure)
+            _bias(model)[self.declines] += least_margin(read.margins.cpu(), read.right.cpu(), sure)
 
     def read(
         self, model: Any, hidden: torch.Tensor, logits: torch.Tensor, rows: Mapping[str, Any]
@@ -253,6 +252,11 @@ def least_margin(margins: torch.Tensor, right: torch.Tensor, sure: float) -> flo
     if not len(enough):
         return float(margins.max()) + 1
     return max(0.0, float(margins[order[int(enough[-1])]]))
+
+
+def _at(places: Sequence[tuple[int, int]], of: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Places of a batch, each a row and where in it, to index `of` by."""
+    return tuple(torch.tensor(places, device=of.device).T)
 
 
 def _bias(model: Any) -> torch.Tensor:
