@@ -21,6 +21,8 @@ from retrieval.ranking import Evidence, base_language, evidence, rank
 from retrieval.snapshot import Snapshot
 
 COVERAGE_WEIGHTS = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
+# Of some hundred labelled questions two more or less are chance.
+_AS_GOOD = 0.98
 # A language is read by the encoder if its cosines alone put this share of answers first.
 FLUENT_FROM = 0.5
 MIN_QUESTIONS = 20
@@ -111,7 +113,10 @@ def coverage_weight(
     *,
     same: Same = _EACH_ITS_OWN,
 ) -> float:
-    """The weight that puts most answers first."""
+    """The greatest weight that puts about as many answers first as the best one does.
+
+    Words tell names and codes apart, which labelled questions seldom ask for.
+    """
     known = [n for n, item in enumerate(labelled) if item.document is not None]
     if len(known) < MIN_QUESTIONS:
         return default
@@ -121,7 +126,9 @@ def coverage_weight(
         samples = search_all(snapshot, mine, vectors[known], {"*": weight}, same=same)
         return sum(sample.right * sample.labelled.weight for sample in samples)
 
-    return max(COVERAGE_WEIGHTS, key=answered)
+    found = {weight: answered(weight) for weight in COVERAGE_WEIGHTS}
+    enough = _AS_GOOD * max(found.values())
+    return max(weight for weight, count in found.items() if count >= enough)
 
 
 def search_all(
