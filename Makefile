@@ -84,7 +84,15 @@ $(STARTER)/support-again/result.json: models/recipes/starter-support-again.yaml 
 		$(STARTER)/support/result.json
 	$(BIN)/dragoman train $< $(@D)
 
-$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/support-again/result.json
+$(STARTER)/encoder-again/result.json: models/recipes/starter-encoder-again.yaml \
+		$(STARTER)/support-again/result.json
+	$(BIN)/dragoman train $< $(@D)
+
+$(STARTER)/support-last/result.json: models/recipes/starter-support-last.yaml \
+		$(STARTER)/encoder-again/result.json
+	$(BIN)/dragoman train $< $(@D)
+
+$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/support-last/result.json
 	$(BIN)/dragoman train $< $(@D)
 
 messages: install
