@@ -51,13 +51,14 @@ def section(name: str) -> str:
 def main(chosen: list[str]) -> None:
     """Measure the chosen parts, or all; all else in the file keeps its last text."""
     results = HERE / "RESULTS.md"
-    old = _sections(results.read_text()) if results.exists() else {}
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    found = dict(old)
+    new = {}
     for name, title in PARTS.items():
         if not chosen or name in chosen:
             body = f"Measured on {today}, {machine()}: `python -m benchmarks {name}`.\n\n"
-            found[title] = (body + section(name)).strip()
+            new[title] = (body + section(name)).strip()
+    # Measuring takes long, and the file may have been written meanwhile.
+    found = (_sections(results.read_text()) if results.exists() else {}) | new
     lines = [
         "# Results",
         "",
