@@ -119,23 +119,23 @@ def choose(
     return tuple(chosen)
 
 
-def in_own_language(
+def in_read_language(
     ranked: Sequence[tuple[Candidate, Passage]],
 ) -> Sequence[tuple[Candidate, Passage]]:
-    """The ranking, headed by the translation of its first passage into the customer's language.
+    """The ranking, headed by the translation of its first passage that the customer reads best.
 
-    Translations say the same; of the right one, the passage counts that is nearest to the first.
+    That is the one in their own language, else the one in English, which more people have learnt
+    than any other. Translations say the same; of the right one, the passage counts that is nearest
+    to the first.
     """
     first, passage = ranked[0]
-    same = [
-        number
-        for number, (candidate, other) in enumerate(ranked)
-        if candidate.own and _topic(other) == _topic(passage)
-    ]
-    if first.own or not same:
+    same = [number for number, (_, other) in enumerate(ranked) if _topic(other) == _topic(passage)]
+    own = [number for number in same if ranked[number][0].own]
+    known = own or [number for number in same if ranked[number][0].shard.language == "en"]
+    if not known or 0 in known:
         return ranked
     vector = first.shard.vectors[first.row]
-    at = max(same, key=lambda n: float(ranked[n][0].shard.vectors[ranked[n][0].row] @ vector))
+    at = max(known, key=lambda n: float(ranked[n][0].shard.vectors[ranked[n][0].row] @ vector))
     return [ranked[at], *ranked[:at], *ranked[at + 1 :]]
 
 

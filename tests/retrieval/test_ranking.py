@@ -11,7 +11,7 @@ from retrieval.ranking import (
     base_language,
     choose,
     evidence,
-    in_own_language,
+    in_read_language,
     rank,
 )
 from retrieval.snapshot import Snapshot, load
@@ -146,9 +146,19 @@ async def test_customers_get_the_translation_in_their_language(
     snapshot = await snapshot_of(tmp_path, encoder, *TRANSLATED)
     found = await ranked(snapshot, encoder, "parcel retour express policy", language)
     assert found[0][1].document == "en/returns"
-    headed = in_own_language(found)
+    headed = in_read_language(found)
     assert headed[0][1].document == first
     assert {passage.id for _, passage in headed} == {passage.id for _, passage in found}
+
+
+@pytest.mark.parametrize(("language", "first"), [("fr", "en/returns"), ("de", "de/returns")])
+async def test_of_translations_into_other_languages_customers_get_the_english_one(
+    tmp_path: Path, encoder: FakeEncoder, language: str, first: str
+) -> None:
+    snapshot = await snapshot_of(tmp_path, encoder, *TRANSLATED)
+    found = await ranked(snapshot, encoder, TRANSLATED[1].text, language)
+    assert found[0][1].document == "de/returns"
+    assert in_read_language(found)[0][1].document == first
 
 
 async def test_what_is_about_something_else_is_not_put_first_for_its_language(
@@ -157,7 +167,7 @@ async def test_what_is_about_something_else_is_not_put_first_for_its_language(
     others = [one for one in TRANSLATED if one.id != "de/returns"]
     snapshot = await snapshot_of(tmp_path, encoder, *others)
     found = await ranked(snapshot, encoder, "parcel retour express policy Lieferung", "de")
-    assert in_own_language(found)[0][1].document == "en/returns"
+    assert in_read_language(found)[0][1].document == "en/returns"
 
 
 def test_regions_share_one_language() -> None:
