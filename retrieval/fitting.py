@@ -113,10 +113,7 @@ def coverage_weight(
     *,
     same: Same = _EACH_ITS_OWN,
 ) -> float:
-    """The greatest weight that puts about as many answers first as the best one does.
-
-    Words tell names and codes apart, which labelled questions seldom ask for.
-    """
+    """The weight nearest `default` that puts about as many answers first as the best one does."""
     known = [n for n, item in enumerate(labelled) if item.document is not None]
     if len(known) < MIN_QUESTIONS:
         return default
@@ -128,7 +125,8 @@ def coverage_weight(
 
     found = {weight: answered(weight) for weight in COVERAGE_WEIGHTS}
     enough = _AS_GOOD * max(found.values())
-    return max(weight for weight, count in found.items() if count >= enough)
+    good = [weight for weight, count in found.items() if count >= enough]
+    return min(good, key=lambda weight: abs(weight - default))
 
 
 def search_all(

@@ -119,7 +119,7 @@ def choose(
     return tuple(chosen)
 
 
-def in_read_language(
+def best_translation_first(
     ranked: Sequence[tuple[Candidate, Passage]],
 ) -> Sequence[tuple[Candidate, Passage]]:
     """The ranking, headed by the translation of its first passage that the customer reads best.

@@ -8,7 +8,7 @@ from core.adapters.documents import Documents
 from core.turn import ConversationId, Found, Passage, WorkspaceId
 from retrieval.hygiene import tidy
 from retrieval.pairs import Served
-from retrieval.ranking import Candidate, choose, evidence, in_read_language, rank
+from retrieval.ranking import Candidate, best_translation_first, choose, evidence, rank
 from retrieval.reranker import Reranker
 from retrieval.shelf import Shelf
 from retrieval.writing import indexed_text
@@ -68,7 +68,7 @@ class Search:
             nothing,
             passages=tuple(
                 replace(passage, score=candidate.score)
-                for candidate, passage in choose(in_read_language(ranked), limit)
+                for candidate, passage in choose(best_translation_first(ranked), limit)
             ),
             probability=served.fitted.calibration.probability(found, language),
         )

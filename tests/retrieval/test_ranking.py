@@ -1,17 +1,19 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.adapters.documents import Document
 from core.turn import Passage, WorkspaceId
 from retrieval.building import Memory, cut_up
+from retrieval.fitting import MIN_QUESTIONS, Labelled, coverage_weight
 from retrieval.ranking import (
     Candidate,
     Evidence,
     base_language,
+    best_translation_first,
     choose,
     evidence,
-    in_read_language,
     rank,
 )
 from retrieval.snapshot import Snapshot, load
@@ -146,7 +148,7 @@ async def test_customers_get_the_translation_in_their_language(
     snapshot = await snapshot_of(tmp_path, encoder, *TRANSLATED)
     found = await ranked(snapshot, encoder, "parcel retour express policy", language)
     assert found[0][1].document == "en/returns"
-    headed = in_read_language(found)
+    headed = best_translation_first(found)
     assert headed[0][1].document == first
     assert {passage.id for _, passage in headed} == {passage.id for _, passage in found}
 
@@ -158,7 +160,7 @@ async def test_of_translations_into_other_languages_customers_get_the_english_on
     snapshot = await snapshot_of(tmp_path, encoder, *TRANSLATED)
     found = await ranked(snapshot, encoder, TRANSLATED[1].text, language)
     assert found[0][1].document == "de/returns"
-    assert in_read_language(found)[0][1].document == first
+    assert best_translation_first(found)[0][1].document == first
 
 
 async def test_what_is_about_something_else_is_not_put_first_for_its_language(
@@ -167,7 +169,20 @@ async def test_what_is_about_something_else_is_not_put_first_for_its_language(
     others = [one for one in TRANSLATED if one.id != "de/returns"]
     snapshot = await snapshot_of(tmp_path, encoder, *others)
     found = await ranked(snapshot, encoder, "parcel retour express policy Lieferung", "de")
-    assert in_read_language(found)[0][1].document == "en/returns"
+    assert best_translation_first(found)[0][1].document == "en/returns"
+
+
+async def test_words_weigh_as_usual_unless_another_weight_finds_more(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    names = [f"thing{number}" for number in range(MIN_QUESTIONS)]
+    articles = [document(name, name, "en") for name in names]
+    snapshot = await snapshot_of(tmp_path, encoder, *articles)
+    asked = [Labelled(question=name, language="en", document=name) for name in names]
+    meant = await encoder.questions([article.text for article in articles])
+    assert coverage_weight(snapshot, asked, meant, 1.4) == 1.4
+    # By meaning, each is taken for another one: below 0.7, most of them are.
+    assert coverage_weight(snapshot, asked, np.roll(meant, 1, axis=0), 0.2) == 0.7
 
 
 def test_regions_share_one_language() -> None:
