@@ -124,7 +124,7 @@ def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     changes = dropped_out(recipe)
     if recipe.pointing_layer is not None:
         # Fused attention takes half as long again to go back on a CPU; on an H200 its gradient was
-        # not a number from the ninth update on.
+        # not a number at the ninth update.
         changes["attn_implementation"] = "eager"
     if recipe.new is not None:
         model = new_model(AutoModelForCausalLM, recipe.new, tokenizer, **changes)
