@@ -1,6 +1,7 @@
 """Sentence encoders that learn which texts belong together."""
 
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ async def test_a_text_finds_what_belongs_to_it(tmp_path: Path, base: Path) -> No
     plain = SentenceTransformer(str(model), device="cpu").encode(["return the lamp"])
     ours = await open_encoder(model).questions(["return the lamp"])
     assert np.allclose(ours, plain, atol=1e-5)
+    # It learnt from the first 16 tokens of a text, and its base reads more.
+    assert json.loads((model / "tokenizer.json").read_text())["truncation"]["max_length"] > 16
     # The library's model card quotes what was learnt from.
     assert not (model / "README.md").exists()
 
@@ -132,6 +135,18 @@ def test_an_adapter_is_merged_when_it_has_learnt(tmp_path: Path, base: Path) -> 
     found = (right >= right.diagonal()[:, None]).sum(axis=1) <= 5
     assert found.mean() == pytest.approx(result["dev"]["recall@5"], abs=0.01)
     assert not list((tmp_path / "run").glob("*.adapter"))
+
+
+def test_what_was_known_can_be_kept_for_a_share(tmp_path: Path, base: Path) -> None:
+    weights = []
+    for name, keep in (("learnt", 0.0), ("kept", 0.25)):
+        learn(tmp_path / name, QUESTIONS, base=str(base), keep=keep, max_steps=5)
+        model = SentenceTransformer(str(tmp_path / name / "run/model"), device="cpu")
+        weights.append(next(model.parameters()))
+    before = next(SentenceTransformer(str(base), device="cpu").parameters())
+    learnt, kept = weights
+    assert not torch.allclose(learnt, before)
+    assert torch.allclose(kept, 0.25 * before + 0.75 * learnt, atol=1e-5)
 
 
 def test_short_vectors_and_hard_negatives_learn_too(tmp_path: Path, base: Path) -> None:
@@ -274,6 +289,7 @@ def test_what_does_not_fit_the_model_is_named(
         {"label_smoothing": 0.1},
         {"adapter": {"method": "prefix"}},
         {"mine": True, "hard_negatives": 0},
+        {"keep": 0.5, "adapter": {"rank": 4}},
         {"base": "", "new": {"config": {"model_type": "static"}}, "mine": True},
     ],
 )

@@ -62,7 +62,9 @@ class Encoder(Recipe):
     shorter lengths at which a vector cut off there should do as well (Kusupati et al., arXiv
     2205.13147). A `teacher` is an encoder whose vectors of English texts are to be those of these
     texts and their translations: it alone reads the English side, and the distance to it is the
-    share `teacher_weight` of the loss.
+    share `teacher_weight` of the loss. What is saved has the share `keep` of its base's weights and
+    the rest of those learnt (Wortsman et al., arXiv 2109.01903), so that less is forgotten; the
+    figures of the run are of what was learnt alone.
     """
 
     task: Literal["encoder"]
@@ -76,6 +78,7 @@ class Encoder(Recipe):
     dimensions: tuple[Count, ...] = ()
     teacher: str = ""
     teacher_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    keep: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
     def _starts_from_one_model(self) -> Self:
@@ -83,6 +86,8 @@ class Encoder(Recipe):
             raise ValueError("name either a base model or a new one")
         if self.new is not None and (self.adapter is not None or self.mine):
             raise ValueError("adapter and mine need a base that has learnt something")
+        if self.keep and (self.new is not None or self.adapter is not None):
+            raise ValueError("keep: only the weights of a base that all learn can be kept")
         return self
 
     @model_validator(mode="after")
@@ -295,4 +300,13 @@ def _save(model: SentenceTransformer, recipe: Encoder, folder: Path) -> None:
         # It changes the model in place.
         beside_base.merge_and_unload()
         shutil.rmtree(beside)
+    if recipe.keep:
+        before = open_folder(encoder_folder(recipe.base)).state_dict()
+        for name, weights in model.state_dict().items():
+            if weights.is_floating_point():
+                weights.lerp_(before[name].to(weights), recipe.keep)
+    # Where it cuts texts off stays as it was used last, and that was to learn.
+    tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
+    if tokenizer is not None and model.max_seq_length is not None:
+        tokenizer.enable_truncation(model.max_seq_length)
     model.save_pretrained(str(folder), create_model_card=False)
