@@ -92,7 +92,14 @@ $(STARTER)/support-last/result.json: models/recipes/starter-support-last.yaml \
 		$(STARTER)/encoder-again/result.json
 	$(BIN)/dragoman train $< $(@D)
 
-$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/support-last/result.json
+$(STARTER)/everyday-data/manifest.json: models/recipes/starter-everyday-data.yaml | install
+	$(BIN)/python -m workers.training.dataset $< $(@D)
+
+$(STARTER)/everyday/result.json: models/recipes/starter-everyday.yaml \
+		$(STARTER)/everyday-data/manifest.json $(STARTER)/support-last/result.json
+	$(BIN)/dragoman train $< $(@D)
+
+$(STARTER)/small/result.json: models/recipes/starter-small.yaml $(STARTER)/everyday/result.json
 	$(BIN)/dragoman train $< $(@D)
 
 messages: install

@@ -55,6 +55,7 @@ class Line(Row):
     questions: tuple[str, ...] = ()
     # The sentences that answer each question, from 1; of the English article alone.
     answers: tuple[tuple[int, ...], ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

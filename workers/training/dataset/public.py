@@ -2,7 +2,7 @@
 
 The folder holds one folder for each of `SETS`, of JSON Lines files, gzipped or not. `parallel` and
 `monolingual` name a repository in each row; its licence stands in the README of `parallel`.
-`support` is ours, in `models/data`.
+`support` and `everyday` are ours, in `models/data`.
 """
 
 import re
@@ -164,6 +164,7 @@ SETS: Mapping[str, PublicSet] = {
     "taskmaster4": PublicSet(licence="CC-BY-4.0", files="train", read=_dialogues),
     "chatterbot": PublicSet(licence="BSD-3-Clause", files="train", read=_dialogues),
     "support": PublicSet(licence="Apache-2.0", files="*", read=support),
+    "everyday": PublicSet(licence="Apache-2.0", files="*", read=support),
     "abcd_policies": PublicSet(licence="MIT", files="sample_dialogues", read=_dialogues),
 }
 

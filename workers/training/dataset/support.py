@@ -24,6 +24,8 @@ from workers.training.dataset.lines import Line, Origin
 # sentences, how much of the article itself is shown, how often others are in its stead, and how
 # often another question was asked before.
 _EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED, _LATER = 240, 3, 4, 0.6, 0.2, 0.3
+# The kind of what an article answers, and a person would rather be called for.
+_WISH = "person"
 
 
 def support(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
@@ -33,13 +35,15 @@ def support(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
         article = tuple(found)
         english = article[0]
         for line in article:
-            about = origin.about(line, f"support:{topic}")
+            # Articles with one name before the slash may answer the same question.
+            about = origin.about(line, f"support:{topic.partition('/')[0]}")
             readable = (english, line) if line is not english and line.sentences else (english,)
             for read in readable:
                 yield from _asked(line, read, english.answers, about)
                 yield from _pointed(line, (read, *earlier), english.answers, about)
-            for text in line.questions:
-                yield Label(**about, text=text, label="question")
+            for text, kind in zip(line.questions, english.kinds, strict=True):
+                if kind != _WISH:
+                    yield Label(**about, text=text, label="question")
             if line is not english:
                 yield from _translated(english, line, {**about, "lang": "en"})
         earlier.extend(article)

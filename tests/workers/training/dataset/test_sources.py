@@ -192,3 +192,23 @@ def test_support_articles_say_which_sentences_answer() -> None:
         quotes = Quotes(passages)
         said, _ = read_marks(quotes.feed(row.reply) + quotes.rest(), len(passages))
         assert said.strip() in told
+
+
+def test_articles_that_may_answer_the_same_question_are_one_group() -> None:
+    """So that they are held out together, and never each other's wrong answer."""
+    rows = list(public.read(Path("models/data"), "everyday"))
+    asked: dict[str, set[str]] = {}
+    for row in rows:
+        if isinstance(row, Question):
+            asked.setdefault(row.group, set()).add(row.query)
+    where = asked["support:everyday-whereabouts"]
+    assert {"Where is my parcel?", "Where is my sofa?", "¿Dónde está mi paquete?"} <= where
+    assert len({row.lang for row in rows}) == 24
+    assert len(asked) == 48
+
+
+def test_a_wish_for_a_person_is_not_called_a_question() -> None:
+    rows = list(public.read(Path("models/data"), "everyday"))
+    called = {row.text for row in rows if isinstance(row, Label)}
+    assert "How can I contact you?" in called
+    assert "can I talk to a real person?" not in called
