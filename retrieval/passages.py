@@ -8,9 +8,10 @@ import sentencex
 
 from core import sentences
 from core.adapters.documents import Document
+from core.excerpt import section
 from core.turn import Passage
 
-SPLITTER = "1"
+SPLITTER = "2"
 """Changes whenever a text would be split another way, into passages or these into sentences."""
 
 MAX_SIZE = 160.0
@@ -56,9 +57,14 @@ def split(document: Document) -> tuple[Passage, ...]:
 
 
 def sentences_of(passage: Passage) -> tuple[str, ...]:
-    """The sentences of a passage, at least one, each below the title: alone, few name a subject."""
+    """The title, which is all that short questions are about, and the sentences of a passage.
+
+    Each stands below title and heading: alone, few name a subject.
+    """
+    above = (passage.title.strip(), section(passage))
     found = (one.strip() for one in sentences.split(passage.text))
-    return tuple(f"{passage.title}\n{one}".strip() for one in found if one)
+    below = ("\n".join(filter(None, (*above, one))) for one in found if one)
+    return tuple(filter(None, (passage.title.strip(), *below)))
 
 
 def size(text: str) -> float:

@@ -12,7 +12,7 @@ from retrieval.vectors import Rows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentences:
-    """The vectors of each passage's sentences: an answer is often one of them alone.
+    """The vectors of each passage's title and sentences: an answer is often one of them alone.
 
     `vectors` (sentences, dim) have half the bits, for there are several for each passage; those of
     the passage in row n are from `starts[n]` to before `starts[n + 1]`, at least one.

@@ -79,13 +79,13 @@ class Shard:
     def closeness(self, rows: Rows, question: Vectors) -> Vectors:
         """How close passages are to the question's vector, as a whole and by their best sentence.
 
-        A mean of the two cosines, in which the sentence's counts double. Of 1,056 questions to
-        support articles that nothing had learnt from, in 24 languages, it puts the right one first
-        in 0.29, the passage's cosine alone in 0.22; of 207 to the demo company both in 0.68.
+        The mean of the two cosines. With the title as one of the sentences, of 216 short questions
+        to the demo company (`examples/demo/everyday.jsonl`) it puts a right one first in 0.90,
+        without in 0.86; of 207 others in 0.75 and 0.71.
         """
         whole = np.asarray(self.vectors[rows]) @ question
         best = self.sentences.nearest(rows, question)
-        closeness: Vectors = np.average((whole, best), axis=0, weights=(1, 2)).astype(np.float32)
+        closeness: Vectors = np.mean((whole, best), axis=0)
         return closeness
 
 
