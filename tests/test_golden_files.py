@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.everyday import questions
 from tests.golden_cases import (
     BadCase,
     Conversation,
@@ -101,6 +102,13 @@ def test_every_labelled_question_names_an_article_or_none() -> None:
         or (row["doc_id"] and not (KNOWLEDGE_DIR / f"{row['doc_id']}.md").is_file())
     ]
     assert wrong == []
+
+
+def test_every_everyday_question_is_asked_in_all_languages_of_something_known() -> None:
+    known = {path.stem for path in KNOWLEDGE_DIR.glob("*/*.md")}
+    asked = Counter(one.lang for one in questions())
+    assert asked == dict.fromkeys(LANGUAGES, 24)
+    assert {topic for one in questions() for topic in one.topics} <= known
 
 
 def test_no_labelled_question_is_a_golden_one(conversations: tuple[Conversation, ...]) -> None:
