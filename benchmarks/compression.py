@@ -33,7 +33,7 @@ from workers.training.dataset.folder import (
     write_manifest,
     write_part,
 )
-from workers.training.tasks.encoder import ENGLISH, encoder_folder
+from workers.training.encoders import ENGLISH, encoder_folder
 
 QUESTIONS = Path("../shared/data/banking77/train.jsonl.gz")
 DECODER = Path("var/bench/base-decoder/model")

@@ -19,8 +19,8 @@ from benchmarks.calibration import DATA, rows, support_lines
 from core.language import normalise_tag
 from workers.evaluation.metrics import Numbers
 from workers.training.dataset.folder import Part, open_dataset
+from workers.training.encoders import ENGLISH, encoder_folder, open_folder
 from workers.training.pairs import pairs
-from workers.training.tasks.encoder import ENGLISH, encoder_folder, open_folder
 
 STARTER = Path("models/starter-encoder")
 TRAINED_ON = Path("var/starter/encoder-data")

@@ -27,8 +27,8 @@ from workers.training.dataset.augmentation import noisy
 from workers.training.dataset.balancing import level
 from workers.training.dataset.examples import Label
 from workers.training.dataset.folder import Manifest, Part, write_manifest, write_part
+from workers.training.encoders import ENGLISH, encoder_folder
 from workers.training.run import train
-from workers.training.tasks.encoder import ENGLISH, encoder_folder
 from workers.training.tasks.labels import Labels, build
 
 BENCH = Path("var/bench/labels")

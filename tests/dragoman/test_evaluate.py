@@ -15,7 +15,7 @@ from tests.workers.evaluation.rows import write_rows
 from tests.workers.evaluation.shop import DOCUMENTS, IN_ENGLISH, IN_GERMAN
 from tests.workers.tiny_classifier import build_entities, build_sentiment
 from tests.workers.tiny_translator import PAIRS, build_nllb
-from workers.training.tasks.encoder import encoder_folder
+from workers.training.encoders import encoder_folder
 
 GERMAN = {"lang": "deu", "text": "Wann kommt mein Paket endlich bei mir an?"}
 ENGLISH = {"lang": "en", "text": "When will my parcel arrive at my house?"}

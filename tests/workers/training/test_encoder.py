@@ -19,6 +19,7 @@ from tests.workers.training.small import ABOUT, build_encoder, silent, write_dat
 from workers.training.contrast import CachedContrast, Contrast, SortingCollator
 from workers.training.dataset.examples import Example, Label, Parallel, Question
 from workers.training.dataset.folder import Dataset
+from workers.training.encoders import open_folder
 from workers.training.job import Job
 from workers.training.run import train
 from workers.training.tasks import encoder
@@ -213,7 +214,7 @@ def test_a_teacher_hands_its_vectors_on(tmp_path: Path, base: Path) -> None:
         evaluate_every=60,
     )
     taught = SentenceTransformer(str(tmp_path / "run/model"), device="cpu")
-    wanted = encoder.open_folder(teacher, 16).encode([row.text for row in PAIRS])
+    wanted = open_folder(teacher, 16).encode([row.text for row in PAIRS])
     for side in ("text", "target"):
         given = taught.encode([getattr(row, side) for row in PAIRS])
         assert (given * wanted).sum(axis=1).mean() > 0.8
@@ -221,7 +222,7 @@ def test_a_teacher_hands_its_vectors_on(tmp_path: Path, base: Path) -> None:
 
 @pytest.mark.parametrize("taught", [False, True])
 def test_little_memory_gives_the_same_gradients(base: Path, taught: bool) -> None:
-    model = encoder.open_folder(base, 16).eval()
+    model = open_folder(base, 16).eval()
     collate = SortingCollator(model.preprocess)
     batch = collate([{"asked": row.query, "found": row.passage} for row in QUESTIONS])
     labels = torch.nn.functional.normalize(torch.rand(20, 32), dim=1) if taught else None

@@ -10,7 +10,7 @@ import pytest
 from core.errors import Rejected
 from tests.workers.training.small import ABOUT, build_encoder, silent, write_dataset
 from workers.training.dataset.examples import Parallel
-from workers.training.tasks.encoder import open_folder
+from workers.training.encoders import open_folder
 from workers.training.widening.widen import widen
 
 # Words of one piece each (see `small.py`).

@@ -32,6 +32,7 @@ from workers.training.dataset.examples import (
     Summary,
 )
 from workers.training.dataset.folder import Dataset, Part
+from workers.training.encoders import encoder_folder, open_folder
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import (
     check_length,
@@ -45,7 +46,6 @@ from workers.training.pointing import pointing_at
 from workers.training.recipe import Count, Recipe, Share
 from workers.training.replying import TEXTS, ReplyTrainer
 from workers.training.sequences import IGNORED
-from workers.training.tasks.encoder import encoder_folder, open_folder
 from workers.training.tokenizer import tokenizer_for
 
 

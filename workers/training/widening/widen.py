@@ -31,11 +31,11 @@ from transformers.utils import logging as transformers_logging
 from core.errors import Rejected
 from retrieval.writing import Progress
 from workers.training.dataset.folder import Dataset, Part, open_dataset
+from workers.training.encoders import ENGLISH, encoder_folder, open_folder
 from workers.training.finished import Result, finish, finished, unfinished
 from workers.training.pairs import pairs
 from workers.training.recipe import Block, Count, Positive
 from workers.training.recipe_file import read_settings
-from workers.training.tasks.encoder import ENGLISH, encoder_folder, open_folder
 from workers.training.widening.alignment import Bags, Translations, align
 from workers.training.widening.pieces import Pieces, encoded, widened
 
