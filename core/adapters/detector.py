@@ -27,6 +27,9 @@ MAX_CHARS = 300
 # fastText's labels that BCP 47 spells otherwise. Serbo-Croatian is shared out among its three.
 _LABELS = {"als": "gsw", "arz": "ar", "bh": "bho", "nb": "no", "wuu": "zh"}
 _SERBO_CROATIAN = ("bs", "hr", "sr")
+# Where our model is so sure, so much of fastText's bets on languages that it does not know counts:
+# what people type in Indonesian looks like Malay or Swahili to fastText.
+_SURE, _DOUBT = 0.9, 0.7
 
 # Scripts that one language writes, or that a letter settles: (first, last, tag).
 _SCRIPTS = (
@@ -142,9 +145,11 @@ class CombinedDetector:
         inside = sum(p for tag, p in public.items() if tag in self._known)
         if not inside or not words:
             return dict(public)
+        ours = dict(_predict(self._ours, " ".join(words), limit=8))
         # Over a word or two fastText spreads its bets over languages that few customers write.
         outside = (1 - inside) * min(1.0, len(words) / 2)
-        ours = dict(_predict(self._ours, " ".join(words), limit=8))
+        if max(ours.values()) >= _SURE:
+            outside *= _DOUBT
         joint = {
             tag: (public[tag] + 0.01) ** 0.4 * (ours.get(tag, 0.0) + 0.001)
             for tag in {*ours, *public} & self._known

@@ -1,5 +1,8 @@
 """The language a customer is answered in, over whole conversations."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +21,17 @@ from core.language import (
 )
 
 DETECTOR = CombinedDetector()
+EVERYDAY = Path("models/data/everyday")
+
+
+def everyday(language: str) -> list[str]:
+    """What every desk is asked."""
+    lines = [
+        json.loads(line)
+        for path in sorted(EVERYDAY.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    return [query for line in lines if line["lang"] == language for query in line["questions"]]
 
 
 async def talk(*texts: str, hint: str | None = None, default: str = "en") -> list[Choice]:
@@ -175,6 +189,20 @@ async def test_an_unsure_first_message_gets_the_default_with_a_choice() -> None:
     for text in ("asdf", "12345", "👍", "ok", "iPhone 15"):
         (choice,) = await talk(text, default="de")
         assert choice == Choice(language="de", sure=False), text
+
+
+async def test_a_first_message_is_answered_in_its_likeliest_language_with_a_choice() -> None:
+    (choice,) = await talk("Cum resetez parola?")
+    assert choice == Choice(language="ro", sure=False)
+
+
+@pytest.mark.parametrize("language", ["de", "hi", "id", "it", "pt", "ro", "uk"])
+async def test_nearly_all_that_every_desk_is_asked_is_answered_in_its_language(
+    language: str,
+) -> None:
+    asked = everyday(language)
+    answered = [(await talk(query, default="en"))[0].language for query in asked]
+    assert sum(same_language(one, language) for one in answered) >= 0.94 * len(asked)
 
 
 async def test_an_unsupported_language_is_answered_in_the_default_with_a_choice() -> None:
