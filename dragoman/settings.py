@@ -44,7 +44,12 @@ class Settings(BaseSettings):
     """What an operator may set. A field's description is its line in `.env.example`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     data_dir: Path = Field(
@@ -78,7 +83,7 @@ class Settings(BaseSettings):
     demo: bool = Field(default=True, description="Load the demo company into an empty workspace")
 
     default_language: str = Field(
-        default="en", description="Language of a reply when the customer's is unsure"
+        default="en", description="Language of a reply where nothing tells the customer's"
     )
     languages: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Languages to answer in, comma-separated; empty for all"
