@@ -43,6 +43,7 @@ from dragoman.task_models import open_desk_translator, open_generator
 from retrieval.calibration import Calibration
 from retrieval.hearing import open_ear
 from retrieval.knowledge import silent
+from retrieval.loaders.files import read, sources
 from retrieval.opening import Retrieval, open_retriever
 from retrieval.writing import Progress
 
@@ -219,6 +220,14 @@ async def load_demo(core: Core, progress: Progress = silent) -> None:
         if not await knowledge.list(core.workspace):
             log.info("demo_loading")
             await knowledge.add(core.workspace, [str(demo_folder() / "knowledge")], progress)
+
+
+async def demo_documents(core: Core) -> list[str]:
+    """Ids of the demo company's documents in the workspace; another one of that name is not it."""
+    root = demo_folder() / "knowledge"
+    loaded = {(one.id, one.title) for source in sources(root) for one in read(source, root)}
+    standing = await core.retrieval.knowledge.list(core.workspace)
+    return [one.id for one in standing if (one.id, one.title) in loaded]
 
 
 def demo_folder() -> Path:

@@ -78,18 +78,24 @@ def list_(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
 
 @knowledge.command("remove")
 def remove(
-    documents: Annotated[list[str], typer.Argument(help="Document ids, as `list` shows them.")],
+    documents: Annotated[
+        list[str] | None, typer.Argument(help="Document ids, as `list` shows them.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Remove the demo company's.")] = False,
     workspace: OfWorkspace = "",
     as_json: AsJson = False,
 ) -> None:
     """Remove documents; none of them is cited any more once this returns."""
+    if not documents and not demo:
+        raise typer.BadParameter("name documents, or --demo for the demo company's")
 
     async def work(settings: Settings) -> Any:
-        from dragoman.composition import open_core
+        from dragoman.composition import demo_documents, open_core
 
         async with open_core(settings, workspace=workspace, model=False) as core:
+            ids = [*(documents or ()), *(await demo_documents(core) if demo else ())]
             with progress_bar() as progress:
-                return await core.retrieval.knowledge.remove(core.workspace, documents, progress)
+                return await core.retrieval.knowledge.remove(core.workspace, ids, progress)
 
     removed = run_async(work)
     if as_json:

@@ -249,6 +249,25 @@ async def test_a_removed_document_is_not_cited_any_more(by_socket: Rig) -> None:
     assert "fr/payment" not in after.stdout
 
 
+async def test_the_demo_company_leaves_and_own_knowledge_stays(by_socket: Rig) -> None:
+    env = environment(by_socket.data_dir)
+    own = by_socket.data_dir / "own" / "en"
+    own.mkdir(parents=True)
+    # Of the same id as an article of the demo company.
+    (own / "returns.md").write_text("# Our returns\n\nSend it back in 9 days.", encoding="utf-8")
+    (own / "hours.md").write_text("# Hours\n\nWe open at nine.", encoding="utf-8")
+    for arguments in (["add", str(own.parent)], ["remove", "--demo"]):
+        done = await asyncio.to_thread(command, "knowledge", *arguments, env=env)
+        assert done.returncode == 0, done.stderr
+    left = await asyncio.to_thread(command, "knowledge", "list", "--json", env=env)
+    assert [json.loads(line)["id"] for line in left.stdout.splitlines()] == [
+        "en/hours",
+        "en/returns",
+    ]
+    nothing = await asyncio.to_thread(command, "knowledge", "remove", env=env)
+    assert (nothing.returncode, "--demo" in nothing.stderr) == (2, True)
+
+
 async def test_a_wrong_setting_gets_one_line_and_exit_code_2(tmp_path: Path) -> None:
     env = environment(tmp_path) | {"DRAGOMAN_PRECISON": "0.9"}
     done = await asyncio.to_thread(command, "run", env=env)
