@@ -16,6 +16,10 @@ from retrieval.vectors import Rows
 # What each language brings to the ranking, so that a large one cannot hide a small one.
 QUOTA_OWN = 30
 QUOTA_OTHER = 10
+# Among so many of the first passages, others about the same speak for the first.
+_SUPPORTING = 8
+# A subject whose best passage scores so much less has a share e times smaller.
+_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,10 @@ class Evidence:
     length: float
     # In how many other languages the first is about the same, as a logarithm.
     echoes: float
+    # How many of the first passages are about the same, itself among them.
+    support: float
+    # What the best scores of all subjects leave to this one, as in a softmax: 1 without a rival.
+    share: float
 
     def values(self) -> tuple[float, ...]:
         """The numbers in the order of the fields."""
@@ -141,13 +149,18 @@ def best_translation_first(
 
 def evidence(question: str, ranked: Sequence[tuple[Candidate, Passage]]) -> Evidence:
     """The evidence for the first of a ranking that is not empty."""
-    first, passage = ranked[0]
-    about = _topic(passage)
-    others = [candidate for candidate, other in ranked if _topic(other) != about]
-    by_cosine = max(ranked, key=lambda pair: pair[0].cosine)
-    by_words = max(ranked, key=lambda pair: pair[0].coverage)
+    candidates = [candidate for candidate, _ in ranked]
+    subjects = [_topic(passage) for _, passage in ranked]
+    first, about = candidates[0], subjects[0]
+    others = [c for c, subject in zip(candidates, subjects, strict=True) if subject != about]
+    by_cosine = max(range(len(ranked)), key=lambda n: candidates[n].cosine)
+    by_words = max(range(len(ranked)), key=lambda n: candidates[n].coverage)
     alike = [c.cosine for c in others if c.shard is first.shard] or [first.cosine]
-    heads = {c.shard.language: _topic(other) for c, other in reversed(ranked)}
+    heads: dict[str, str] = {}
+    best: dict[str, float] = {}
+    for candidate, subject in zip(candidates, subjects, strict=True):
+        heads.setdefault(candidate.shard.language, subject)
+        best[subject] = max(candidate.score, best.get(subject, -math.inf))
     return Evidence(
         cosine=first.cosine,
         coverage=first.coverage,
@@ -155,9 +168,11 @@ def evidence(question: str, ranked: Sequence[tuple[Candidate, Passage]]) -> Evid
         margin=first.score - others[0].score if others else first.score,
         lift=first.cosine - sum(alike) / len(alike),
         own_language=float(first.own),
-        agreement=float(_topic(by_cosine[1]) == _topic(by_words[1])),
+        agreement=float(subjects[by_cosine] == subjects[by_words]),
         length=math.log1p(len(set(tokens(question)))),
-        echoes=math.log(sum(each == about for each in heads.values())),
+        echoes=math.log(sum(subject == about for subject in heads.values())),
+        support=float(subjects[:_SUPPORTING].count(about)),
+        share=1 / sum(math.exp((score - best[about]) / _SPREAD) for score in best.values()),
     )
 
 

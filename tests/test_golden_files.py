@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,9 +92,16 @@ def test_only_a_customer_without_an_own_article_needs_the_multilingual_encoder(
             assert conversation.needs is not Needs.MULTILINGUAL_ENCODER, conversation.id
 
 
+def labelled() -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for name in ("labelled.jsonl", "told.jsonl")
+        for line in (DEMO_DIR / name).read_text(encoding="utf-8").splitlines()
+    ]
+
+
 def test_every_labelled_question_names_an_article_or_none() -> None:
-    lines = (DEMO_DIR / "labelled.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    rows = labelled()
     wrong = [
         row
         for row in rows
@@ -113,8 +121,7 @@ def test_every_everyday_question_is_asked_in_all_languages_of_something_known() 
 
 def test_no_labelled_question_is_a_golden_one(conversations: tuple[Conversation, ...]) -> None:
     golden = {turn.say for conversation in conversations for turn in conversation.turns}
-    lines = (DEMO_DIR / "labelled.jsonl").read_text(encoding="utf-8").splitlines()
-    assert golden & {json.loads(line)["query"] for line in lines} == set()
+    assert golden & {row["query"] for row in labelled()} == set()
 
 
 def test_the_reader_accepts_the_documented_form(tmp_path: Path) -> None:

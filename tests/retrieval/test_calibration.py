@@ -27,6 +27,8 @@ STRONG = Evidence(
     agreement=1.0,
     length=2.0,
     echoes=1.1,
+    support=4.0,
+    share=0.9,
 )
 WEAK = Evidence(
     cosine=0.1,
@@ -38,6 +40,8 @@ WEAK = Evidence(
     agreement=0.0,
     length=2.0,
     echoes=0.0,
+    support=1.0,
+    share=0.1,
 )
 
 

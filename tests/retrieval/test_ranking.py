@@ -137,6 +137,8 @@ async def test_a_translation_is_no_rival_and_bears_the_first_out(
     rival = evidence(question, await ranked(alone, encoder, question, "de"))
     assert both.margin > rival.margin
     assert (both.echoes > 0, rival.echoes) == (True, 0.0)
+    assert (both.support, rival.support) == (2, 1)
+    assert both.share > rival.share
 
 
 @pytest.mark.parametrize(
