@@ -39,7 +39,7 @@ def test_a_setting_comes_from_the_environment_or_from_a_file(
 def test_an_empty_line_keeps_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DRAGOMAN_PORT=\nDRAGOMAN_DATA_DIR=\n")
     monkeypatch.setenv("DRAGOMAN_PRECISION", "")
-    assert load() == Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic takes it beside the fields
+    assert load() == Settings(_env_file=None)
 
 
 @pytest.mark.parametrize(
