@@ -17,6 +17,8 @@ _SERVED_BY = {
     "nn": "nb",
     "iw": "he",
     "in": "id",
+    # Malay and Indonesian are read by each other, and short texts are taken for one another.
+    "ms": "id",
 }
 
 

@@ -142,6 +142,7 @@ def test_a_label_fits_its_button(name: str) -> None:
         ("zh-Hans-HK", "zh"),
         ("zh-TW", "zh_Hant"),
         ("zh-HK", "zh_Hant"),
+        ("ms", "id"),
         ("zh-hant", "zh_Hant"),
         ("zh-Hant-HK", "zh_Hant"),
         ("no", "nb"),
