@@ -43,14 +43,15 @@ class Pointing:
 
     `numbers` are the tokens that are a sentence's number, each of them one; `declines` is what it
     says where no sentence answers. Tokens below `known` are those of the encoder. `teacher` reads
-    each sentence, and what is asked, by itself.
+    each sentence, and what is asked, by itself; without one the encoder's layers may turn to
+    whatever tells best which sentence answers.
     """
 
     layer: int
     numbers: frozenset[int]
     declines: int
     known: int
-    teacher: Teacher
+    teacher: Teacher | None
 
     def prepare(self, model: PreTrainedModel, rate: float, decay: float) -> torch.optim.Optimizer:
         """Keep what the encoder knows of words and likeness; return what the rest learns with.
@@ -84,7 +85,7 @@ class Pointing:
     def loss(
         self, model: Any, hidden: torch.Tensor, rows: Mapping[str, Any], texts: Sequence[list[str]]
     ) -> torch.Tensor:
-        """How far a batch is from pointing: four losses, added up.
+        """How far a batch is from pointing: four losses, added up, or three without a teacher.
 
         Over all numbers in the prompts: how far their vectors, and those of the prompts' ends, are
         from the teacher's of the `texts` that these stand for; and the cross-entropy of each number
@@ -111,10 +112,12 @@ class Pointing:
                 missed.append(-near[named].mean() - found.clamp(min=_LEAST).log().mean())
         if not shown:
             return hidden.new_zeros(())
-        taught = self.teacher(read).to(vectors.device)
-        apart = 1 - (vectors[_at(wanted, hidden)] * taught).sum(dim=1)
         at = _at(shown, hidden)
-        loss = _TAUGHT * apart.mean() + self._said(model, hidden[at], rows["input_ids"][at])
+        loss = self._said(model, hidden[at], rows["input_ids"][at])
+        if self.teacher is not None:
+            taught = self.teacher(read).to(vectors.device)
+            apart = 1 - (vectors[_at(wanted, hidden)] * taught).sum(dim=1)
+            loss = loss + _TAUGHT * apart.mean()
         return loss + torch.stack(missed).mean() if missed else loss
 
     def _seen(
@@ -216,7 +219,7 @@ class Read(NamedTuple):
 
 
 def pointing_at(
-    layer: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, teacher: Teacher
+    layer: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, teacher: Teacher | None
 ) -> Pointing:
     """How this model learns to point, where its layers up to `layer` are an encoder's.
 

@@ -74,6 +74,8 @@ class ReplyTrainer(AdversarialTrainer):
             # As where nothing is padded; positions that are learnt would begin anywhere.
             inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
         texts = inputs.pop(TEXTS, ())
+        if not getattr(self.accelerator.unwrap_model(model).config, "is_causal", True):
+            inputs["attention_mask"] = _prefix_mask(mask, labels)
         if self.pointing is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["output_hidden_states"] = True
@@ -90,3 +92,18 @@ class ReplyTrainer(AdversarialTrainer):
                 # Every process has rows of its own, and has to come to the same bias.
                 self._read.append(Read(*self.accelerator.gather_for_metrics(tuple(read))))
         return (loss, outputs) if return_outputs else loss
+
+
+def _prefix_mask(mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Which place sees which where a prompt is read from both sides, and its reply forwards.
+
+    So transformers runs a model whose configuration says `is_causal: false`: all of the prompt at
+    once, then token after token. `mask` and `labels` are (rows, length), the result is added to
+    what attention makes of them, (rows, 1, length, length). Source: prefix language models,
+    Raffel et al., arXiv 1910.10683.
+    """
+    places = torch.arange(mask.shape[1], device=mask.device)
+    forwards = places[:, None] >= places
+    prompt = labels == IGNORED
+    seen = mask[:, None].bool() & (forwards | prompt[:, None])
+    return torch.where(seen, 0.0, torch.finfo(torch.float32).min)[:, None]

@@ -26,7 +26,8 @@ class SourceRecipe(BaseModel):
     out older conversations, in seconds since 1970. `knowledge` is a folder of articles, `rows` a
     file in the form of `examples.py`, `public` a folder in the form of `public.py`. `share` keeps
     so many of the groups; `licence` is that of the knowledge. With `pointing`, translations become
-    replies that point at sentences (`pointing.py`).
+    replies that point at sentences (`pointing.py`). `draws` is how often each question of an
+    article is put among other passages (`support.py`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class SourceRecipe(BaseModel):
     licence: str = OWN
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     pointing: bool = False
+    draws: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -78,7 +80,7 @@ def _all(source: SourceRecipe) -> Iterator[Example]:
         yield from stream(source.rows, parse)
     elif source.public is not None:
         for name in source.sets:
-            yield from public.read(source.public, name)
+            yield from public.read(source.public, name, source.draws)
 
 
 async def _conversations(source: SourceRecipe) -> list[Example]:

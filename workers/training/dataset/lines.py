@@ -67,6 +67,8 @@ class Origin:
     stem: str
     licence: str
     licences: Mapping[str, str]
+    # How often each question is put among passages.
+    draws: int = 1
 
     def about(self, line: Line, group: str, lang: str = "") -> dict[str, Any]:
         """The keys that all rows have; equal groups of different sets are the same group."""

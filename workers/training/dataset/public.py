@@ -2,7 +2,7 @@
 
 The folder holds one folder for each of `SETS`, of JSON Lines files, gzipped or not. `parallel` and
 `monolingual` name a repository in each row; its licence stands in the README of `parallel`.
-`support` and `everyday` are ours, in `models/data`.
+`support`, `articles` and `everyday` are ours, in `models/data`.
 """
 
 import re
@@ -164,13 +164,14 @@ SETS: Mapping[str, PublicSet] = {
     "taskmaster4": PublicSet(licence="CC-BY-4.0", files="train", read=_dialogues),
     "chatterbot": PublicSet(licence="BSD-3-Clause", files="train", read=_dialogues),
     "support": PublicSet(licence="Apache-2.0", files="*", read=support),
+    "articles": PublicSet(licence="Apache-2.0", files="*", read=support),
     "everyday": PublicSet(licence="Apache-2.0", files="*", read=support),
     "abcd_policies": PublicSet(licence="MIT", files="sample_dialogues", read=_dialogues),
 }
 
 
-def read(folder: Path, name: str) -> Iterator[Example]:
-    """The rows of one set, in the order of its files.
+def read(folder: Path, name: str, draws: int = 1) -> Iterator[Example]:
+    """The rows of one set, in the order of its files; questions among passages, `draws` times each.
 
     Raises: Rejected: the folder has no such set, or a line of it is not in its form.
     """
@@ -181,7 +182,14 @@ def read(folder: Path, name: str) -> Iterator[Example]:
     licences = {} if one.licence else _licences(folder)
     for path in paths:
         stem = path.name.partition(".")[0]
-        origin = Origin(folder=below, name=name, stem=stem, licence=one.licence, licences=licences)
+        origin = Origin(
+            folder=below,
+            name=name,
+            stem=stem,
+            licence=one.licence,
+            licences=licences,
+            draws=draws,
+        )
         yield from one.read(stream(path, Line.model_validate_json), origin)
 
 

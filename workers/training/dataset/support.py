@@ -40,7 +40,8 @@ def support(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
             readable = (english, line) if line is not english and line.sentences else (english,)
             for read in readable:
                 yield from _asked(line, read, english.answers, about)
-                yield from _pointed(line, (read, *earlier), english.answers, about)
+                for draw in range(origin.draws):
+                    yield from _pointed(line, (read, *earlier), english.answers, about, draw)
             for text, kind in zip(line.questions, english.kinds, strict=True):
                 if kind != _WISH:
                     yield Label(**about, text=text, label="question")
@@ -66,16 +67,17 @@ def _pointed(
     articles: Sequence[Line],
     answers: Sequence[tuple[int, ...]],
     about: Mapping[str, Any],
+    draw: int,
 ) -> Iterator[Reply]:
     """The questions among passages, and the numbers of the sentences that answer them.
 
     The first of `articles` is the one that they are about; others that are in its language stand
     beside it or in its stead. Some sentences that do not answer are left out, lest what a question
-    is about tell the number.
+    is about tell the number. Each `draw` chooses others.
     """
     first, *others = articles
     alike = [(one.title, one.sentences) for one in others if one.lang == first.lang]
-    chance = random.Random(f"{line.topic} {line.lang} {first.lang}")
+    chance = random.Random(f"{line.topic} {line.lang} {first.lang}" + f" {draw}" * bool(draw))
     before: tuple[Said, ...] = ()
     for query, numbers in zip(line.questions, answers, strict=True):
         asking = Said(author=Author.CUSTOMER, text=query)

@@ -54,9 +54,10 @@ class Chat(Recipe):
 
     With `pointing_layer` the first so many layers are an encoder's, and replies name the numbers
     of sentences in their prompts: a way of learning that a small model needs for that, and the
-    words as they are (`workers/training/pointing.py`). With `sure` it declines, once it has learnt,
-    unless that share of the dev replies that still name a number is right: whoever asked is shown
-    the whole passage then.
+    words as they are (`workers/training/pointing.py`). It first learns from the encoder as its
+    `teacher`; then without, or it would never tell more than that. With `sure` it declines, once
+    it has learnt, unless that share of the dev replies that still name a number is right: whoever
+    asked is shown the whole passage then.
     """
 
     task: Literal["chat"]
@@ -68,8 +69,8 @@ class Chat(Recipe):
     def _can_be_sure(self) -> Self:
         if self.sure is not None and self.pointing_layer is None:
             raise ValueError("sure: is about the numbers of sentences; set pointing_layer too")
-        if bool(self.teacher) != (self.pointing_layer is not None):
-            raise ValueError("teacher, pointing_layer: one needs the other")
+        if self.teacher and self.pointing_layer is None:
+            raise ValueError("teacher: is one of pointing; set pointing_layer too")
         if self.pointing_layer is not None and (self.adapter or self.sharded):
             raise ValueError("pointing_layer: teaches a whole model; leave adapter and sharded out")
         return self
@@ -88,11 +89,7 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
     model = _model(recipe, tokenizer)
     pointing = optimizer = None
     if recipe.pointing_layer is not None:
-        teacher = Teacher(
-            open_folder(encoder_folder(recipe.teacher)).eval(),
-            halved=recipe.precision == "bfloat16",
-        )
-        pointing = pointing_at(recipe.pointing_layer, model, tokenizer, teacher)
+        pointing = pointing_at(recipe.pointing_layer, model, tokenizer, _teacher(recipe))
         optimizer = pointing.prepare(model, recipe.learning_rate, recipe.weight_decay)
     trainer = ReplyTrainer(
         model=with_adapter(model, recipe.adapter, TaskType.CAUSAL_LM),
@@ -118,6 +115,13 @@ def build(recipe: Chat, dataset: Dataset, checkpoints: Path) -> Job:
         save=partial(save_model, trainer.model, tokenizer),
         languages=by_language(dev, languages),
     )
+
+
+def _teacher(recipe: Chat) -> Teacher | None:
+    if not recipe.teacher:
+        return None
+    encoder = open_folder(encoder_folder(recipe.teacher)).eval()
+    return Teacher(encoder, halved=recipe.precision == "bfloat16")
 
 
 def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
