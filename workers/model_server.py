@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -38,11 +38,15 @@ def only_points(folder: Path) -> bool:
 
     Its configuration says so (`only_points`, which our recipe for such a model sets).
     """
+    return _config(folder).get("only_points") is True
+
+
+def _config(folder: Path) -> Mapping[str, object]:
     try:
         content = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError):
-        return False  # what is wrong with it is said by whoever serves it
-    return isinstance(content, dict) and content.get("only_points") is True
+        return {}  # what is wrong with it is said by whoever serves it
+    return content if isinstance(content, dict) else {}
 
 
 def check_folder(folder: Path) -> None:
@@ -168,9 +172,7 @@ class ModelServer:
         with self.log_file.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "workers.model_server", str(os.getpid())),
-                *("serve", self.model, "--continuous-batching", "--reasoning", "off"),
-                *("--cb-num-blocks", str(_CACHE_BLOCKS)),
-                *("--cb-max-batch-tokens", str(_BATCH_TOKENS)),
+                *("serve", self.model, "--reasoning", "off", *self._batching()),
                 *("--host", "127.0.0.1", "--port", str(self._port), "--log-level", "error"),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -178,6 +180,17 @@ class ModelServer:
                 env=self._environment(),
                 start_new_session=True,
             )
+
+    def _batching(self) -> Sequence[str]:
+        """Many replies at a time, unless prompts are read from both sides, which that cannot do."""
+        if _config(Path(self.model)).get("is_causal") is False:
+            return ()
+        blocks, tokens = str(_CACHE_BLOCKS), str(_BATCH_TOKENS)
+        return (
+            "--continuous-batching",
+            *("--cb-num-blocks", blocks),
+            *("--cb-max-batch-tokens", tokens),
+        )
 
     def _environment(self) -> dict[str, str]:
         return {

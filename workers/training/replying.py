@@ -75,7 +75,7 @@ class ReplyTrainer(AdversarialTrainer):
             inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
         texts = inputs.pop(TEXTS, ())
         if not getattr(self.accelerator.unwrap_model(model).config, "is_causal", True):
-            inputs["attention_mask"] = _prefix_mask(mask, labels)
+            inputs["attention_mask"] = prefix_mask(mask, labels)
         if self.pointing is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["output_hidden_states"] = True
@@ -94,7 +94,7 @@ class ReplyTrainer(AdversarialTrainer):
         return (loss, outputs) if return_outputs else loss
 
 
-def _prefix_mask(mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def prefix_mask(mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Which place sees which where a prompt is read from both sides, and its reply forwards.
 
     So transformers runs a model whose configuration says `is_causal: false`: all of the prompt at

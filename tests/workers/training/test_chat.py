@@ -18,6 +18,8 @@ from workers.model_server import check_folder
 from workers.training import start
 from workers.training.dataset.examples import Evidence, Reply, Said
 from workers.training.pointing import least_margin
+from workers.training.replying import prefix_mask
+from workers.training.sequences import IGNORED
 from workers.training.tasks.chat import asked, tokenize
 
 THINGS = ("lamps", "shoes", "tables", "coats", "clocks", "books", "cups", "rings")
@@ -282,8 +284,40 @@ def test_being_sure_is_about_pointing(rooms: Path, tmp_path: Path) -> None:
         _train(rooms, tmp_path / "sure", {"sure": 0.9})
 
 
-def test_what_points_has_a_teacher(rooms: Path, tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match="teacher, pointing_layer: one needs the other"):
+def test_it_goes_on_without_its_teacher(rooms: Path, tmp_path: Path) -> None:
+    first = _train(rooms, tmp_path / "first", POINTING | {"max_steps": 40}, **_pointing(rooms))
+    given = {"task": "chat", "dataset": "rows", "max_steps": 2, "base": str(first)}
+    recipe = rooms / "second.yaml"
+    recipe.write_text(yaml.safe_dump(given | {"pointing_layer": 1}))
+    assert "looks_right" in start.start(recipe, tmp_path / "second", silent)["dev"]
+
+
+def test_what_is_read_from_both_sides_is_learnt_as_it_is_served(
+    rooms: Path, tmp_path: Path
+) -> None:
+    """The whole prompt at once, then token after token: no token of a reply sees a later one."""
+    shape = _pointing(rooms)
+    shape["config"] |= {"model_type": "bert-generation", "is_causal": False}
+    folder = _train(rooms, tmp_path / "both", POINTING, **shape)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+    question = asked(ROWS[0])
+    assert question is not None
+    tokens, begin = tokenize(tokenizer, question, ROWS[0].reply)
+    ids = torch.tensor([tokens])
+    labels = torch.tensor([[IGNORED] * begin + tokens[begin:]])
+    with torch.no_grad():
+        learnt = model(ids, attention_mask=prefix_mask(torch.ones_like(ids), labels)).logits
+        read = model(ids[:, :begin], use_cache=True)
+        written = model(ids[:, begin : begin + 1], past_key_values=read.past_key_values)
+        forwards = model(ids[:, :begin], attention_mask=torch.ones(1, 1, begin, begin).tril().log())
+    assert torch.allclose(learnt[0, begin - 1], read.logits[0, -1], atol=1e-4)
+    assert torch.allclose(learnt[0, begin], written.logits[0, -1], atol=1e-4)
+    assert not torch.allclose(forwards.logits[0, -1], read.logits[0, -1], atol=1e-4)
+
+
+def test_a_teacher_is_one_of_pointing(rooms: Path, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="teacher: is one of pointing; set pointing_layer too"):
         _train(rooms, tmp_path / "untaught", {"teacher": "encoder"})
 
 

@@ -22,8 +22,10 @@ from workers.training.dataset.lines import Line, Origin
 
 # How many lines back an article may stand beside another one, how many may, by how many of their
 # sentences, how much of the article itself is shown, how often others are in its stead, and how
-# often another question was asked before.
+# often another question was asked before. In draws after the first, how often what answers is left
+# out of the article.
 _EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED, _LATER = 240, 3, 4, 0.6, 0.2, 0.3
+_LACKING = 0.15
 # The kind of what an article answers, and a person would rather be called for.
 _WISH = "person"
 
@@ -88,6 +90,8 @@ def _pointed(
             for number, sentence in enumerate(first.sentences, start=1)
             if number in numbers or chance.random() < _SHOWN
         ]
+        if draw and chance.random() < _LACKING:
+            kept = [one for one in kept if one[0] not in numbers]
         article = (first.title, tuple(sentence for _, sentence in kept))
         strange = [
             (title, _part(sentences, chance))

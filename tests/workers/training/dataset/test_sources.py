@@ -175,11 +175,12 @@ def test_licences_are_told_apart(written: str, id_: str, free: bool) -> None:
     assert is_permissive(id_) is free
 
 
-def test_support_articles_say_which_sentences_answer() -> None:
+@pytest.mark.parametrize(("name", "topics"), [("support", 800), ("articles", 1_048)])
+def test_articles_say_which_sentences_answer(name: str, topics: int) -> None:
     """Those written for this project: a number names the sentence that production would number."""
-    rows = list(public.read(Path("models/data"), "support"))
+    rows = list(public.read(Path("models/data"), name))
     replies = [row for row in rows if isinstance(row, Reply)]
-    assert len({row.group for row in rows}) == 800
+    assert len({row.group for row in rows}) == topics
     assert len({row.lang for row in replies}) == 24
     told = {row.passage for row in rows if isinstance(row, Question)}
     answered = [row for row in replies if row.reply != NO_ANSWER]
@@ -192,6 +193,18 @@ def test_support_articles_say_which_sentences_answer() -> None:
         quotes = Quotes(passages)
         said, _ = read_marks(quotes.feed(row.reply) + quotes.rest(), len(passages))
         assert said.strip() in told
+
+
+def test_a_question_drawn_again_stands_among_others_or_goes_without_its_answer() -> None:
+    once, again = (
+        [row for row in public.read(Path("models/data"), "everyday", n) if isinstance(row, Reply)]
+        for n in (1, 2)
+    )
+    assert 1.9 * len(once) < len(again) <= 2 * len(once)
+    shown = {(row.messages[-1].text, row.passages) for row in once}
+    assert sum((row.messages[-1].text, row.passages) in shown for row in again) < 1.2 * len(once)
+    unanswered = [sum(row.reply == NO_ANSWER for row in some) / len(some) for some in (once, again)]
+    assert unanswered[0] + 0.02 < unanswered[1] < unanswered[0] + 0.1
 
 
 def test_articles_that_may_answer_the_same_question_are_one_group() -> None:
