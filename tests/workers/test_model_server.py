@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForCausalLM
 
 from core.adapters.generator import HttpGenerator, Limits
 from core.errors import Misconfigured, Unavailable
 from core.pipeline import Pipeline
+from core.prompt import Said
 from core.turn import (
     Address,
     Answer,
@@ -29,7 +31,10 @@ from tests.desk import READY_S
 from tests.fakes.ports import FakeDetector, FakeRetriever
 from tests.patience import PATIENCE_S
 from tests.workers.tiny_model import build
+from tests.workers.training.small import silent
 from workers.model_server import ModelServer, check_folder, serve_model
+from workers.training.loading import load_tokenizer
+from workers.training.writing import write
 
 PASSAGE = Passage(
     id="p1",
@@ -99,6 +104,37 @@ async def _pieces(generator: HttpGenerator) -> int:
     except Unavailable:
         return count
     raise AssertionError("a model of random weights knows no end")
+
+
+async def test_a_model_that_reads_from_both_sides_is_served_so(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    """Many replies at a time would have it read forwards, and write something else."""
+    folder = tmp_path / "both"
+    shutil.copytree(model_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"is_causal": False}))
+    asked = [Said(role="user", content="How long do I have to return the shoes?")]
+    wanted, forwards = (
+        write(
+            AutoModelForCausalLM.from_pretrained(one),
+            load_tokenizer(str(one)),
+            [asked],
+            max_new_tokens=8,
+            progress=silent,
+        )
+        for one in (folder, model_folder)
+    )
+    assert wanted != forwards
+    async with (
+        serve_model(folder, tmp_path) as server,
+        HttpGenerator(
+            server.url,
+            model=server.model,
+            limits=Limits(first_token_s=PATIENCE_S, between_tokens_s=PATIENCE_S, max_tokens=8),
+        ) as generator,
+    ):
+        assert [await generator.complete(asked)] == wanted
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of our death")

@@ -28,6 +28,13 @@ class Turn(Row):
     text: str
 
 
+class Article(Row):
+    """One of a firm's."""
+
+    title: str
+    sentences: tuple[str, ...]
+
+
 class Line(Row):
     """A line of any set; what a set does not have is empty."""
 
@@ -56,6 +63,10 @@ class Line(Row):
     # The sentences that answer each question, from 1; of the English article alone.
     answers: tuple[tuple[int, ...], ...] = ()
     kinds: tuple[str, ...] = ()
+    firm: str = ""
+    articles: tuple[Article, ...] = ()
+    # What answers each question: of which article, which sentence, both from 1.
+    places: tuple[tuple[tuple[int, int], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

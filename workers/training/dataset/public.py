@@ -2,7 +2,7 @@
 
 The folder holds one folder for each of `SETS`, of JSON Lines files, gzipped or not. `parallel` and
 `monolingual` name a repository in each row; its licence stands in the README of `parallel`.
-`support`, `articles` and `everyday` are ours, in `models/data`.
+`support`, `articles`, `firms` and `everyday` are ours, in `models/data`.
 """
 
 import re
@@ -25,6 +25,7 @@ from workers.training.dataset.examples import (
     Text,
     Tokens,
 )
+from workers.training.dataset.firms import firms
 from workers.training.dataset.licences import spdx
 from workers.training.dataset.lines import Line, Origin, Span, Turn
 from workers.training.dataset.support import support
@@ -165,6 +166,7 @@ SETS: Mapping[str, PublicSet] = {
     "chatterbot": PublicSet(licence="BSD-3-Clause", files="train", read=_dialogues),
     "support": PublicSet(licence="Apache-2.0", files="*", read=support),
     "articles": PublicSet(licence="Apache-2.0", files="*", read=support),
+    "firms": PublicSet(licence="Apache-2.0", files="*", read=firms),
     "everyday": PublicSet(licence="Apache-2.0", files="*", read=support),
     "abcd_policies": PublicSet(licence="MIT", files="sample_dialogues", read=_dialogues),
 }

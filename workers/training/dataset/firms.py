@@ -1,0 +1,136 @@
+"""Whole help centres with questions to them, written for this project, read as rows.
+
+What a desk shows its model are passages of one firm, near to each other and to the question, some
+of them in two languages. Among articles of firms that have nothing in common an answer is found
+too easily, and what nothing answers is told too easily from the rest.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from core.prompt import NO_ANSWER
+from core.sentences import split
+from core.turn import Author
+from workers.training.dataset.examples import Evidence, Example, Parallel, Question, Reply, Said
+from workers.training.dataset.lines import Line, Origin
+
+# How many passages a question stands among, of how many sentences; how often they are of both
+# languages that a firm writes, and how often what answers is left out.
+_PASSAGES, _SENTENCES, _MIXED, _LACKING = (2, 5), (2, 4), 0.3, 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """Sentences that stand together in an article, each with its place in the firm's articles."""
+
+    title: str
+    sentences: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]
+    lang: str
+
+
+def firms(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
+    """A firm's articles in English and another language, and questions to them in three."""
+    for firm, found in groupby(lines, key=lambda line: line.firm):
+        told = tuple(found)
+        english = told[0]
+        written = [line for line in told if line.articles]
+        for line in told:
+            about = origin.about(line, f"firm:{firm}")
+            own = [one for one in written if one.lang in ("en", line.lang)]
+            for read in own:
+                yield from _asked(line, read, english.places, about)
+                for draw in range(origin.draws):
+                    yield from _pointed(line, read, own, english.places, about, draw)
+            if line is not english:
+                yield from _translated(english, line, {**about, "lang": "en"})
+
+
+def _asked(
+    line: Line,
+    read: Line,
+    places: Sequence[Sequence[tuple[int, int]]],
+    about: Mapping[str, Any],
+) -> Iterator[Question]:
+    """The questions with an article that answers them, and with the sentence that does."""
+    for query, right in zip(line.questions, places, strict=True):
+        for number, at in right[:1]:
+            article = read.articles[number - 1]
+            whole = "\n".join((article.title, " ".join(article.sentences)))
+            yield Question(**about, query=query, passage=whole)
+            yield Question(**about, query=query, passage=article.sentences[at - 1])
+
+
+def _pointed(
+    line: Line,
+    read: Line,
+    written: Sequence[Line],
+    places: Sequence[Sequence[tuple[int, int]]],
+    about: Mapping[str, Any],
+    draw: int,
+) -> Iterator[Reply]:
+    """The questions among passages of the firm, and the number of the sentence that answers."""
+    chance = random.Random(f"{line.firm} {line.lang} {read.lang} {draw}")
+    for query, right in zip(line.questions, places, strict=True):
+        wanted = set(map(tuple, right))
+        lacking = bool(wanted) and chance.random() < _LACKING
+        both = len(written) > 1 and chance.random() < _MIXED
+        known = [
+            passage for one in (written if both else [read]) for passage in _passages(one, chance)
+        ]
+        answering = [one for one in known if wanted.intersection(one.places)]
+        others = [one for one in known if one not in answering]
+        shown = [] if lacking else chance.sample(answering, min(1, len(answering)))
+        most = chance.randint(*_PASSAGES)
+        shown += chance.sample(others, max(0, min(len(others), most - len(shown))))
+        chance.shuffle(shown)
+        if not all(_cut_alike(one.sentences) for one in shown):
+            continue
+        named = [
+            f"{{{number}.{at}}}"
+            for number, one in enumerate(shown, start=1)
+            for at, place in enumerate(one.places, start=1)
+            if place in wanted
+        ]
+        yield Reply(
+            **about,
+            messages=(Said(author=Author.CUSTOMER, text=query),),
+            passages=tuple(
+                Evidence(title=one.title, text=" ".join(one.sentences)) for one in shown
+            ),
+            reply=named[0] if named else NO_ANSWER,
+        )
+
+
+def _passages(line: Line, chance: random.Random) -> Iterator[_Shown]:
+    """The articles of a firm in one language, cut where it happens."""
+    for number, article in enumerate(line.articles, start=1):
+        start = 0
+        while start < len(article.sentences):
+            end = min(len(article.sentences), start + chance.randint(*_SENTENCES))
+            yield _Shown(
+                title=article.title,
+                sentences=article.sentences[start:end],
+                places=tuple((number, at) for at in range(start + 1, end + 1)),
+                lang=line.lang,
+            )
+            start = end
+
+
+def _cut_alike(sentences: Sequence[str]) -> bool:
+    """Whether production would number an article's sentences as its line does."""
+    return [one.strip() for one in split(" ".join(sentences))] == list(map(str.strip, sentences))
+
+
+def _translated(english: Line, line: Line, about: Mapping[str, Any]) -> Iterator[Parallel]:
+    for text, target in zip(_texts(english), _texts(line), strict=False):
+        yield Parallel(**about, text=text, target_lang=line.lang, target=target)
+
+
+def _texts(line: Line) -> list[str]:
+    """The questions, then the articles, which are not there in every language."""
+    articles = [text for one in line.articles for text in (one.title, *one.sentences)]
+    return [*line.questions, *articles]
