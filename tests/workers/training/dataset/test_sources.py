@@ -261,7 +261,7 @@ def test_a_firms_questions_stand_among_its_own_passages(tmp_path: Path) -> None:
         assert row.reply == NO_ANSWER or said.strip() == right
 
 
-def test_the_firms_of_this_project_leave_a_third_of_their_questions_open() -> None:
+def test_the_firms_of_this_project_leave_a_share_of_their_questions_open() -> None:
     rows = list(public.read(Path("models/data"), "firms", 2))
     replies = [row for row in rows if isinstance(row, Reply)]
     assert len({row.group for row in rows}) == FIRMS
