@@ -2,10 +2,12 @@
 
 What a desk shows its model are passages of one firm, near to each other and to the question, some
 of them in two languages. Among articles of firms that have nothing in common an answer is found
-too easily, and what nothing answers is told too easily from the rest.
+too easily, and what nothing answers is told too easily from the rest. But a desk is asked for other
+things than its own as well, and shows whatever is nearest to them.
 """
 
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,8 +20,10 @@ from workers.training.dataset.examples import Evidence, Example, Parallel, Quest
 from workers.training.dataset.lines import Line, Origin
 
 # How many passages a question stands among, of how many sentences; how often they are of both
-# languages that a firm writes, and how often what answers is left out.
-_PASSAGES, _SENTENCES, _MIXED, _LACKING = (2, 5), (2, 4), 0.3, 0.15
+# languages that a firm writes, how often what answers is left out, and how often all of them are
+# another firm's. A firm further back than so many is forgotten.
+_PASSAGES, _SENTENCES, _MIXED, _LACKING, _STRANGE = (2, 5), (2, 4), 0.3, 0.15, 0.08
+_EARLIER = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,24 +33,24 @@ class _Shown:
     title: str
     sentences: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
-    lang: str
 
 
 def firms(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
     """A firm's articles in English and another language, and questions to them in three."""
+    earlier: deque[Sequence[Line]] = deque(maxlen=_EARLIER)
     for firm, found in groupby(lines, key=lambda line: line.firm):
         told = tuple(found)
         english = told[0]
         written = [line for line in told if line.articles]
         for line in told:
             about = origin.about(line, f"firm:{firm}")
-            own = [one for one in written if one.lang in ("en", line.lang)]
-            for read in own:
+            for read in (one for one in written if one.lang in ("en", line.lang)):
                 yield from _asked(line, read, english.places, about)
                 for draw in range(origin.draws):
-                    yield from _pointed(line, read, own, english.places, about, draw)
+                    yield from _pointed(line, (read, written, earlier), english.places, about, draw)
             if line is not english:
                 yield from _translated(english, line, {**about, "lang": "en"})
+        earlier.append(written)
 
 
 def _asked(
@@ -66,27 +70,23 @@ def _asked(
 
 def _pointed(
     line: Line,
-    read: Line,
-    written: Sequence[Line],
+    written: tuple[Line, Sequence[Line], Sequence[Sequence[Line]]],
     places: Sequence[Sequence[tuple[int, int]]],
     about: Mapping[str, Any],
     draw: int,
 ) -> Iterator[Reply]:
-    """The questions among passages of the firm, and the number of the sentence that answers."""
+    """The questions among passages of the firm, and the number of the sentence that answers.
+
+    `written` is what the firm has in one language and in all that it writes, and what others have.
+    """
+    read, own, strange = written
     chance = random.Random(f"{line.firm} {line.lang} {read.lang} {draw}")
     for query, right in zip(line.questions, places, strict=True):
-        wanted = set(map(tuple, right))
-        lacking = bool(wanted) and chance.random() < _LACKING
-        both = len(written) > 1 and chance.random() < _MIXED
-        known = [
-            passage for one in (written if both else [read]) for passage in _passages(one, chance)
-        ]
-        answering = [one for one in known if wanted.intersection(one.places)]
-        others = [one for one in known if one not in answering]
-        shown = [] if lacking else chance.sample(answering, min(1, len(answering)))
-        most = chance.randint(*_PASSAGES)
-        shown += chance.sample(others, max(0, min(len(others), most - len(shown))))
-        chance.shuffle(shown)
+        wanted = set(right)
+        shelf = own if chance.random() < _MIXED else [read]
+        if strange and chance.random() < _STRANGE:
+            wanted, shelf = set(), chance.choice(strange)
+        shown = _chosen([one for line in shelf for one in _passages(line, chance)], wanted, chance)
         if not all(_cut_alike(one.sentences) for one in shown):
             continue
         named = [
@@ -105,6 +105,19 @@ def _pointed(
         )
 
 
+def _chosen(
+    known: Sequence[_Shown], wanted: set[tuple[int, int]], chance: random.Random
+) -> list[_Shown]:
+    """One passage that answers, unless it is to be lacking, and others that do not."""
+    answering = [one for one in known if wanted.intersection(one.places)]
+    others = [one for one in known if one not in answering]
+    shown = chance.sample(answering, 1) if answering and chance.random() >= _LACKING else []
+    count = min(len(others), chance.randint(*_PASSAGES) - len(shown))
+    shown += chance.sample(others, count)
+    chance.shuffle(shown)
+    return shown
+
+
 def _passages(line: Line, chance: random.Random) -> Iterator[_Shown]:
     """The articles of a firm in one language, cut where it happens."""
     for number, article in enumerate(line.articles, start=1):
@@ -115,7 +128,6 @@ def _passages(line: Line, chance: random.Random) -> Iterator[_Shown]:
                 title=article.title,
                 sentences=article.sentences[start:end],
                 places=tuple((number, at) for at in range(start + 1, end + 1)),
-                lang=line.lang,
             )
             start = end
 
