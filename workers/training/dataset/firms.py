@@ -14,10 +14,10 @@ from itertools import groupby
 from typing import Any
 
 from core.prompt import NO_ANSWER
-from core.sentences import split
 from core.turn import Author
 from workers.training.dataset.examples import Evidence, Example, Parallel, Question, Reply, Said
 from workers.training.dataset.lines import Line, Origin
+from workers.training.dataset.support import cut_alike
 
 # How many passages a question stands among, of how many sentences; how often they are of both
 # languages that a firm writes, how often what answers is left out, and how often all of them are
@@ -87,7 +87,7 @@ def _pointed(
         if strange and chance.random() < _STRANGE:
             wanted, shelf = set(), chance.choice(strange)
         shown = _chosen([one for line in shelf for one in _passages(line, chance)], wanted, chance)
-        if not all(_cut_alike(one.sentences) for one in shown):
+        if not all(cut_alike(one.sentences) for one in shown):
             continue
         named = [
             f"{{{number}.{at}}}"
@@ -130,11 +130,6 @@ def _passages(line: Line, chance: random.Random) -> Iterator[_Shown]:
                 places=tuple((number, at) for at in range(start + 1, end + 1)),
             )
             start = end
-
-
-def _cut_alike(sentences: Sequence[str]) -> bool:
-    """Whether production would number an article's sentences as its line does."""
-    return [one.strip() for one in split(" ".join(sentences))] == list(map(str.strip, sentences))
 
 
 def _translated(english: Line, line: Line, about: Mapping[str, Any]) -> Iterator[Parallel]:

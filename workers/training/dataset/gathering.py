@@ -52,6 +52,8 @@ class SourceRecipe(BaseModel):
             raise ValueError("name one of database, knowledge, rows and public")
         if bool(self.sets) != bool(self.public):
             raise ValueError(f"public needs sets: {', '.join(public.SETS)}")
+        if self.draws > 1 and not self.public:
+            raise ValueError("draws: is about the questions of a public set; leave it out")
         unknown = [name for name in self.sets if name not in public.SETS]
         if unknown:
             raise ValueError(f"no set is called {unknown[0]}; there are {', '.join(public.SETS)}")

@@ -101,7 +101,7 @@ def _pointed(
         if strange and chance.random() < _UNANSWERED:
             shown = strange
         chance.shuffle(shown)
-        if not all(_cut_alike(sentences) for _, sentences in shown):
+        if not all(cut_alike(sentences) for _, sentences in shown):
             continue
         place = next((at for at, one in enumerate(shown, start=1) if one is article), 0)
         told = [at for at, (number, _) in enumerate(kept, start=1) if number in numbers and place]
@@ -128,7 +128,7 @@ def _part(sentences: Sequence[str], chance: random.Random) -> tuple[str, ...]:
     return tuple(sentences[start : start + size])
 
 
-def _cut_alike(sentences: Sequence[str]) -> bool:
+def cut_alike(sentences: Sequence[str]) -> bool:
     """Whether production would number an article's sentences as its line does."""
     cut = [one.strip() for one in split(" ".join(sentences))]
     return bool(cut) and cut == [one.strip() for one in sentences]
