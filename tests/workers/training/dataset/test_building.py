@@ -173,6 +173,7 @@ def test_too_few_rows_are_told_before_a_dataset_stands(tmp_path: Path) -> None:
         ("sources: []", "sources: list should have at least 1 item"),
         ("sources: {rows: a}", "sources: input should be a valid list"),
         ("sources: [{rows: a, knowledge: b}]", "sources.0: name one of database, knowledge, rows"),
+        ("sources: [{rows: a, draws: 2}]", "sources.0: draws: is about the questions of a public"),
         (
             "sources: [{public: a, sets: [nope]}]",
             "sources.0: no set is called nope; there are para",
