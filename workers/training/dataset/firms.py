@@ -16,8 +16,8 @@ from typing import Any
 from core.prompt import NO_ANSWER
 from core.turn import Author
 from workers.training.dataset.examples import Evidence, Example, Parallel, Question, Reply, Said
-from workers.training.dataset.lines import Line, Origin
-from workers.training.dataset.support import cut_alike
+from workers.training.dataset.lines import Article, Line, Origin
+from workers.training.dataset.support import any_one, cut_alike
 
 # How many passages a question stands among, of how many sentences; how often they are of both
 # languages that a firm writes, how often what answers is left out, and how often all of them are
@@ -59,13 +59,37 @@ def _asked(
     places: Sequence[Sequence[tuple[int, int]]],
     about: Mapping[str, Any],
 ) -> Iterator[Question]:
-    """The questions with an article that answers them, and with the sentence that does."""
+    """The questions with an article that answers them, and with the sentence that does.
+
+    Beside each goes another one of the firm, or of the article, that does not.
+    """
+    chance = random.Random(f"{line.firm} {line.lang} {read.lang} asked")
     for query, right in zip(line.questions, places, strict=True):
+        answering = {number for number, _ in right}
+        others = [one for at, one in enumerate(read.articles, start=1) if at not in answering]
         for number, at in right[:1]:
             article = read.articles[number - 1]
-            whole = "\n".join((article.title, " ".join(article.sentences)))
-            yield Question(**about, query=query, passage=whole)
-            yield Question(**about, query=query, passage=article.sentences[at - 1])
+            beside = [
+                sentence
+                for place, sentence in enumerate(article.sentences, start=1)
+                if (number, place) not in right
+            ]
+            yield Question(
+                **about,
+                query=query,
+                passage=_whole(article),
+                negatives=tuple(map(_whole, any_one(others, chance))),
+            )
+            yield Question(
+                **about,
+                query=query,
+                passage=article.sentences[at - 1],
+                negatives=any_one(beside, chance),
+            )
+
+
+def _whole(article: Article) -> str:
+    return "\n".join((article.title, " ".join(article.sentences)))
 
 
 def _pointed(

@@ -4,7 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from core.prompt import NO_ANSWER
 from core.sentences import split
@@ -26,6 +26,8 @@ from workers.training.dataset.lines import Line, Origin
 # out of the article.
 _EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED, _LATER = 240, 3, 4, 0.6, 0.2, 0.3
 _LACKING = 0.15
+_Any = TypeVar("_Any")
+
 # The kind of what an article answers, and a person would rather be called for.
 _WISH = "person"
 
@@ -55,13 +57,23 @@ def support(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
 def _asked(
     line: Line, article: Line, answers: Sequence[tuple[int, ...]], about: Mapping[str, Any]
 ) -> Iterator[Question]:
-    """The questions with their article, and with what answers them in it."""
+    """The questions with their article, and with what answers them in it.
+
+    Beside the latter goes a sentence of the article that does not.
+    """
+    chance = random.Random(f"{line.topic} {line.lang} {article.lang} asked")
     for query, numbers in zip(line.questions, answers, strict=True):
         if numbers:
             whole = "\n".join((article.title, " ".join(article.sentences)))
             told = " ".join(article.sentences[number - 1] for number in numbers)
             yield Question(**about, query=query, passage=whole)
-            yield Question(**about, query=query, passage=told)
+            beside = [
+                sentence
+                for number, sentence in enumerate(article.sentences, start=1)
+                if number not in numbers
+            ]
+            wrong = any_one(beside, chance)
+            yield Question(**about, query=query, passage=told, negatives=wrong)
 
 
 def _pointed(
@@ -126,6 +138,11 @@ def _part(sentences: Sequence[str], chance: random.Random) -> tuple[str, ...]:
     size = chance.randint(1, _SENTENCES)
     start = chance.randint(0, max(0, len(sentences) - size))
     return tuple(sentences[start : start + size])
+
+
+def any_one(found: Sequence[_Any], chance: random.Random) -> tuple[_Any, ...]:
+    """One of them, if there is any."""
+    return tuple(chance.sample(found, min(1, len(found))))
 
 
 def cut_alike(sentences: Sequence[str]) -> bool:

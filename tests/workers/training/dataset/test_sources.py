@@ -243,8 +243,15 @@ def test_a_firms_questions_stand_among_its_own_passages(tmp_path: Path) -> None:
         _firm("de", questions=["was kostet es?", "wann ist mein Geld da?", "wer baut ihn an?"]),
     )
     assert {row.group for row in rows} == {"firm:tea"}
-    told = {(row.lang, row.query): row.passage for row in rows if isinstance(row, Question)}
+    asked = [row for row in rows if isinstance(row, Question)]
+    told = {(row.lang, row.query): row.passage for row in asked}
     assert told["de", "was kostet es?"] == "It costs 3 euros."
+    # Beside an article goes another one of the firm, beside a sentence another one of the article.
+    beside = {row.passage: row.negatives for row in asked}
+    (other,) = beside["Delivery\n" + delivery[1].replace("|", " ")]
+    assert other == "Returns\n" + returns[1].replace("|", " ")
+    assert set(beside["It costs 3 euros."]) <= {*delivery[1].split("|")} - {"It costs 3 euros."}
+    assert all(len(wrong) == 1 for wrong in beside.values())
     texts = {(row.text, row.target) for row in rows if isinstance(row, Parallel)}
     assert ("who grows it?", "wer baut ihn an?") in texts
     for row in (row for row in rows if isinstance(row, Reply)):
