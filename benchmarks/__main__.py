@@ -13,6 +13,7 @@ PARTS = {
     "desk": "People take over",
     "retrieval": "Retrieval",
     "encoder": "The starter encoder",
+    "firms": "A firm's articles",
     "everyday": "What every desk is asked most",
     "language": "Language detection",
     "pii": "Personal data",
