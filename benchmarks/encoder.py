@@ -19,6 +19,7 @@ from benchmarks.calibration import DATA, rows, support_lines
 from core.language import normalise_tag
 from workers.evaluation.metrics import Numbers
 from workers.training.dataset.folder import Part, open_dataset
+from workers.training.dataset.support import as_passage
 from workers.training.encoders import ENGLISH, encoder_folder, open_folder
 from workers.training.pairs import pairs
 
@@ -111,7 +112,7 @@ def support_questions(tuned_on: Path) -> SupportQuestions:
 def found_articles(encode: Any, given: SupportQuestions) -> dict[str, tuple[float, float]]:
     """By language: recall@5 of the article; how often a sentence of it that answers is first."""
     both = zip(given.titles, given.articles, strict=True)
-    articles = encode(["\n".join((title, " ".join(text))) for title, text in both])
+    articles = encode([as_passage(title, text) for title, text in both])
     sentences = [encode(text) for text in given.articles]
     scores = {}
     for tag, asked in given.asked.items():

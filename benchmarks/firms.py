@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.calibration import rows
 from benchmarks.encoder import STARTER
+from workers.training.dataset.support import as_passage
 from workers.training.encoders import ENGLISH, encoder_folder, open_folder
 
 FIRMS = Path("models/data/firms")
@@ -59,7 +60,7 @@ def first_found(encode: Any, firms: Sequence[HelpCentre]) -> dict[str, tuple[flo
     """By language: how often the right article and the right sentence are the nearest of all."""
     found: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for firm in firms:
-        articles = encode(["\n".join((title, " ".join(text))) for title, text in firm.articles])
+        articles = encode([as_passage(title, text) for title, text in firm.articles])
         told = [
             ((number, at), sentence)
             for number, (_, text) in enumerate(firm.articles)

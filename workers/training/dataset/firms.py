@@ -16,8 +16,8 @@ from typing import Any
 from core.prompt import NO_ANSWER
 from core.turn import Author
 from workers.training.dataset.examples import Evidence, Example, Parallel, Question, Reply, Said
-from workers.training.dataset.lines import Article, Line, Origin
-from workers.training.dataset.support import any_one, cut_alike
+from workers.training.dataset.lines import Line, Origin
+from workers.training.dataset.support import any_one, as_passage, cut_alike
 
 # How many passages a question stands among, of how many sentences; how often they are of both
 # languages that a firm writes, how often what answers is left out, and how often all of them are
@@ -77,8 +77,10 @@ def _asked(
             yield Question(
                 **about,
                 query=query,
-                passage=_whole(article),
-                negatives=tuple(map(_whole, any_one(others, chance))),
+                passage=as_passage(article.title, article.sentences),
+                negatives=tuple(
+                    as_passage(one.title, one.sentences) for one in any_one(others, chance)
+                ),
             )
             yield Question(
                 **about,
@@ -86,10 +88,6 @@ def _asked(
                 passage=article.sentences[at - 1],
                 negatives=any_one(beside, chance),
             )
-
-
-def _whole(article: Article) -> str:
-    return "\n".join((article.title, " ".join(article.sentences)))
 
 
 def _pointed(

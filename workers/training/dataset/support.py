@@ -26,10 +26,10 @@ from workers.training.dataset.lines import Line, Origin
 # out of the article.
 _EARLIER, _STRANGERS, _SENTENCES, _SHOWN, _UNANSWERED, _LATER = 240, 3, 4, 0.6, 0.2, 0.3
 _LACKING = 0.15
-_Any = TypeVar("_Any")
-
 # The kind of what an article answers, and a person would rather be called for.
 _WISH = "person"
+
+_Item = TypeVar("_Item")
 
 
 def support(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
@@ -64,9 +64,10 @@ def _asked(
     chance = random.Random(f"{line.topic} {line.lang} {article.lang} asked")
     for query, numbers in zip(line.questions, answers, strict=True):
         if numbers:
-            whole = "\n".join((article.title, " ".join(article.sentences)))
             told = " ".join(article.sentences[number - 1] for number in numbers)
-            yield Question(**about, query=query, passage=whole)
+            yield Question(
+                **about, query=query, passage=as_passage(article.title, article.sentences)
+            )
             beside = [
                 sentence
                 for number, sentence in enumerate(article.sentences, start=1)
@@ -140,7 +141,12 @@ def _part(sentences: Sequence[str], chance: random.Random) -> tuple[str, ...]:
     return tuple(sentences[start : start + size])
 
 
-def any_one(found: Sequence[_Any], chance: random.Random) -> tuple[_Any, ...]:
+def as_passage(title: str, sentences: Sequence[str]) -> str:
+    """A whole article, as an encoder reads it."""
+    return "\n".join((title, " ".join(sentences)))
+
+
+def any_one(found: Sequence[_Item], chance: random.Random) -> tuple[_Item, ...]:
     """One of them, if there is any."""
     return tuple(chance.sample(found, min(1, len(found))))
 

@@ -183,7 +183,12 @@ def test_articles_say_which_sentences_answer(name: str, topics: int) -> None:
     replies = [row for row in rows if isinstance(row, Reply)]
     assert len({row.group for row in rows}) == topics
     assert len({row.lang for row in replies}) == 24
-    told = {row.passage for row in rows if isinstance(row, Question)}
+    asked = [row for row in rows if isinstance(row, Question)]
+    told = {row.passage for row in asked}
+    # Beside what answers goes a sentence of the article that does not.
+    beside = [(row.passage, *row.negatives) for row in asked if row.negatives]
+    assert len(beside) > len(asked) / 3
+    assert all(wrong not in right for right, wrong in beside)
     answered = [row for row in replies if row.reply != NO_ANSWER]
     assert len(replies) / 4 < len(answered) < len(replies)
     for row in answered[::10]:
