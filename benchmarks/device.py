@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+from retrieval.processor import bfloat16_is_fast
+
 _COPIED_BYTES = {"cuda": 2**31, "cpu": 2**28}
 _MATRIX = {"cuda": 8_192, "cpu": 2_048}
 
@@ -60,18 +61,10 @@ def here() -> Device:
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         return Device(where=torch.device("cuda", 0), name=f"one {name}", dtype=torch.bfloat16)
-    flags = next(
-        (
-            line.split(":", 1)[1].split()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.lower().startswith(("flags", "features"))
-        ),
-        [],
-    )
     return Device(
         where=torch.device("cpu"),
         name=f"{torch.get_num_threads()} threads of the processor",
-        dtype=torch.bfloat16 if _BF16.intersection(flags) else torch.float32,
+        dtype=torch.bfloat16 if bfloat16_is_fast() else torch.float32,
     )
 
 

@@ -202,6 +202,8 @@ def _load(folder: Path, threads: int | None) -> _Encode:
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
+    from retrieval.processor import bfloat16_is_fast
+
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
     # Its own number is that of the cores, or what OMP_NUM_THREADS says.
     torch.set_num_threads(threads or min(MOST_THREADS, torch.get_num_threads()))
@@ -218,6 +220,8 @@ def _load(folder: Path, threads: int | None) -> _Encode:
         SafetensorError,
     ) as error:
         raise Unavailable("encoder", f"{folder} cannot be loaded ({error})") from error
+    if not bfloat16_is_fast():
+        model.float()
 
     def encode(texts: Sequence[str], *, question: bool) -> Vectors:
         form: Any = model.encode_query if question else model.encode_document

@@ -268,6 +268,9 @@ def _free_port() -> int:
 
 if __name__ == "__main__":
     die_with(int(sys.argv[1]))
-    from transformers.cli.transformers import app  # torch, several seconds: in the child only
+    # torch, several seconds: in the child only
+    from transformers.cli.transformers import app
 
-    app(sys.argv[2:])
+    from retrieval.processor import bfloat16_is_fast
+
+    app([*sys.argv[2:], "--dtype", "auto" if bfloat16_is_fast() else "float32"])

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import structlog
 import torch
 from datasets import Dataset as Columns
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArguments
 
 from core.errors import Rejected
+from retrieval.processor import bfloat16_is_fast
 from workers.training.dataset.folder import Dataset
 from workers.training.recipe import Recipe
+
+log = structlog.get_logger()
 
 A = TypeVar("A", bound=TrainingArguments)
 
@@ -40,6 +44,11 @@ class Build(Protocol):
     def __call__(self, recipe: Any, dataset: Dataset, checkpoints: Path) -> Job:
         """Raises: Rejected, Misconfigured: the recipe does not fit the data or the model."""
         ...
+
+
+def halved(recipe: Recipe) -> bool:
+    """Whether to compute in bfloat16: it is asked for, and this machine does it fast."""
+    return recipe.precision == "bfloat16" and bfloat16_is_fast()
 
 
 def arguments(
@@ -68,7 +77,9 @@ def arguments(
     if recipe.sharded and not (on_gpu and processes > 1):
         raise Rejected("sharded: needs several processes with a GPU each; leave it out")
     if recipe.precision == "float16" and not on_gpu:
-        raise Rejected("precision: float16 needs a GPU; a CPU can do bfloat16")
+        raise Rejected("precision: float16 needs a GPU; use float32 on a CPU")
+    if recipe.precision == "bfloat16" and not halved(recipe):
+        log.warning("trains_in_float32", reason="this processor multiplies bfloat16 very slowly")
     per_epoch = -(-rows // recipe.batch)
     every = recipe.evaluate_every or per_epoch
     updates = min(recipe.max_steps or 2**60, int(per_epoch * recipe.epochs) or 1)
@@ -98,7 +109,7 @@ def arguments(
         greater_is_better=not best.endswith("loss"),
         logging_steps=max(1, every // _LOGS),
         logging_nan_inf_filter=False,
-        bf16=recipe.precision == "bfloat16",
+        bf16=halved(recipe),
         fp16=recipe.precision == "float16",
         use_cpu=not on_gpu,
         # A string by its type, which parses command lines; a boolean by its documentation.

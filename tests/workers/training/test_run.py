@@ -12,10 +12,12 @@ import pytest
 import torch
 import yaml
 from pydantic import TypeAdapter
+from structlog.testing import capture_logs
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import DragomanError, Rejected, Unavailable
 from core.turn import Author
+from retrieval.processor import bfloat16_is_fast
 from tests.workers import tiny_model
 from tests.workers.training.small import ABOUT, silent, write_dataset
 from workers.training import start
@@ -200,6 +202,19 @@ def test_a_wrong_recipe_is_refused_in_one_line(
         run(recipe, tmp_path / "run")
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_half_the_bits_are_computed_with_only_where_that_is_fast(
+    shop: Path, tmp_path: Path
+) -> None:
+    with capture_logs() as logs:
+        run(write_recipe(shop, "halved", precision="bfloat16", max_steps=1), tmp_path / "halved")
+    run(write_recipe(shop, "whole", max_steps=1), tmp_path / "whole")
+    halved, whole = (
+        (tmp_path / name / "model/model.safetensors").read_bytes() for name in ("halved", "whole")
+    )
+    said = [entry["event"] for entry in logs]
+    assert (halved == whole) is ("trains_in_float32" in said) is not bfloat16_is_fast()
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "task: [", "\xff"])

@@ -33,7 +33,7 @@ from workers.training.dataset.examples import (
 )
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.encoders import encoder_folder, open_folder
-from workers.training.job import Job, arguments, by_language, patience
+from workers.training.job import Job, arguments, by_language, halved, patience
 from workers.training.loading import (
     check_length,
     dropped_out,
@@ -121,7 +121,7 @@ def _teacher(recipe: Chat) -> Teacher | None:
     if not recipe.teacher:
         return None
     encoder = open_folder(encoder_folder(recipe.teacher)).eval()
-    return Teacher(encoder, halved=recipe.precision == "bfloat16")
+    return Teacher(encoder, halved=halved(recipe))
 
 
 def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

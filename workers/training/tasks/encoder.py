@@ -26,7 +26,7 @@ from core.errors import Rejected
 from workers.training.contrast import CachedContrast, Contrast, SortingCollator, Teacher
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.encoders import encoder_folder, open_folder
-from workers.training.job import Job, arguments, by_language, patience
+from workers.training.job import Job, arguments, by_language, halved, patience
 from workers.training.loading import adapter_config, dropped_out, new_model
 from workers.training.pairs import (
     GROUP,
@@ -238,7 +238,7 @@ def _teacher(recipe: Encoder, model: SentenceTransformer) -> Teacher | None:
     wanted, given = _dimensions(teacher), _dimensions(model)
     if wanted != given:
         raise Rejected(f"teacher: its vectors have {wanted} numbers, those of the model {given}")
-    return Teacher(teacher.eval(), halved=recipe.precision == "bfloat16")
+    return Teacher(teacher.eval(), halved=halved(recipe))
 
 
 def _dimensions(model: SentenceTransformer) -> int:
