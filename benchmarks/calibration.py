@@ -50,9 +50,8 @@ HELP_DESK = 160
 # The parts that models/recipes/starter-support-data.yaml keeps from the encoder.
 HELD_OUT = 0.15
 # Cosines are on the scale of one encoder, and how far it bridges languages is its own affair.
-SCALE_FREE = tuple(
-    name for name in NAMES if name not in {"cosine", "fused", "own_language", "share"}
-)
+ITS_OWN = frozenset({"cosine", "fused", "own_language", "share", "counterparts"})
+SCALE_FREE = tuple(name for name in NAMES if name not in ITS_OWN)
 
 Knowledge = tuple[list[Document], list[Labelled]]
 
@@ -194,18 +193,21 @@ async def calibrate(encoder: Encoder, folder: Path) -> tuple[Calibration, Calibr
     articles, customers = support()
     help_desk = await snapshot_of(articles, encoder, folder / "support")
     asking = await encode(customers, encoder)
-    fluent = fluent_languages(help_desk, customers, asking)
+    fluent = await fluent_languages(help_desk, customers, asking, encoder)
     vectors = await encode(questions, encoder)
-    weights = coverage_weights(shop, questions, vectors, fluent, default=0.7, same=same)
-    samples = search_all(shop, questions, vectors, weights, same=same)
+    weights = await coverage_weights(
+        shop, questions, vectors, encoder, fluent, default=0.2, same=same
+    )
+    samples = await search_all(shop, questions, vectors, encoder, weights, same=same)
     report("the demo company", samples)
-    of_support = search_all(help_desk, customers, asking, weights)
+    of_support = await search_all(help_desk, customers, asking, encoder, weights)
     report("support articles", of_support)
     samples += of_support
     for number, (more, asked) in enumerate((help_pages(random_), intents(random_))):
         if more:
             other = await snapshot_of(more, encoder, folder / str(number))
-            samples += search_all(other, asked, await encode(asked, encoder), weights)
+            vectors = await encode(asked, encoder)
+            samples += await search_all(other, asked, vectors, encoder, weights)
     return (
         fit(samples, encoder=encoder.id, fluent=fluent, coverage_weights=weights),
         fit(

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Misconfigured, Unavailable
+from retrieval.counterparts import Counterparts
 from retrieval.onnx_encoder import GRAPH, GraphEncoder
 
 # Small enough that a customer's question, which waits for one batch, hardly notices.
@@ -36,6 +38,14 @@ class _Encode(Protocol):
     def __call__(self, texts: Sequence[str], *, question: bool) -> Vectors: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What encodes, and what compares words, if the model shows them."""
+
+    encode: _Encode
+    words: Counterparts | None = None
+
+
 class Encoder(Protocol):
     """Turns texts into vectors, float32 (n, dim), rows L2-normalised."""
 
@@ -52,6 +62,13 @@ class Encoder(Protocol):
         """Vectors to be found."""
         ...
 
+    async def counterparts(self, question: str, passages: Sequence[str]) -> Vectors:
+        """How much of a question each passage has, word for word, float32 (n,).
+
+        See `retrieval.counterparts`; all are 0 where the model does not show its words.
+        """
+        ...
+
 
 class SentenceEncoder:
     """A model folder, read when the first text comes."""
@@ -66,7 +83,7 @@ class SentenceEncoder:
         # A model folder inside a package is called `model`; the one above it says more.
         name = folder.name if folder.name != "model" else folder.parent.name
         self._id = f"{name}@{_fingerprint(folder)}"
-        self._encode_texts: _Encode | None = None
+        self._loaded: _Model | None = None
         # Tokenisers must not be shared between threads; this lock also serves in turn.
         self._turn = asyncio.Lock()
 
@@ -88,6 +105,17 @@ class SentenceEncoder:
         """Encode as passages, with the model's own prompt for them if it has one."""
         return await self._encode(texts, question=False)
 
+    async def counterparts(self, question: str, passages: Sequence[str]) -> Vectors:
+        """Compare word for word; this needs the model's table of words and no computing with it."""
+        async with self._turn:
+            return await asyncio.to_thread(self._compare, question, passages)
+
+    def _compare(self, question: str, passages: Sequence[str]) -> Vectors:
+        words = self._model().words
+        if words is None:
+            return np.zeros(len(passages), dtype=np.float32)
+        return words.shares(question, passages)
+
     async def _encode(self, texts: Sequence[str], *, question: bool) -> Vectors:
         parts: list[Vectors] = []
         for start in range(0, len(texts), BATCH):
@@ -97,9 +125,12 @@ class SentenceEncoder:
         return np.concatenate(parts)
 
     def _encode_batch(self, texts: list[str], question: bool) -> Vectors:
-        if self._encode_texts is None:
-            self._encode_texts = _load(self._folder, self._threads)
-        return normalised(self._encode_texts(texts, question=question))
+        return normalised(self._model().encode(texts, question=question))
+
+    def _model(self) -> _Model:
+        if self._loaded is None:
+            self._loaded = _load(self._folder, self._threads)
+        return self._loaded
 
 
 def normalised(vectors: Vectors) -> Vectors:
@@ -193,10 +224,12 @@ def _fingerprint(folder: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def _load(folder: Path, threads: int | None) -> _Encode:
-    """What encodes: the folder's graph, if it has one."""
+def _load(folder: Path, threads: int | None) -> _Model:
+    """The folder's graph, which keeps its words to itself, if it has one."""
     if (folder / GRAPH).exists():
-        return GraphEncoder(folder, threads=threads or min(MOST_THREADS, os.cpu_count() or 1))
+        return _Model(
+            GraphEncoder(folder, threads=threads or min(MOST_THREADS, os.cpu_count() or 1))
+        )
     import torch
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
@@ -230,4 +263,16 @@ def _load(folder: Path, threads: int | None) -> _Encode:
         )
         return np.asarray(vectors, dtype=np.float32)
 
-    return encode
+    return _Model(encode, _words(model))
+
+
+def _words(model: Any) -> Counterparts | None:
+    """The model's word pieces, if it is a transformer with a tokenizer of `tokenizers`."""
+    from tokenizers import Tokenizer
+
+    transformer = getattr(model[0], "auto_model", None)
+    tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
+    if transformer is None or tokenizer is None:
+        return None
+    table = transformer.get_input_embeddings().weight.detach().float().cpu().numpy()
+    return Counterparts(Tokenizer.from_str(tokenizer.to_str()), table)

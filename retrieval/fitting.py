@@ -17,10 +17,10 @@ from sklearn.preprocessing import StandardScaler
 from core.errors import Rejected
 from retrieval.calibration import NAMES, Calibration, Figures, Regression
 from retrieval.encoder import Encoder, Vectors
-from retrieval.ranking import Evidence, base_language, evidence, rank
+from retrieval.ranking import Evidence, base_language, evidence, rank, read_again
 from retrieval.snapshot import Snapshot
 
-COVERAGE_WEIGHTS = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
+COVERAGE_WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 # Of some hundred labelled questions two more or less are chance.
 _AS_GOOD = 0.98
 # A language is read by the encoder if its cosines alone put this share of answers first.
@@ -62,16 +62,17 @@ async def encode(labelled: Sequence[Labelled], encoder: Encoder) -> Vectors:
     return await encoder.questions([item.question for item in labelled])
 
 
-def fluent_languages(
+async def fluent_languages(
     snapshot: Snapshot,
     labelled: Sequence[Labelled],
     vectors: Vectors,
+    encoder: Encoder,
     *,
     same: Same = _EACH_ITS_OWN,
 ) -> tuple[str, ...]:
     """The languages in which cosines alone mostly find the answer."""
     first: dict[str, list[bool]] = defaultdict(list)
-    samples = search_all(snapshot, labelled, vectors, {"*": 0.0}, same=same)
+    samples = await search_all(snapshot, labelled, vectors, encoder, {"*": 0.0}, same=same)
     for sample in samples:
         if sample.labelled.document is not None:
             first[base_language(sample.labelled.language)].append(sample.right)
@@ -84,10 +85,11 @@ def fluent_languages(
     )
 
 
-def coverage_weights(
+async def coverage_weights(
     snapshot: Snapshot,
     labelled: Sequence[Labelled],
     vectors: Vectors,
+    encoder: Encoder,
     fluent: Sequence[str],
     *,
     default: float,
@@ -100,15 +102,16 @@ def coverage_weights(
             n for n, q in enumerate(labelled) if (base_language(q.language) in fluent) == chosen
         ]
         asked = [labelled[n] for n in mine]
-        weight = coverage_weight(snapshot, asked, vectors[mine], default, same=same)
+        weight = await coverage_weight(snapshot, asked, vectors[mine], encoder, default, same=same)
         weights |= dict.fromkeys(names, weight)
     return weights
 
 
-def coverage_weight(
+async def coverage_weight(
     snapshot: Snapshot,
     labelled: Sequence[Labelled],
     vectors: Vectors,
+    encoder: Encoder,
     default: float,
     *,
     same: Same = _EACH_ITS_OWN,
@@ -119,20 +122,23 @@ def coverage_weight(
         return default
     mine = [labelled[n] for n in known]
 
-    def answered(weight: float) -> float:
-        samples = search_all(snapshot, mine, vectors[known], {"*": weight}, same=same)
+    async def answered(weight: float) -> float:
+        samples = await search_all(
+            snapshot, mine, vectors[known], encoder, {"*": weight}, same=same
+        )
         return sum(sample.right * sample.labelled.weight for sample in samples)
 
-    found = {weight: answered(weight) for weight in COVERAGE_WEIGHTS}
+    found = {weight: await answered(weight) for weight in COVERAGE_WEIGHTS}
     enough = _AS_GOOD * max(found.values())
     good = [weight for weight, count in found.items() if count >= enough]
     return min(good, key=lambda weight: abs(weight - default))
 
 
-def search_all(
+async def search_all(
     snapshot: Snapshot,
     labelled: Sequence[Labelled],
     vectors: Vectors,
+    encoder: Encoder,
     coverage_weights: Mapping[str, float],
     *,
     same: Same = _EACH_ITS_OWN,
@@ -153,6 +159,7 @@ def search_all(
             ]
             item = replace(item, weight=item.weight * hidden)
         if pairs:
+            pairs = await read_again(item.question, pairs, encoder)
             first = pairs[0][1].document
             right = same.get(first, first) == wanted
             found = evidence(item.question, pairs)

@@ -2,20 +2,24 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from core.turn import Passage
-from retrieval.encoder import Vectors
+from retrieval.encoder import Encoder, Vectors
 from retrieval.lexicon import tokens
 from retrieval.snapshot import Shard, Snapshot
 from retrieval.topics import topic
 from retrieval.vectors import Rows
+from retrieval.writing import indexed_text
 
 # What each language brings to the ranking, so that a large one cannot hide a small one.
 QUOTA_OWN = 30
 QUOTA_OTHER = 10
+# More finds more of what is asked in many words and less of what is asked in few, and leaves less to
+# tell right from wrong by (docs/decisions/0013).
+_COUNTERPARTS = 0.1
 # Among so many of the first passages, others about the same speak for the first.
 _SUPPORTING = 8
 # A subject whose best passage scores so much less has a share e times smaller.
@@ -27,7 +31,9 @@ class Candidate:
     """A passage that one of the searches found.
 
     `cosine`, of the passage and its best sentence, and `coverage`, the share of the question's
-    words by weight that the passage holds, are known for each, whichever search found it.
+    words by weight that the passage holds, are known for each, whichever search found it;
+    `counterparts`, how much of the question it has word for word in whatever language, for those
+    that were read again.
     """
 
     shard: Shard
@@ -36,6 +42,7 @@ class Candidate:
     coverage: float
     score: float
     own: bool
+    counterparts: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +66,8 @@ class Evidence:
     support: float
     # What the best scores of all subjects leave to this one, as in a softmax: 1 without a rival.
     share: float
+    # How much of the question the first has, word for word, in whatever language.
+    counterparts: float
 
     def values(self) -> tuple[float, ...]:
         """The numbers in the order of the fields."""
@@ -106,6 +115,21 @@ def _of_shard(
         )
         for row, c, v, s in zip(rows, cosines, coverage, scores, strict=True)
     ]
+
+
+async def read_again(
+    question: str, ranked: Sequence[tuple[Candidate, Passage]], encoder: Encoder
+) -> list[tuple[Candidate, Passage]]:
+    """The ranking, each score with what its passage has of the question word for word.
+
+    A vector of a whole passage forgets words, and the words themselves bridge no languages.
+    """
+    shares = await encoder.counterparts(question, [indexed_text(passage) for _, passage in ranked])
+    again = [
+        (replace(one, score=one.score + _COUNTERPARTS * share, counterparts=share), passage)
+        for (one, passage), share in zip(ranked, map(float, shares), strict=True)
+    ]
+    return sorted(again, key=lambda pair: -pair[0].score)
 
 
 def base_language(tag: str) -> str:
@@ -173,6 +197,7 @@ def evidence(question: str, ranked: Sequence[tuple[Candidate, Passage]]) -> Evid
         echoes=math.log(sum(subject == about for subject in heads.values())),
         support=float(subjects[:_SUPPORTING].count(about)),
         share=1 / sum(math.exp((score - best[about]) / _SPREAD) for score in best.values()),
+        counterparts=first.counterparts,
     )
 
 

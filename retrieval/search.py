@@ -8,7 +8,7 @@ from core.adapters.documents import Documents
 from core.turn import ConversationId, Found, Passage, WorkspaceId
 from retrieval.hygiene import tidy
 from retrieval.pairs import Served
-from retrieval.ranking import Candidate, best_translation_first, choose, evidence, rank
+from retrieval.ranking import Candidate, best_translation_first, choose, evidence, rank, read_again
 from retrieval.reranker import Reranker
 from retrieval.shelf import Shelf
 from retrieval.writing import indexed_text
@@ -58,19 +58,22 @@ class Search:
         )
         if not question:
             return nothing
-        ranked = await self._standing(workspace, await self._rank(served, question, language))
+        found = await self._rank(served, question, language)
+        ranked = await self._standing(workspace, found)
+        if ranked:
+            ranked = await read_again(question, ranked, served.fitted.encoder)
         if self._reranker is not None and ranked:
             ranked = await self._reranked(question, ranked, self._reranker)
         if not ranked:
             return nothing
-        found = evidence(question, ranked)
+        proof = evidence(question, ranked)
         return replace(
             nothing,
             passages=tuple(
                 replace(passage, score=candidate.score)
                 for candidate, passage in choose(best_translation_first(ranked), limit)
             ),
-            probability=served.fitted.calibration.probability(found, language),
+            probability=served.fitted.calibration.probability(proof, language),
         )
 
     async def _rank(

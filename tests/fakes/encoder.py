@@ -37,6 +37,11 @@ class FakeEncoder:
         self.encoded.extend(texts)
         return np.concatenate([self._vector(text) for text in texts])
 
+    async def counterparts(self, question: str, passages: Sequence[str]) -> Vectors:
+        asked = set(tokens(question))
+        held = [len(asked & set(tokens(passage))) / max(1, len(asked)) for passage in passages]
+        return np.array(held, dtype=np.float32)
+
     def _vector(self, text: str) -> Vectors:
         words = tokens(text) or [text]
         total = sum((_direction(word) for word in words), np.zeros(DIM))

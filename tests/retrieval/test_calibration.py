@@ -29,6 +29,7 @@ STRONG = Evidence(
     echoes=1.1,
     support=4.0,
     share=0.9,
+    counterparts=0.8,
 )
 WEAK = Evidence(
     cosine=0.1,
@@ -42,6 +43,7 @@ WEAK = Evidence(
     echoes=0.0,
     support=1.0,
     share=0.1,
+    counterparts=0.3,
 )
 
 

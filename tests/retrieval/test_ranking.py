@@ -182,9 +182,10 @@ async def test_words_weigh_as_usual_unless_another_weight_finds_more(
     snapshot = await snapshot_of(tmp_path, encoder, *articles)
     asked = [Labelled(question=name, language="en", document=name) for name in names]
     meant = await encoder.questions([article.text for article in articles])
-    assert coverage_weight(snapshot, asked, meant, 1.4) == 1.4
+    assert await coverage_weight(snapshot, asked, meant, encoder, 1.4) == 1.4
     # By meaning, each is taken for another one: below 0.7, most of them are.
-    assert coverage_weight(snapshot, asked, np.roll(meant, 1, axis=0), 0.2) == 0.7
+    rolled = np.roll(meant, 1, axis=0)
+    assert await coverage_weight(snapshot, asked, rolled, encoder, 0.2) == 0.7
 
 
 def test_regions_share_one_language() -> None:

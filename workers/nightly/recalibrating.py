@@ -65,16 +65,18 @@ async def recalibrate(
     same = _topics(passages)
     fluent: tuple[str, ...] = ()
     if len(labelled) >= _APART_FROM:
-        fluent = fluent_languages(trial.snapshot, labelled, vectors, same=same)
+        fluent = await fluent_languages(trial.snapshot, labelled, vectors, encoder, same=same)
     default = before.coverage_weights["*"]
-    weights = coverage_weights(
-        trial.snapshot, labelled, vectors, fluent, default=default, same=same
+    weights = await coverage_weights(
+        trial.snapshot, labelled, vectors, encoder, fluent, default=default, same=same
     )
     half = UNANSWERED / (1 - UNANSWERED) / 2
-    samples = search_all(trial.snapshot, labelled, vectors, weights, same=same)
-    samples += search_all(trial.snapshot, labelled, vectors, weights, same=same, hidden=half)
+    asked = (trial.snapshot, labelled, vectors, encoder, weights)
+    samples = await search_all(*asked, same=same)
+    samples += await search_all(*asked, same=same, hidden=half)
     others = _elsewhere(half * len(labelled))
-    samples += search_all(trial.snapshot, others, await encode(others, encoder), weights)
+    vectors = await encode(others, encoder)
+    samples += await search_all(trial.snapshot, others, vectors, encoder, weights)
     try:
         found = (
             fit(samples, encoder=encoder.id, fluent=fluent, coverage_weights=weights),
