@@ -17,8 +17,8 @@ from retrieval.writing import indexed_text
 # What each language brings to the ranking, so that a large one cannot hide a small one.
 QUOTA_OWN = 30
 QUOTA_OTHER = 10
-# More finds more of what is asked in many words and less of what is asked in few, and leaves less to
-# tell right from wrong by (docs/decisions/0013).
+# More finds more of what is asked in many words and less of what is asked in few, and the more it
+# ranks the less it tells right from wrong (docs/decisions/0013).
 _COUNTERPARTS = 0.1
 # Among so many of the first passages, others about the same speak for the first.
 _SUPPORTING = 8
