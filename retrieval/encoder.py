@@ -271,7 +271,7 @@ def _words(model: Any) -> Counterparts | None:
     from tokenizers import Tokenizer
 
     transformer = getattr(model[0], "auto_model", None)
-    tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
+    tokenizer = getattr(getattr(model[0], "tokenizer", None), "backend_tokenizer", None)
     if transformer is None or tokenizer is None:
         return None
     table = transformer.get_input_embeddings().weight.detach().float().cpu().numpy()
