@@ -237,7 +237,7 @@ async def test_the_doctor_says_what_is_wrong_with_each_part(by_socket: Rig, tmp_
 
 
 async def test_a_removed_document_is_not_cited_any_more(by_socket: Rig) -> None:
-    question = "Est-ce que je peux payer en plusieurs fois ?"
+    question = "Quels moyens de paiement acceptez-vous ?"
     env = environment(by_socket.data_dir)
     before = await asyncio.to_thread(command, "ask", question, "--json", env=env)
     assert "fr/payment" in before.stdout
