@@ -52,7 +52,8 @@ night: install
 crash: install
 	$(BIN)/pytest -m slow -s tests/crash
 
-# The models that ship, from ../shared/data: hours on two cores. What is finished is kept.
+# The models that ship, from public sets in ../shared/data (workers/training/dataset/public.py says
+# in which form): hours on two cores. What is finished is kept.
 STARTER := var/starter
 
 starter: $(STARTER)/small/result.json

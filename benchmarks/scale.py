@@ -77,7 +77,7 @@ def report(desk: Desk) -> str:
             "",
             f"\\* Assumed, not measured: {1e3 * assumed.gpu_s:.0f} ms of a GPU for a reply, and"
             f" {assumed.night_s / 60:.0f} minutes for a night in {assumed.learning_share:.0%} of"
-            " the workspaces.",
+            " the workspaces. A GPU counts as full at 80%; the waits below fill it wholly.",
             "",
             *rows,
         ]

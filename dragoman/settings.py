@@ -71,7 +71,8 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Seals tokens and cookies; empty keeps a generated one in the data folder",
+        description="Seals tokens and cookies: 32 random bytes in url-safe base64 (docs/deploy.md has"
+        " the command); empty keeps a generated one in the data folder",
     )
     workspace: str = Field(
         default="default",
