@@ -107,13 +107,19 @@ class Backfill:
         own = await self._teams.own()
         is_own = own is not None and own.me.team == team.me.team
         also = await self._also(RECENT_S) if self._also is not None and is_own else ()
+        recent = await self._recent(team.me.workspace, Channel.SLACK, RECENT_S)
+        lively = [Place.parse(text) for text in (*recent, *also)]
+        channels = [Place(channel=channel) for channel in await self._channels(team)]
+        talking = {place.channel for place in lively}
+        # Slack lets an app read 50 of them a minute: first those where somebody may be waiting.
+        places = (
+            *(place for place in channels if place.channel in talking),
+            *(place for place in lively if place.thread is not None),
+            *(place for place in channels if place.channel not in talking),
+        )
         missed = 0
-        for channel in await self._channels(team):
-            missed += await self._fill_place(team, Place(channel=channel), start)
-        for text in (*await self._recent(team.me.workspace, Channel.SLACK, RECENT_S), *also):
-            place = Place.parse(text)
-            if place.thread is not None:
-                missed += await self._fill_place(team, place, start)
+        for place in places:
+            missed += await self._fill_place(team, place, start)
         return missed
 
     async def _due(self) -> bool:

@@ -57,6 +57,16 @@ async def test_old_threads_are_read_back_too(rig: Rig) -> None:
     assert rig.desk.texts == ["help", "are you there?"]
 
 
+async def test_where_somebody_wrote_lately_is_read_first(rig: Rig) -> None:
+    async with rig.running() as channel:
+        rig.slack.user_says(ROOM, "help", mention=True)
+        await rig.slack.push.idle()
+        rig.slack.api.requests.clear()
+        await fill(channel)
+    histories = (args for method, args in rig.slack.api.requests if method.endswith("history"))
+    assert next(histories)["channel"] == ROOM
+
+
 async def test_an_edit_in_a_gap_brings_the_newest_words(rig: Rig) -> None:
     async with rig.channel() as channel:
         await fill(channel)
