@@ -73,13 +73,31 @@ def heard(event: Mapping[str, Any], me: Identity) -> Heard | None:
         return None
     if not parsed.channel:
         return None
+    if (ts := _withdrawn(parsed)) is not None:
+        return _deleted(parsed, ts, me)
     if parsed.subtype == "message_changed":
         return _changed(parsed, me)
-    if parsed.subtype == "message_deleted":
-        return _deleted(parsed, me)
     if parsed.subtype not in SPOKEN:
         return None
     return _said(parsed, parsed, me)
+
+
+def withdrawn(event: Mapping[str, Any]) -> Place | None:
+    """The message that was deleted, as the place of its thread, if this tells of a deletion."""
+    try:
+        parsed = _Event.model_validate(event)
+    except ValidationError:
+        return None
+    ts = _withdrawn(parsed)
+    return Place(channel=parsed.channel, thread=ts) if ts and parsed.channel else None
+
+
+def _withdrawn(event: _Event) -> str | None:
+    """The `ts` of a deleted message: one that has replies is changed to a tombstone instead."""
+    if event.subtype == "message_deleted":
+        return event.deleted_ts
+    changed = event.message if event.subtype == "message_changed" else None
+    return changed.ts if changed is not None and changed.subtype == "tombstone" else None
 
 
 def _said(event: _Event, message: _Message, me: Identity) -> Heard | None:
@@ -88,7 +106,7 @@ def _said(event: _Event, message: _Message, me: Identity) -> Heard | None:
         return None
     text = message.text or ""
     mentioned = event.type == "app_mention" or markup.mentions(text, me.bot_user)
-    version = _seconds(message.edited.ts) if message.edited else 0.0
+    version = seconds(message.edited.ts) if message.edited else 0.0
     suffix = f":{message.edited.ts}" if message.edited else ""
     place = _place(event, message.ts, message.thread_ts)
     return Heard(
@@ -100,7 +118,7 @@ def _said(event: _Event, message: _Message, me: Identity) -> Heard | None:
             text=markup.read(text, bot_user=me.bot_user),
             message_ref=message.ts,
             version=version,
-            sent_at=_seconds(message.ts),
+            sent_at=seconds(message.ts),
             attachments=tuple(_attachment(item) for item in message.files),
         ),
         uninvited=not (mentioned or _is_direct(event)),
@@ -118,10 +136,10 @@ def _changed(event: _Event, me: Identity) -> Heard | None:
     return _said(event, message.model_copy(update={"edited": edited}), me)
 
 
-def _deleted(event: _Event, me: Identity) -> Heard | None:
+def _deleted(event: _Event, ts: str, me: Identity) -> Heard | None:
     """A withdrawn message: an edit to nothing."""
-    before, ts = event.previous_message, event.deleted_ts
-    if ts is None or before is None or not _from_customer(before.model_copy(update={"ts": ts}), me):
+    before = event.previous_message
+    if before is None or not _from_customer(before.model_copy(update={"ts": ts}), me):
         return None
     return Heard(
         inbound=Inbound(
@@ -130,7 +148,7 @@ def _deleted(event: _Event, me: Identity) -> Heard | None:
             customer=before.user or "",
             kind=Kind.EDIT,
             message_ref=ts,
-            version=_seconds(event.ts) or _seconds(ts),
+            version=seconds(event.ts) or seconds(ts),
         ),
         uninvited=not _is_direct(event),
     )
@@ -156,7 +174,8 @@ def _address(place: Place, me: Identity) -> Address:
     return Address(workspace=me.workspace, channel=Channel.SLACK, place=str(place))
 
 
-def _seconds(ts: str) -> float:
+def seconds(ts: str) -> float:
+    """Of a `ts` of Slack's, since 1970; 0 if it is none."""
     try:
         return float(ts)
     except ValueError:

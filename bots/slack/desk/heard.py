@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bots.slack import inbound
-from bots.slack.inbound import Identity
+from bots.slack.inbound import Identity, seconds
 from bots.slack.place import Place
 from core.turn import Attachment, Channel, Kind
 
@@ -88,11 +88,6 @@ class _Raw(BaseModel):
     message: "_Raw | None" = None
 
 
-class _Gone(BaseModel):
-    channel: str
-    deleted_ts: str
-
-
 class _Named(BaseModel):
     id: str
 
@@ -158,7 +153,7 @@ def said(event: Mapping[str, Any], me: Identity) -> Said | None:
         user=found.customer,
         text=_PREFIX.sub("", found.text) if internal else found.text,
         internal=internal,
-        written_at=_seconds(ts),
+        written_at=seconds(ts),
         version=found.version if found.kind is Kind.EDIT else 0.0,
         files=tuple(files),
     )
@@ -166,13 +161,8 @@ def said(event: Mapping[str, Any], me: Identity) -> Said | None:
 
 def gone(event: Mapping[str, Any]) -> str | None:
     """The place whose card was deleted, if this tells of a deletion."""
-    if event.get("subtype") != "message_deleted":
-        return None
-    try:
-        deleted = _Gone.model_validate(event)
-    except ValidationError:
-        return None
-    return str(Place(channel=deleted.channel, thread=deleted.deleted_ts))
+    deleted = inbound.withdrawn(event)
+    return str(deleted) if deleted is not None else None
 
 
 def is_internal(raw: str) -> bool:
@@ -195,7 +185,7 @@ def pressed(payload: Mapping[str, Any]) -> Pressed | None:
         action=action.action_id.partition(":")[0],
         user=press.user.id,
         value=action.value,
-        pressed_at=_seconds(action.action_ts),
+        pressed_at=seconds(action.action_ts),
         place=str(place) if on_card else "",
         trigger=press.trigger_id,
     )
@@ -228,10 +218,3 @@ def _raw(event: Mapping[str, Any]) -> str:
     except ValidationError:
         return ""
     return (parsed.message.text if parsed.message else parsed.text) or ""
-
-
-def _seconds(ts: str) -> float:
-    try:
-        return float(ts)
-    except ValueError:
-        return 0.0

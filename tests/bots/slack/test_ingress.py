@@ -136,6 +136,20 @@ async def test_edits_and_deletions_carry_a_version(talking: Rig) -> None:
     assert (edit.text, deletion.text) == ("where is my parcel?", "")
 
 
+async def test_a_question_that_was_answered_can_be_withdrawn(talking: Rig) -> None:
+    """Slack leaves a tombstone where replies hang on a message, and calls it a change."""
+    slack, desk = talking.slack, talking.desk
+    ts = slack.user_says(ROOM, "my card is 4111 1111 1111 1111", mention=True)
+    slack.bot_says(ROOM, "So.", thread_ts=ts)
+    await slack.push.idle()
+    slack.user_deletes(ROOM, ts)
+    await slack.push.idle()
+    said, deletion = desk.inbounds
+    assert (deletion.kind, deletion.message_ref, deletion.text) == (Kind.EDIT, ts, "")
+    assert deletion.address == said.address
+    assert deletion.version > said.version
+
+
 async def test_an_edit_that_overtakes_its_message_keeps_the_place(talking: Rig) -> None:
     slack, desk = talking.slack, talking.desk
     ts = slack.user_says(ROOM, "help", mention=True, event=False)

@@ -113,9 +113,13 @@ class FakeSlack:
             self._tell_change(channel, message, before)
 
     def user_deletes(self, channel: str, ts: str) -> None:
+        """Delete a message; one that has replies is changed to a tombstone."""
         message = self.team.channels[channel].messages[ts]
         before = message.shown()
         message.deleted = True
+        if self.team.channels[channel].replies(ts):
+            self._tell_change(channel, message, before)
+            return
         self._tell(
             self.team,
             channel,
@@ -170,13 +174,21 @@ class FakeSlack:
         self.push.send("interactive", payload)
 
     def press(
-        self, channel: str, ts: str, action_id: str, *, negative: bool = False, user: str = "U0"
+        self,
+        channel: str,
+        ts: str,
+        action_id: str,
+        *,
+        negative: bool = False,
+        user: str = "U0",
+        at_s: float | None = None,
     ) -> None:
-        """Press a button under a message of the bot."""
+        """Press a button under a message of the bot, now or at a time of Slack's clock."""
         message = self.team.channels[channel].messages[ts]
         elements = [item for block in message.blocks for item in block.get("elements", [])]
         element = next(item for item in elements if item.get("action_id") == action_id)
-        action = {"action_id": action_id, "type": element["type"], "action_ts": str(time.time())}
+        pressed = f"{time.time() if at_s is None else at_s:.6f}"
+        action = {"action_id": action_id, "type": element["type"], "action_ts": pressed}
         if element["type"] == "feedback_buttons":
             half = element["negative_button" if negative else "positive_button"]
             action |= {"value": half["value"], "text": half["text"]}
