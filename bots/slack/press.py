@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bots.slack.inbound import Identity
+from bots.slack.inbound import Identity, seconds
 from bots.slack.place import Place
 from core.turn import Address, Channel, Inbound, Kind
 
 # What the action ids of the desk's buttons begin with.
 DESK = "dragoman_desk_"
+# Presses of one button within the same stretch of so many seconds are impatience.
+_MEANT_ONCE_S = 60.0
 
 
 class Button(StrEnum):
@@ -113,10 +115,13 @@ def _wish(press: _Press, action: _Action, kind: str, address: Address) -> Inboun
     if kind not in kinds:
         return None
     once = f"press:{press.container.channel_id}:{press.container.message_ts}:{action.action_id}"
-    # A language or a rating may be picked, changed and picked again; the others are meant once,
-    # however often they are pressed.
-    changeable = kind in (Button.LANGUAGE, Button.RATING)
-    again = f":{action.action_ts}" if changeable else ""
+    # A language or a rating may be picked, changed and picked again. A person is meant once,
+    # however often it is pressed, but may be asked for again later. A choice is meant once.
+    again = ""
+    if kind in (Button.LANGUAGE, Button.RATING):
+        again = f":{action.action_ts}"
+    elif kind == Button.PERSON:
+        again = f":{seconds(action.action_ts) // _MEANT_ONCE_S:.0f}"
     return Inbound(
         address=address,
         event_id=once + again,

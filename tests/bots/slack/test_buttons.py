@@ -61,12 +61,20 @@ async def test_a_verdict_reaches_its_turn_and_is_thanked_for(talking: Rig) -> No
 
 async def test_a_person_is_asked_for_once_however_often_it_is_pressed(talking: Rig) -> None:
     ts = await reply(talking, Answer(text="So.", citations=()))
-    for _ in range(3):
-        talking.slack.press(DM, ts, Button.PERSON, user="U7")
+    for second in range(3):
+        talking.slack.press(DM, ts, Button.PERSON, user="U7", at_s=1_800_000_000.0 + second)
     await talking.slack.push.idle()
     (wish,) = talking.desk.inbounds
     assert (wish.kind, wish.address.place, wish.customer) == (Kind.WANTS_PERSON, DM, "U7")
     assert wish.text == say(Phrase.TALK_TO_PERSON, "de")
+
+
+async def test_a_person_who_has_gone_may_be_asked_for_again(talking: Rig) -> None:
+    ts = await reply(talking, Answer(text="So.", citations=()))
+    for hour in range(2):
+        talking.slack.press(DM, ts, Button.PERSON, at_s=1_800_000_000.0 + 3_600 * hour)
+    await talking.slack.push.idle()
+    assert [wish.kind for wish in talking.desk.inbounds] == [Kind.WANTS_PERSON] * 2
 
 
 async def test_a_choice_is_sent_as_if_it_were_written(talking: Rig) -> None:
