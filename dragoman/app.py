@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -23,6 +23,7 @@ from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.nights import SqlNights
 from core.adapters.outbox import SqlOutbox
+from core.adapters.retention import Retention
 from core.adapters.transcript import Transcript
 from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
@@ -156,10 +157,17 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
             look_after_absences,
             queue_gauges(Conversations(core.database)).look,
             night_gauges(SqlNights(core.database)).look,
+            *_retention(core),
         ],
     )
     absences = Absences(core.database, idle_s, wake=delivery.wake)
     return delivery, station
+
+
+def _retention(core: Core) -> Sequence[Callable[[], Awaitable[None]]]:
+    """The chore that deletes what is too old, where it is not all kept."""
+    days = core.settings.keep_days
+    return [Retention(core.database, days * 86_400.0).look] if days else []
 
 
 async def serve(settings: Settings, *, announce: Announce, progress: Progress) -> None:

@@ -71,8 +71,8 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Seals tokens and cookies: 32 random bytes in url-safe base64 (docs/deploy.md has"
-        " the command); empty keeps a generated one in the data folder",
+        description="Seals tokens and cookies: 32 random bytes in url-safe base64 (docs/deploy.md"
+        " has the command); empty keeps a generated one in the data folder",
     )
     workspace: str = Field(
         default="default",
@@ -263,6 +263,11 @@ class Settings(BaseSettings):
         ge=0,
         description="Memory that a night may use; 0 for most of what is free when it begins",
     )
+    keep_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days after which what was said is deleted, 7 at least; 0 keeps it",
+    )
     broker_url: str = Field(
         default="", description="amqp://… or redis://… of Celery, in the distributed form"
     )
@@ -294,6 +299,14 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("keep_days")
+    @classmethod
+    def _long_enough(cls, value: int) -> int:
+        """Raises: ValueError: platforms may still bring again what is deleted."""
+        if 0 < value < 7:
+            raise ValueError("keep what was said for 7 days at least, or set 0 to keep it")
+        return value
 
     @field_validator("time_zone", "hours", "holidays")
     @classmethod

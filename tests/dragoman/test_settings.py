@@ -52,6 +52,7 @@ def test_an_empty_line_keeps_the_default(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("DRAGOMAN_HOURS", "nine to five", "DRAGOMAN_HOURS: .*write it like mon-fri 09:00-17:00"),
         ("DRAGOMAN_HOLIDAYS", "12-25, Easter", "DRAGOMAN_HOLIDAYS: 'Easter' is no holiday"),
         ("DRAGOMAN_SLACK_DESK", "#support", "DRAGOMAN_SLACK_DESK: is not .* of the Slack channel"),
+        ("DRAGOMAN_KEEP_DAYS", "3", "DRAGOMAN_KEEP_DAYS: .*7 days at least"),
         ("DRAGOMAN_TIME_ZONE", "Berlin", "DRAGOMAN_TIME_ZONE: 'Berlin' is no time zone"),
     ],
 )
