@@ -43,7 +43,9 @@ function sent(item, answer) {
   view.markSent(item);
   view.notice("");
   // Another window began a new conversation: what is said there would never show here.
-  if (answer.conversation !== conversation) location.reload();
+  if (answer.conversation === conversation) return;
+  outgoing.handOver();
+  location.reload();
 }
 
 function refused(item, response) {
@@ -75,14 +77,10 @@ async function act(path, body) {
   return null;
 }
 
-/** The cookie is gone or too old; the page brings a new one, but is asked for it only once. */
+/** The cookie is gone or too old. The next page brings a new one, but is asked for it only once. */
 function reopen() {
-  if (sessionStorage.getItem("dragoman.reopened") === conversation) {
-    view.notice(view.texts.NOT_SENT);
-    return;
-  }
-  sessionStorage.setItem("dragoman.reopened", conversation);
-  location.reload();
+  if (outgoing.isSuccessor || !outgoing.handOver()) view.notice(view.texts.NOT_SENT);
+  else location.reload();
 }
 
 async function chooseLanguage(language) {
@@ -147,6 +145,7 @@ function listen() {
     clearTimeout(gapTimer);
     gapTimer = 0;
     view.withdraw(view.texts.OFFLINE);
+    outgoing.isSuccessor = false;
     outgoing.flush();
   });
   source.addEventListener("error", () => {
@@ -189,8 +188,10 @@ function submit(event) {
 $("form").addEventListener("submit", submit);
 $("text").addEventListener("input", () => setText($("text").value));
 $("text").addEventListener("keydown", (event) => {
-  // While an input method composes (Chinese, Japanese, Korean), Enter picks a word.
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+  // While an input method composes (Chinese, Japanese, Korean), Enter picks a word. Safari says that
+  // it composes no more before it tells of that Enter: only this code is left (WebKit bug 165004).
+  const composes = event.isComposing || event.keyCode === 229;
+  if (event.key === "Enter" && !event.shiftKey && !composes) submit(event);
 });
 $("language").addEventListener("change", () => chooseLanguage($("language").value));
 $("new").addEventListener("click", startAnew);

@@ -2,6 +2,8 @@
 // until the server has it, and sent again after a reload: the key makes a repetition harmless.
 
 const LONGEST_WAIT_MS = 15_000;
+// Of this tab alone: whatever its next conversation is, another tab takes nothing from here.
+const HANDED_OVER = "dragoman.handed-over";
 
 /** A key that nobody else makes up; `crypto.randomUUID` exists only on https. */
 export function newKey() {
@@ -29,6 +31,8 @@ export class Outgoing {
   constructor(conversation, told) {
     this.prefix = `dragoman.${conversation}.`;
     this.told = told;
+    // Whether the page before this one has sent us; true until the server is known to know us.
+    this.isSuccessor = this.#takeOver();
     this.items = this.#restored();
     this.failures = 0;
     this.timer = 0;
@@ -69,6 +73,18 @@ export class Outgoing {
     for (const item of [...this.items]) this.#drop(item);
   }
 
+  /** Leave what is unsent to the next page of this tab; false if this browser keeps nothing. */
+  handOver() {
+    const unsent = this.items.filter((each) => !each.sent);
+    try {
+      sessionStorage.setItem(HANDED_OVER, JSON.stringify(unsent));
+    } catch {
+      return false;
+    }
+    for (const item of unsent) this.#drop(item);
+    return true;
+  }
+
   /** True if the next one may follow. */
   async #send(item) {
     let response = null;
@@ -85,7 +101,7 @@ export class Outgoing {
       return true;
     }
     if (response.status === 429 || response.status >= 500) return this.#later(response);
-    // After a reload there is a new cookie, and the message goes out under it.
+    // The next page brings a new cookie, and the message goes out under it.
     if (response.status !== 401) this.#drop(item);
     this.told.refused(item, response);
     return response.status !== 401;
@@ -97,6 +113,17 @@ export class Outgoing {
     this.timer = setTimeout(() => this.flush(), response ? retryAfterMs(response) : wait);
     this.told.delayed(response);
     return false;
+  }
+
+  #takeOver() {
+    try {
+      const left = sessionStorage.getItem(HANDED_OVER);
+      for (const item of JSON.parse(left ?? "[]")) this.#keep(item);
+      sessionStorage.removeItem(HANDED_OVER);
+      return left !== null;
+    } catch {
+      return false;
+    }
   }
 
   #restored() {

@@ -1,11 +1,12 @@
 """The chat page in a real browser."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from bots.web.chat import VISITOR_AT_ONCE
 from core.phrases import Phrase, say
@@ -120,6 +121,63 @@ async def test_a_message_written_offline_is_sent_later_and_once(
         # What the server kept, not what this page remembers.
         await page.reload()
         await expect(page.locator("#lines .customer")).to_have_count(2)
+
+
+async def test_what_was_written_when_the_cookie_was_gone_is_said_in_a_new_conversation_once(
+    browser: Browser, desk: Desk
+) -> None:
+    elsewhere = "dragoman.another-conversation.key-00001"
+    async with opened(browser, desk.url) as page:
+        await write(page, "before")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        item = {"key": "key-00001", "text": "of another tab", "sent": False, "at": 1}
+        keep = "([name, item]) => localStorage.setItem(name, item)"
+        await page.evaluate(keep, [elsewhere, json.dumps(item)])
+        await page.context.set_offline(True)
+        await write(page, "one")
+        await write(page, "two")
+        await expect(page.locator("#lines .pending")).to_have_count(2)
+        await page.context.clear_cookies()
+        await page.context.set_offline(False)
+        said = page.locator("#lines .customer .said")
+        await expect(said).to_have_text(["one", "two"])
+        await expect(page.locator("#lines .bot").first).to_be_visible()
+        await page.wait_for_function("localStorage.length === 1 && !sessionStorage.length")
+        assert await page.evaluate("localStorage.key(0)") == elsewhere
+        # What the server kept, not what this page remembers.
+        await page.reload()
+        await expect(page.locator("#lines .bot").first).to_be_visible()
+        await expect(said).to_have_text(["one", "two"])
+
+
+async def test_a_browser_that_keeps_no_cookie_asks_for_one_once(
+    browser: Browser, desk: Desk
+) -> None:
+    def refuse(route: Route) -> Awaitable[None]:
+        return route.fulfill(status=401)
+
+    async with opened(browser, desk.url) as page:
+        await page.route("**/chat/messages", refuse)
+        # Nobody is told of lost connections meanwhile.
+        await page.route("**/chat/events*", lambda _: None)
+        async with page.expect_event("load"):
+            await write(page, "one")
+        await write(page, "two")
+        await expect(page.locator("#notice")).to_have_text(say(Phrase.NOT_SENT, "en"))
+        await expect(page.locator("#lines .pending .said")).to_have_text(["one", "two"])
+
+
+async def test_the_enter_that_picks_a_word_sends_nothing(browser: Browser, desk: Desk) -> None:
+    async with opened(browser, desk.url) as page:
+        await page.locator("#text").fill("にほん")
+        for told in ("isComposing: true", "keyCode: 229"):
+            await page.locator("#text").evaluate(
+                f"""box => box.dispatchEvent(new KeyboardEvent("keydown", {{
+                    key: "Enter", bubbles: true, cancelable: true, {told}
+                }}))"""
+            )
+        await expect(page.locator("#text")).to_have_value("にほん")
+        await expect(page.locator("#lines .customer")).to_have_count(0)
 
 
 async def test_after_a_restart_and_a_reload_nothing_is_lost_or_doubled(
