@@ -94,6 +94,7 @@ async def serving(
             workspace=core.workspace,
             secret=secret,
             default_language=settings.default_language,
+            framed=bool(settings.frame_ancestors),
         )
         app = build_app(
             [

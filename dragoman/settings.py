@@ -67,7 +67,8 @@ class Settings(BaseSettings):
         default="", description="Header with the client's address, set by your proxy"
     )
     frame_ancestors: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Sites that may show the chat page in a frame, comma-separated"
+        default=(),
+        description="Sites that may show the chat page in a frame, comma-separated; needs https",
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),

@@ -77,18 +77,19 @@ class Chat:
         secret: str | bytes,
         default_language: str = "en",
         name: str = "",
+        framed: bool = False,
         poll_s: float = POLL_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Show `name` above the chat; look for other processes' replies every `poll_s`.
 
-        `clock_s` tells how fast somebody writes.
+        `framed`: other sites show the page in a frame. `clock_s` tells how fast somebody writes.
         """
         self._delivery = delivery
         self._transcript = transcript
         self._port = port
         self._workspace = workspace
-        self._cookies = Cookies(secret)
+        self._cookies = Cookies(secret, framed=framed)
         self._default_language = default_language
         self._name = name
         self._poll_s = poll_s

@@ -40,8 +40,9 @@ def new_visitor() -> Visitor:
 class Cookies:
     """Hands visitors their cookie and knows them by it again."""
 
-    def __init__(self, secret: str | bytes) -> None:
-        """Sign with `secret`, which every replica must share."""
+    def __init__(self, secret: str | bytes, *, framed: bool) -> None:
+        """Sign with `secret`, which every replica must share; `framed`: other sites show us."""
+        self._framed = framed
         self._signer = URLSafeTimedSerializer(
             secret, salt="dragoman.web.visitor", signer_kwargs={"digest_method": hashlib.sha256}
         )
@@ -58,14 +59,23 @@ class Cookies:
 
     def write(self, request: Request, response: Response, visitor: Visitor) -> None:
         """Set the cookie, good for another 30 days."""
+        is_secure = request.url.scheme == "https"
+        # In a frame of another site no browser keeps a Lax cookie. That nobody else's page uses it
+        # is seen to by `refuse_other_sites`, not by SameSite.
+        in_frames = self._framed and is_secure
         response.set_cookie(
             _name(request),
             str(self._signer.dumps([visitor.id, visitor.number, visitor.language])),
             max_age=MAX_AGE_S,
-            secure=request.url.scheme == "https",
+            secure=is_secure,
             httponly=True,
-            samesite="lax",
+            samesite="none" if in_frames else "lax",
         )
+        if in_frames:
+            # Each site that shows us has a jar of its own, so none of them can follow the visitor.
+            # Starlette's `partitioned` needs Python 3.14.
+            name, cookie = response.raw_headers.pop()
+            response.raw_headers.append((name, cookie + b"; Partitioned"))
 
 
 def _name(request: Request) -> str:

@@ -163,9 +163,9 @@ def delivery_on(database: Database, script: Script, port: WebPort | None) -> Del
 
 @asynccontextmanager
 async def open_desk(
-    database_url: str, *, port: int = 0, client_ip_header: str = ""
+    database_url: str, *, port: int = 0, client_ip_header: str = "", framed: bool = False
 ) -> AsyncIterator[Desk]:
-    """A desk on a free port, or on `port`."""
+    """A desk on a free port, or on `port`; `framed`: another site shows its page."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(database_url))
         script, web, clock = Script(), WebPort(), Clock()
@@ -177,6 +177,7 @@ async def open_desk(
             port=web,
             workspace=WORKSPACE,
             secret="a secret for tests",
+            framed=framed,
             poll_s=0.1,
             clock_s=clock,
         )
@@ -188,6 +189,7 @@ async def open_desk(
         app = build_app(
             [*chat.routes, ask_route(_ask, token=TOKEN)],
             ready=ready,
+            frame_ancestors=["https://shop.example"] if framed else [],
             client_ip_header=client_ip_header,
         )
         url = await stack.enter_async_context(

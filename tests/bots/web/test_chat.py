@@ -376,6 +376,35 @@ async def test_behind_https_the_cookie_is_bound_to_host_and_tls(tmp_path: Path) 
         cookie = (await client.get("/", headers=headers)).headers["Set-Cookie"]
     assert cookie.startswith("__Host-dragoman=")
     assert "Secure" in cookie
+    assert "SameSite=lax" in cookie
+
+
+async def test_in_frames_each_site_has_a_visitor_of_its_own_and_may_post_nothing(
+    tmp_path: Path,
+) -> None:
+    database_url, https = sqlite_at(tmp_path / "desk.db"), {"X-Forwarded-Proto": "https"}
+    opening = open_desk(database_url, client_ip_header="X-Forwarded-For", framed=True)
+    async with opening as desk, http_client(desk.url, headers=https) as client:
+        https["X-Forwarded-For"] = "203.0.113.7"
+        framed = (await client.get("/", headers=https)).headers["Set-Cookie"]
+        cookie, *bounds = framed.split("; ")
+        assert cookie.startswith("__Host-dragoman=")
+        assert {"HttpOnly", "Path=/", "Secure", "SameSite=none", "Partitioned"} < set(bounds)
+
+        async def post(**headers: str) -> int:
+            # A browser that knows no partitions brings the cookie to every site's posts.
+            told = https | {"Cookie": cookie, **headers}
+            body = {"key": "key-00001", "text": "How do I return it?"}
+            return (await client.post("/chat/messages", json=body, headers=told)).status_code
+
+        assert await post(**{"Sec-Fetch-Site": "cross-site"}) == 403
+        # The site that shows the page is another one, too, and so is an old browser there.
+        assert await post(Origin="https://shop.example") == 403
+        assert await post(**{"Sec-Fetch-Site": "same-origin"}) == 202
+        plain = (await client.get("/", headers={"X-Forwarded-Proto": "http"})).headers["Set-Cookie"]
+    # Without TLS no browser would keep the other one.
+    assert "SameSite=lax" in plain
+    assert "Partitioned" not in plain
 
 
 async def test_without_a_database_the_browser_is_told_to_come_back(
