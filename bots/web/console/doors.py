@@ -110,4 +110,7 @@ DOORS: tuple[Door, ...] = (
 )
 
 # Everything else fits into what the server takes anyhow; a file comes with a few fields around it.
-LARGER_BODIES = {"/desk/knowledge/file": knowledge.MAX_FILE_BYTES + 100_000}
+# What an article may have fits as well, but what a file has brought may come back from the editor,
+# and is to be told that it is too long there.
+_FILE_BYTES = knowledge.MAX_FILE_BYTES + 100_000
+LARGER_BODIES = {"/desk/knowledge/file": _FILE_BYTES, "/desk/knowledge/write": _FILE_BYTES}

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from bots.web.console.cookies import form_token, keep_form_token, session_token
-from bots.web.console.doors import Anyone, Door
+from bots.web.console.doors import LARGER_BODIES, Anyone, Door
 from bots.web.console.needs import ConsoleNeeds
+from bots.web.console.refusals import explained
 from bots.web.console.screens import Screens
 from bots.web.console.visit import Visit
 from bots.web.console.wording import console_language
@@ -92,7 +93,9 @@ class Guard:
                 raise HTTPException(403, "role")
         if request.method not in SAFE:
             refuse_other_sites(request)
-            given = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD)
+            # How large a form may be is said by its path; no field of it is too large for itself.
+            posted = await request.form(max_part_size=max(LARGER_BODIES.values()))
+            given = request.headers.get(CSRF_HEADER) or posted.get(CSRF_FIELD)
             if not isinstance(given, str) or not hmac.compare_digest(
                 given.encode(), visit.csrf.encode()
             ):
@@ -103,10 +106,12 @@ class Guard:
         return hmac.new(self._needs.secret, b"csrf " + token.encode(), hashlib.sha256).hexdigest()
 
     def _explain(self, visit: Visit, refusal: HTTPException) -> Response:
+        why = explained(visit, refusal)
         if PART in visit.request.headers:
-            return JSONResponse({"error": refusal.detail}, refusal.status_code)
+            told = f"{why.sentence} {why.detail}".rstrip()
+            return JSONResponse({"error": told, "why": refusal.detail}, refusal.status_code)
         response = visit.page(
-            "refused.html", status=refusal.status_code, why=refusal.detail, code=refusal.status_code
+            "refused.html", status=refusal.status_code, why=why, code=refusal.status_code
         )
         response.headers.update(refusal.headers or {})
         return response

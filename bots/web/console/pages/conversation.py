@@ -55,10 +55,10 @@ async def say(visit: Visit) -> Response:
     desk, event_id = visit.needs.desk, f"{DESK}:{visit.me.id}:{given.key}"
     if given.mode == "note":
         noting = desk.note(visit.me, conversation, given.text, desk=DESK, event_id=event_id)
-        return await _done(visit, noting, given.text)
+        return await _done(visit, noting, given)
     case = await _case(visit)
     replying = desk.reply(visit.me, conversation, given.text, event_id=event_id)
-    done = await _done(visit, replying, given.text)
+    done = await _done(visit, replying, given)
     brief = read_briefing(case.briefing)
     if done.status_code < 400 and brief is not None and brief.reply:
         fate = fate_of(given.text, brief.reply, taken=given.taken)
@@ -91,7 +91,9 @@ async def alive(visit: Visit) -> Response:
     return Response(status_code=204)
 
 
-async def _done(visit: Visit, doing: Awaitable[Case | Refused | None], text: str = "") -> Response:
+async def _done(
+    visit: Visit, doing: Awaitable[Case | Refused | None], given: _Words | None = None
+) -> Response:
     done = await doing
     visit.needs.news.hurry()
     if not isinstance(done, Refused):
@@ -99,7 +101,7 @@ async def _done(visit: Visit, doing: Awaitable[Case | Refused | None], text: str
     why = explain(done, visit.language)
     if PART in visit.request.headers:
         return JSONResponse({"error": why}, 409)
-    return await _page(visit, status=409, error=why, text=text)
+    return await _page(visit, status=409, error=why, given=given)
 
 
 def _back(visit: Visit) -> Response:
@@ -108,7 +110,9 @@ def _back(visit: Visit) -> Response:
     return visit.go(f"/desk/conversations/{_wanted(visit)}")
 
 
-async def _page(visit: Visit, *, status: int = 200, error: str = "", text: str = "") -> Response:
+async def _page(
+    visit: Visit, *, status: int = 200, error: str = "", given: _Words | None = None
+) -> Response:
     case = await _case(visit)
     listing = await listed(visit)
     lines = await visit.needs.cases.lines(visit.workspace, case.conversation)
@@ -127,7 +131,8 @@ async def _page(visit: Visit, *, status: int = 200, error: str = "", text: str =
         snoozes=SNOOZES_S,
         key=secrets.token_urlsafe(12),
         error=error,
-        text=text,
+        text=given.text if given else "",
+        mode=given.mode if given else "",
         shared=listing,
     )
 

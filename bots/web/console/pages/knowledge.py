@@ -25,13 +25,14 @@ MAX_TITLE_CHARS = 300
 MAX_TEXT_CHARS = 200_000
 MAX_FILE_BYTES = 20_000_000
 _PIECE_BYTES = 1 << 20
+TOO_LONG = _("The text is longer than 200,000 characters.")
 _NOT_IN_NAMES = re.compile(r"[^\w .()-]+")
 
 
 class _Article(BaseModel):
     id: str = Field(default="", max_length=240)
     title: str = Field(max_length=MAX_TITLE_CHARS)
-    text: str = Field(max_length=MAX_TEXT_CHARS)
+    text: str
     language: str = Field(max_length=35)
     source: str = Field(default="", max_length=2_000)
     # The unanswered question that it answers: ids of the bot's lines, or nothing.
@@ -180,6 +181,8 @@ def _editor(visit: Visit, article: Document, *, error: str = "", answers: str = 
 def _fault(document: Document) -> str:
     if not document.title or not document.text:
         return _("An article needs a title and a text.")
+    if len(document.text) > MAX_TEXT_CHARS:
+        return TOO_LONG
     if not is_language(document.language):
         return _("Please choose a language.")
     if document.source and not is_web_address(document.source):

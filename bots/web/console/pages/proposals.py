@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from bots.web.console.pages.knowledge import MAX_TEXT_CHARS, MAX_TITLE_CHARS
+from bots.web.console.pages.knowledge import MAX_TEXT_CHARS, MAX_TITLE_CHARS, TOO_LONG
 from bots.web.console.visit import Visit
 from bots.web.texts import is_language
 from core.adapters.documents import Document
@@ -14,7 +14,7 @@ from core.language import normalise_tag
 
 class _Article(BaseModel):
     title: str = Field(min_length=1, max_length=MAX_TITLE_CHARS)
-    text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS)
+    text: str = Field(min_length=1)
     language: str = Field(max_length=35)
 
 
@@ -29,6 +29,8 @@ async def approve(visit: Visit) -> Response:
     proposal, given = await _wanted(visit), await visit.form(_Article)
     if not is_language(given.language):
         raise HTTPException(422, "malformed")
+    if len(given.text) > MAX_TEXT_CHARS:
+        raise HTTPException(422, visit.say(TOO_LONG))
     before = await visit.needs.documents.get(visit.workspace, proposal.document_id or "")
     document = Document(
         id=proposal.document_id or f"desk/{proposal.id}",

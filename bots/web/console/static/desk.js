@@ -39,16 +39,48 @@ function takeOver(html) {
     if (!part || part.innerHTML === old.dataset.was) continue;
     old.dataset.was = part.innerHTML;
     const atEnd = old.scrollHeight - old.scrollTop - old.clientHeight < 80;
-    const known = new Set([...old.querySelectorAll("[data-key-of]")].map((each) => each.dataset.keyOf));
-    const focused = document.activeElement?.closest("[data-key-of]")?.dataset.keyOf;
-    old.replaceChildren(...document.importNode(part, true).childNodes);
-    for (const each of old.querySelectorAll("[data-key-of]")) {
-      if (known.size && !known.has(each.dataset.keyOf)) each.classList.add("fresh");
-      if (each.dataset.keyOf === focused) (each.querySelector("a") ?? each).focus();
-    }
+    if (old.querySelector("[data-key-of]") || part.querySelector("[data-key-of]")) renewItems(old, part);
+    else renewWhole(old, part);
     if (old.dataset.live === "end" && atEnd) old.scrollTop = old.scrollHeight;
   }
   document.title = fresh.title;
+}
+
+/** Touch only the items that differ: a screen reader reads out whatever is put into a list. */
+function renewItems(list, part) {
+  const focused = focusWithin(list)?.closest("[data-key-of]")?.dataset.keyOf;
+  const known = new Map([...list.children].map((each) => [each.dataset.keyOf, each]));
+  const items = [...part.children].map((each) => {
+    const old = known.get(each.dataset.keyOf);
+    known.delete(each.dataset.keyOf);
+    if (old?.innerHTML === each.innerHTML) return old;
+    const item = document.importNode(each, true);
+    if (old) old.replaceWith(item);
+    else item.classList.add("fresh");
+    return item;
+  });
+  for (const gone of known.values()) gone.remove();
+  items.forEach((item, at) => {
+    if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
+  });
+  if (focused === undefined || focusWithin(list)) return;
+  const item = items.find((each) => each.dataset.keyOf === focused);
+  (item?.querySelector("a") ?? item)?.focus();
+}
+
+/** The keyboard stays at the same link or button, or at the part itself if that has gone. */
+function renewWhole(old, part) {
+  const focused = focusWithin(old);
+  old.replaceChildren(...document.importNode(part, true).childNodes);
+  if (!focused) return;
+  const nameOf = (each) => each.dataset.key ?? each.getAttribute("href") ?? each.textContent;
+  const same = [...old.querySelectorAll("a, button, select")].find((each) => nameOf(each) === nameOf(focused));
+  if (!same) old.tabIndex = -1;
+  (same ?? old).focus();
+}
+
+function focusWithin(part) {
+  return part.contains(document.activeElement) ? document.activeElement : null;
 }
 
 function listen() {
@@ -77,24 +109,34 @@ function say(text) {
 
 /** Post a form without leaving the page; the answer is shown like any other news. */
 async function postQuietly(form, button) {
+  // Not `disabled`: a button that is loses the keyboard's place.
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
   const body = new FormData(form, button);
-  const buttons = form.querySelectorAll("button");
-  for (const each of buttons) each.disabled = true;
   try {
     const response = await fetch(button?.getAttribute("formaction") ?? form.getAttribute("action"), { method: "POST", body, headers: PART });
     if (response.status === 401) return location.reload();
     const answer = response.ok ? {} : await response.json().catch(() => ({}));
+    // The page is older than the session. A fresh one may post, and the draft is still there.
+    if (answer.why === "csrf") return location.reload();
     say(response.ok ? "" : answer.error || failed);
     if (!response.ok) return;
-    form.reset();
-    if (form.elements.key) form.elements.key.value = newKey();
-    forget(form);
+    clear(form);
     await refresh();
   } catch {
     say(failed);
   } finally {
-    for (const each of buttons) each.disabled = false;
+    form.ariaBusy = null;
   }
+}
+
+/** Make room for the next message. It is for whom the last one was: no note is followed by a reply unasked. */
+function clear(form) {
+  const mode = form.elements.mode?.value;
+  form.reset();
+  if (mode) pick(mode);
+  if (form.elements.key) form.elements.key.value = newKey();
+  forget(form);
 }
 
 /** The same words sent again are not said twice; a page without TLS has no `randomUUID`. */
@@ -102,12 +144,30 @@ function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What is being written survives a reload, and is gone once it was sent. */
-function draftName(box) {
-  return box.dataset.draft && `dragoman.draft.${box.dataset.draft}`;
+/** What is being written survives a reload together with whom it is for, and is gone once it was sent. */
+function draftNames(box) {
+  const name = `dragoman.draft.${box.dataset.draft}`;
+  return { text: name, mode: `${name}.mode` };
+}
+function keep(form) {
+  for (const box of form.querySelectorAll("[data-draft]")) {
+    const names = draftNames(box);
+    sessionStorage.setItem(names.text, box.value);
+    sessionStorage.setItem(names.mode, form.elements.mode.value);
+  }
+}
+function restore(box) {
+  const names = draftNames(box);
+  const text = sessionStorage.getItem(names.text);
+  // What the server has put there came with its own mode.
+  if (!text || box.value) return;
+  box.value = text;
+  pick(sessionStorage.getItem(names.mode));
 }
 function forget(form) {
-  for (const box of form.querySelectorAll("[data-draft]")) sessionStorage.removeItem(draftName(box));
+  for (const box of form.querySelectorAll("[data-draft]")) {
+    for (const name of Object.values(draftNames(box))) sessionStorage.removeItem(name);
+  }
 }
 
 document.addEventListener("submit", (event) => {
@@ -117,6 +177,7 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   return postQuietly(form, event.submitter);
 });
+document.addEventListener("input", (event) => event.target.form && keep(event.target.form));
 document.addEventListener("change", (event) => {
   if ("submit" in event.target.dataset) event.target.form.requestSubmit();
   if ("canned" in event.target.dataset && event.target.value) {
@@ -131,6 +192,7 @@ document.addEventListener("click", (event) => {
   box.value = button.dataset.take;
   box.form.elements.taken.value = "true";
   pick("reply");
+  keep(box.form);
   box.focus();
 });
 
@@ -139,16 +201,14 @@ function insert(box, text) {
   box.dispatchEvent(new Event("input", { bubbles: true }));
   box.focus();
 }
+/** A click, unlike `checked`, is told to whoever keeps drafts. */
 function pick(mode) {
   const choice = document.querySelector(`.composer input[value="${mode}"]`);
-  if (choice) choice.checked = true;
+  choice?.click();
   return choice;
 }
 
-for (const box of document.querySelectorAll("[data-draft]")) {
-  box.value ||= sessionStorage.getItem(draftName(box)) ?? "";
-  box.addEventListener("input", () => sessionStorage.setItem(draftName(box), box.value));
-}
+for (const box of document.querySelectorAll("[data-draft]")) restore(box);
 for (const box of document.querySelectorAll("[data-select]")) {
   box.addEventListener("focus", () => box.select());
   box.select();
@@ -161,7 +221,9 @@ for (const box of document.querySelectorAll("[data-preview]")) {
   });
 }
 async function preview(box) {
-  const body = new URLSearchParams({ text: box.value, csrf });
+  const body = new FormData();
+  body.append("text", box.value);
+  body.append("csrf", csrf);
   const response = await fetch(box.dataset.preview, { method: "POST", body, headers: PART });
   // Made by the server without any tag but those of Markdown.
   if (response.ok) $("preview").innerHTML = await response.text();
@@ -254,5 +316,9 @@ function live() {
 for (const name of ["pointerdown", "keydown", "scroll"]) addEventListener(name, live, { passive: true, capture: true });
 live();
 
-for (const part of document.querySelectorAll('[data-live="end"]')) part.scrollTop = part.scrollHeight;
+for (const part of document.querySelectorAll("[data-live]")) {
+  // The first news, too, touches only what it changes.
+  part.dataset.was = part.innerHTML;
+  if (part.dataset.live === "end") part.scrollTop = part.scrollHeight;
+}
 listen();

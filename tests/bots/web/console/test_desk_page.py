@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, FilePayload, Page, expect
 from sqlalchemy import select, update
 
 from core.adapters.tables import handoffs
@@ -174,6 +174,109 @@ async def test_what_an_agent_writes_survives_news_and_a_reload(
         await expect(page.locator("#text")).to_have_value("half a sent")
 
 
+async def test_a_note_stays_one_until_somebody_says_otherwise(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    await hands_over(console, "noted", "A person, please.")
+    async with opened(browser, console, ana) as page:
+        await page.goto(f"{console.url}/desk")
+        await page.locator(".case").click()
+        await page.wait_for_url(re.compile("/desk/conversations/"))
+        await page.keyboard.press("c")
+        await expect(page.locator("#who")).to_contain_text("You have it")
+        await page.keyboard.press("n")
+        await page.keyboard.type("Angry, be kind")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#lines .note")).to_contain_text("Angry, be kind")
+        await expect(page.locator("#text")).to_have_value("")
+        await page.keyboard.type("And a discount")
+        await page.reload()
+        await expect(page.locator("#text")).to_have_value("And a discount")
+        await page.locator("#text").press("Control+Enter")
+        await expect(page.locator("#lines .note")).to_have_count(2)
+        # A word half written for the customer stays for the customer as well.
+        await page.get_by_label("To the customer").check()
+        await page.locator("#text").fill("Hello")
+        await page.get_by_label("Note", exact=True).check()
+        await page.get_by_label("To the customer").check()
+        await page.reload()
+        await page.locator("#text").press("Control+Enter")
+        await expect(page.locator("#lines .agent")).to_contain_text("Hello")
+        await expect(page.locator("#lines .note")).to_have_count(2)
+
+
+async def test_a_page_older_than_the_session_recovers_with_its_draft(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    cleo = await console.person(Role.AGENT, "cleo@shop.example")
+    await hands_over(console, "stale", "A person, please.")
+    async with opened(browser, console, cleo) as page:
+        await page.goto(f"{console.url}/desk")
+        await page.locator(".case").click()
+        await page.wait_for_url(re.compile("/desk/conversations/"))
+        await page.keyboard.press("c")
+        await expect(page.locator("#who")).to_contain_text("You have it")
+        await page.keyboard.press("n")
+        await page.keyboard.type("VIP")
+        profile = await page.context.new_page()
+        await profile.goto(f"{console.url}/desk/profile")
+        await profile.locator("[name=old]").fill(PASSWORD)
+        await profile.locator("[name=new]").fill("another sentence of words")
+        await profile.get_by_role("button", name="Change password").click()
+        await expect(profile.get_by_role("status").first).to_contain_text("Saved.")
+        async with page.expect_event("load"):
+            await page.locator("#text").press("Control+Enter")
+        await page.locator("#text").press("Control+Enter")
+        await expect(page.locator("#lines .note")).to_contain_text("VIP")
+        await expect(page.locator("#lines .agent")).to_have_count(0)
+
+
+async def test_news_touches_only_what_is_new_and_leaves_the_keyboard_its_place(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    ben = await console.person(Role.AGENT, "ben@shop.example")
+    await hands_over(console, "read-aloud", "A person, please.")
+    async with opened(browser, console, ana) as page:
+        await page.goto(f"{console.url}/desk")
+        await page.locator(".case").click()
+        await expect(page.locator("#facts")).to_contain_text("Briefing")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await page.evaluate(
+            """() => {
+                window.touched = [];
+                new MutationObserver((all) => {
+                    for (const { addedNodes, removedNodes } of all) {
+                        for (const each of addedNodes) touched.push(`+ ${each.dataset.keyOf}`);
+                        for (const each of removedNodes) touched.push(`- ${each.dataset.keyOf}`);
+                    }
+                }).observe(document.getElementById("lines"), { childList: true });
+            }"""
+        )
+        take_over = page.locator("#who [data-key=c]")
+        await take_over.focus()
+        (waiting,) = await console.needs.cases.list(HERE, Filter.OPEN)
+        await console.needs.desk.change(ben, waiting.case.conversation, Act.CLAIM)
+        await expect(page.locator("#who")).to_contain_text("Ben has it")
+        await expect(take_over).to_be_focused()
+        await console.needs.desk.change(ben, waiting.case.conversation, Act.RETURN)
+        await expect(page.locator("#who")).to_contain_text("With the bot")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#who")).to_contain_text("You have it")
+        # That button has gone: whoever hears the page hears what became of it.
+        await expect(page.locator("#who")).to_be_focused()
+        touched = await page.evaluate("touched")
+        keys = "all => all.map((each) => each.dataset.keyOf)"
+        shown = await page.locator("#lines > li").evaluate_all(keys)
+    assert [each[0] for each in touched] == ["+"] * len(touched)
+    assert len(touched) == len(set(touched)) > 0
+    assert {each[2:] for each in touched} < set(shown)
+
+
 async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
     browser: Browser, console: Console
 ) -> None:
@@ -228,6 +331,28 @@ async def test_a_customer_s_words_run_nothing_and_are_found_by_search(
         await expect(page.locator(".case")).to_have_count(1)
         await page.goto(f"{console.url}/desk?q=no+such+words")
         await expect(page.locator(".case")).to_have_count(0)
+
+
+async def test_an_article_as_long_as_it_may_be_is_published_and_files_are_found_again(
+    browser: Browser, console: Console
+) -> None:
+    async with opened(browser, console, await console.person(Role.ADMIN), locale="en") as page:
+        await page.goto(f"{console.url}/desk/knowledge/write")
+        await page.get_by_label("Title").fill("字典")
+        await page.locator("[name=text]").fill("字" * 200_000)
+        await page.get_by_role("button", name="Publish").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Saved.")
+        await page.goto(f"{console.url}/desk/knowledge")
+        file = FilePayload(
+            name="Tents.md", mimeType="text/plain", buffer=b"# Tents\n\nThey dry fast."
+        )
+        await page.locator("[name=file]").set_input_files(file)
+        await page.locator(".card", has_text="Add a file").locator("button").click()
+        await expect(page.get_by_role("status").first).to_contain_text("1 new")
+        await page.get_by_label("Search").fill("tents")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(re.compile(r"/desk/knowledge\?q=tents"))
+        await expect(page.locator(".rows li")).to_have_count(1)
 
 
 async def test_who_is_shut_out_sees_no_more_news(browser: Browser, console: Console) -> None:

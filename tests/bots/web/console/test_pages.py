@@ -1,6 +1,7 @@
 """The pages on which admins and agents keep things in order."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import update
 
+from bots.web.console.pages.knowledge import TOO_LONG
 from core.adapters.documents import Document
 from core.adapters.tables import messages
 from core.cases import Act
@@ -77,6 +79,18 @@ async def test_an_article_that_cannot_be_one_is_explained_and_kept(
     assert wrong.get("text", "Kept words.") in response.text
 
 
+async def test_an_article_that_is_too_long_is_explained_and_kept(admin: Client) -> None:
+    fields = {"csrf": admin.csrf, "title": "T", "language": "en"}
+    # The last is one that a file has brought.
+    for text in ("x" * 200_001, "字" * 200_001, "word " * 220_000):
+        response = await admin.http.post(
+            "/desk/knowledge/write", files={"text": (None, text)}, data=fields
+        )
+        assert response.status_code == 422
+        assert TOO_LONG in alert(response)
+        assert text.strip() in response.text
+
+
 async def test_a_file_is_added_under_a_harmless_name(console: Console, admin: Client) -> None:
     file = ("../../etc/Re<fund>s.md", b"# Refunds\n\nMoney comes back in five days.", "text/plain")
     response = await admin.http.post(
@@ -94,7 +108,7 @@ async def test_a_file_is_added_under_a_harmless_name(console: Console, admin: Cl
     assert "dragoman-upload" not in refused.text
 
 
-async def test_a_file_may_be_larger_than_any_other_request(admin: Client) -> None:
+async def test_a_file_may_be_larger_than_other_forms(admin: Client) -> None:
     large = ("large.md", b"word " * 400_000, "text/plain")
     response = await admin.http.post(
         "/desk/knowledge/file", data={"csrf": admin.csrf}, files={"file": large}, timeout=60
@@ -242,6 +256,8 @@ async def test_a_resolved_conversation_proposes_an_article_that_a_person_approve
     assert "ana@shop.example" not in page.text
     fields = {"title": "Repairs", "text": "We repair bikes of every shop.", "language": "en"}
     path = f"/desk/proposals/{proposal.id}/approve"
+    too_long = await admin.post(path, **fields | {"text": "x" * 200_001})
+    assert (too_long.status_code, TOO_LONG in too_long.text) == (422, True)
     assert (await admin.post(path, **fields)).status_code == 303
     assert (await admin.post(path, **fields)).status_code == 404
     article = await console.needs.documents.get(HERE, f"desk/{proposal.id}")
@@ -260,3 +276,49 @@ async def test_figures_count_what_happened(console: Console, admin: Client) -> N
     assert report.csat == 0.0
     page = await admin.get("/desk/statistics?days=7")
     assert "25%" in page.text
+
+
+async def test_a_customer_s_words_are_shown_as_they_wrote_them(
+    console: Console, admin: Client
+) -> None:
+    said = "A person: `A*17*B` [https://desk.shop.example](https://evil.example)"
+    where = await handed_over(console, "u5", said)
+    told = update(messages).where(messages.c.text == said)
+    translated = told.values(translation=f"Auf Deutsch: {said}", translation_language="de")
+    await console.database.write(lambda connection: connection.execute(translated).rowcount)
+    page = (await admin.get(f"/desk/conversations/{where}")).text
+    lines = page.partition('id="lines"')[2].partition("</ol>")[0]
+    assert f">{said}</div>" in lines
+    assert f">Auf Deutsch: {said}</div>" in lines
+    assert 'evil.example"' not in lines
+
+
+async def test_a_note_that_could_not_be_kept_is_no_reply_on_the_next_page(
+    console: Console, admin: Client
+) -> None:
+    where = await handed_over(console, "u6", "A person, please.")
+    for mode in ("note", "reply"):
+        page = await admin.post(
+            f"/desk/conversations/{where}/say", mode=mode, key="key-00001", text=" "
+        )
+        assert page.status_code == 409
+        assert re.findall(r'name="mode" value="(\w+)" checked', page.text) == [mode]
+
+
+async def test_a_page_that_stays_open_is_told_in_words_why_something_was_refused(
+    console: Console,
+) -> None:
+    reader = await console.person(Role.VIEWER, "leser@shop.example", language="de")
+    async with browser_of(console, reader) as client:
+
+        async def post(path: str, csrf: str) -> tuple[int, dict[str, str]]:
+            response = await client.http.post(path, data={"csrf": csrf}, headers={"X-Part": "1"})
+            return response.status_code, response.json()
+
+        status, told = await post("/desk/conversations/1/claim", client.csrf)
+        assert (status, told["error"]) == (403, "Ihre Rolle erlaubt das nicht.")
+        status, told = await post("/desk/profile", client.csrf)
+        sentence = "Etwas in diesem Formular kann nicht stimmen. Bitte prüfen Sie es."
+        assert (status, told["error"]) == (422, sentence)
+        status, told = await post("/desk/profile", "0" * 64)
+        assert (status, told["why"]) == (403, "csrf")
