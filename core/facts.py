@@ -7,12 +7,14 @@ from functools import lru_cache
 
 _NUMBER = re.compile(r"\d+(?:[.,'’٬٫]\d+)*(?:[ \u00a0\u202f]\d{3}(?!\d))*")
 _STEP = re.compile(r"^\s*\d{1,2}[.)]\s+")
+# A run at the beginning of a pattern has an end, or begins where no other does: else each character
+# of a long one would be the start of another look through all that follow.
 _LINK = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|data|tel):)[^\s<>]+"
-    r"|(?<![\w@.])(?:[\w-]{2,}\.)+[a-z]{2,24}(?![\w.]*@)(?:[/?#:][^\s<>]*)?",
+    r"(?:[a-z][a-z0-9+.-]{0,30}://|www\.|(?:mailto|javascript|data|tel):)[^\s<>]+"
+    r"|(?<![\w@.])(?:[\w-]{2,63}\.)+[a-z]{2,24}(?![\w.]*@)(?:[/?#:][^\s<>]*)?",
     re.IGNORECASE,
 )
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _HANDLE = re.compile(r"(?<!\w)@\w{3,}")
 _TOKEN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*(?![A-Za-z0-9])")
 _QUOTED = re.compile(r"[\"“„«「『]([^\"“”„»」』]{2,80})[\"”“»」』]")
@@ -122,6 +124,8 @@ def numbers(text: str) -> tuple[Number, ...]:
 
 def _undisguised(text: str) -> str:
     """The text with the usual ways of hiding a link undone."""
+    # A long run of spaces would be gone through anew from each of them.
+    text = " ".join(text.split())
     text = re.sub(r"\s*[\[({]\s*(?:\.|dot|punkt|punto|point)\s*[\])}]\s*", ".", text, flags=re.I)
     text = re.sub(r"\bhxxp", "http", text, flags=re.IGNORECASE)
     return re.sub(r"\s+dot\s+(?=(?:com|net|org|io|info|dev|app)\b)", ".", text, flags=re.I)
@@ -171,10 +175,11 @@ _AMOUNT = re.compile(
     rf"(?:[{_SIGNS}]\s?)?(?<![A-Za-z])[-−]?{_NUMBER.pattern}[万萬億亿만억]?"
     rf"(?:\s?[{_SIGNS}%‰°円圆元원])?"
 )
-_DATED = re.compile(r"\d+(?:\s?[-./:–]\s?\d+)+")
+_DATED = re.compile(r"(?<!\d)\d+(?:\s?[-./:–]\s?\d+)+")
 # Of two parts at least: 30日 may be thirty days, which has to be translated.
 _ASIAN_DATE = re.compile(
-    r"\d+\s?[年년]\s?\d+\s?[月월](?:\s?\d+\s?[日号號일])?|\d+\s?[月월]\s?\d+\s?[日号號일]"
+    r"(?<!\d)(?:\d+\s?[年년]\s?\d+\s?[月월](?:\s?\d+\s?[日号號일])?"
+    r"|\d+\s?[月월]\s?\d+\s?[日号號일])"
 )
 
 

@@ -12,7 +12,8 @@ HISTORY_MESSAGES = 4
 HISTORY_CHARS = 400
 PASSAGE_CHARS = 1_600
 NO_ANSWER = "NO ANSWER"
-_MARK = re.compile(r"\s*[\[【［]\s*(\d{1,2}(?:\s*,\s*\d{1,2})*)\s*[\]】］]")
+# Of a long run of spaces only the last go with the mark: all would be gone through from each.
+_MARK = re.compile(r"\s{0,4}[\[【［]\s*(\d{1,2}(?:\s*,\s*\d{1,2})*)\s*[\]】］]")
 _QUOTE = re.compile(r"\{(\d{1,2})\.(\d{1,3})\} *")
 _OPEN_QUOTE = re.compile(r"\{[\d.]{0,6}$")
 

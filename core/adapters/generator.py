@@ -195,12 +195,25 @@ class HttpGenerator:
             return "".join([piece async for piece in pieces]).strip()
 
     async def _guarded(self, asked: Sequence[Said], *, whole: bool) -> AsyncGenerator[str, None]:
-        """The pieces of one reply; whatever goes wrong is counted, and is Unavailable."""
+        """The pieces of one reply; whatever goes wrong is Unavailable, and counted as a failure.
+
+        A reply that is longer than allowed is no failure, nor is one that whoever asked breaks off.
+        """
         self._breaker.check()
+        begun = False
         try:
             async with aclosing(self._stream(asked, whole=whole)) as pieces:
                 async for piece in pieces:
+                    begun = True
                     yield piece
+        except GeneratorExit:
+            if begun:
+                self._breaker.worked()
+            raise
+        except _TooLong:
+            self._breaker.worked()
+            log.info("reply_too_long", model=self.model)
+            raise
         except (TimeoutError, Unavailable, *_FAILURES) as error:
             self._breaker.failed()
             log.warning("model_failed", model=self.model, error=type(error).__name__)
@@ -219,8 +232,10 @@ class HttpGenerator:
                 if chunk.choices:
                     finish = chunk.choices[0].finish_reason or finish
                     yield outside.of(chunk.choices[0].delta.content or "")
-        if finish != "stop" and (whole or finish != "length"):
-            # The server hung up, or the model hit the limit in the middle of a sentence.
+        if finish == "length" and whole:
+            raise _TooLong("model", "reply not finished (length)")
+        if finish not in ("stop", "length"):
+            # The server hung up.
             raise Unavailable("model", f"reply not finished ({finish})")
 
     async def _chunks(self, asked: Sequence[Said]) -> AsyncGenerator[ChatCompletionChunk, None]:
@@ -256,6 +271,10 @@ class HttpGenerator:
                 raise Unavailable("model", "the server offers none")
             self._name = models.data[0].id
         return self._name
+
+
+class _TooLong(Unavailable):
+    """The model wrote as much as it may, and ended in the middle of a sentence."""
 
 
 class _Outside:

@@ -1,5 +1,7 @@
 """Numbers, links, addresses, codes and names, however they are written."""
 
+import time
+
 import pytest
 
 from core.facts import addresses, ascii_digits, codes, links, literals, names, numbers
@@ -103,3 +105,22 @@ def _within_another(start: int, end: int, spans: tuple[tuple[int, int], ...]) ->
         other <= start and end <= other_end and (start, end) != (other, other_end)
         for other, other_end in spans
     )
+
+
+def test_a_long_run_of_spaces_costs_no_time_and_hides_nothing() -> None:
+    run = " " * 40_000
+    started_s = time.perf_counter()
+    assert links(f"a{run}b") == addresses(f"a{run}b") == frozenset()
+    assert links(f"evil{run}[{run}.{run}]{run}example") == {"evil.example"}
+    assert links(f"evil{run}dot{run}com") == {"evil.com"}
+    assert addresses(f"eve{run}[{run}at{run}]{run}evil.example") == {"eve@evil.example"}
+    assert time.perf_counter() - started_s < 2.0
+
+
+@pytest.mark.parametrize("unit", ["a", "1", "a.", "a-", "1-", "1 "])
+def test_a_long_word_costs_no_time(unit: str) -> None:
+    text = unit * 20_000
+    started_s = time.perf_counter()
+    for read in (links, addresses, literals):
+        assert read(f"{text} x@evil.example https://evil.example")
+    assert time.perf_counter() - started_s < 2.0

@@ -1,5 +1,6 @@
 """The words that a model is asked with, and the marks it answers with."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -134,3 +135,12 @@ def test_numbers_of_sentences_become_the_sentences(pieces: list[str], text: str)
 def test_a_quoted_item_of_a_list_keeps_its_line() -> None:
     quotes = Quotes([replace(PASSAGE, text="- Pack the shoes.\n- Send them back.")])
     assert quotes.feed("{1.1}{1.2}") == "- Pack the shoes. [1]\n- Send them back. [1] "
+
+
+def test_a_long_run_of_spaces_costs_no_time() -> None:
+    run = " " * 40_000
+    started_s = time.perf_counter()
+    assert read_marks(f"a{run}b", 1) == (f"a{run}b", ())
+    said, named = read_marks(f"a{run}[1]{run}b", 1)
+    assert (said.split(), named) == (["a", "b"], (0,))
+    assert time.perf_counter() - started_s < 2.0

@@ -197,6 +197,40 @@ async def test_a_dead_model_is_left_alone_for_a_while(fake: FakeModel) -> None:
         assert await _written(generator) == "You have 30 days. [1]"
 
 
+async def test_replies_that_are_too_long_are_no_reason_to_leave_the_model_alone(
+    fake: FakeModel,
+) -> None:
+    breaker = Breaker(failures=2, rest_s=600)
+    async with HttpGenerator(fake.url, model="m", limits=PATIENT, breaker=breaker) as generator:
+        fake.mood = Mood.TOO_LONG
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                await _written(generator)
+        fake.mood = Mood.GROUNDED
+        assert await _written(generator) == "You have 30 days. [1]"
+
+
+@pytest.mark.parametrize("mood", [Mood.ERROR, Mood.CUT])
+async def test_a_trial_that_is_broken_off_shows_that_the_model_is_back(
+    fake: FakeModel, mood: Mood
+) -> None:
+    now = 0.0
+    breaker = Breaker(failures=2, rest_s=10, clock=lambda: now)
+    async with HttpGenerator(fake.url, model="m", limits=PATIENT, breaker=breaker) as generator:
+        fake.mood = mood
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await _written(generator)
+        assert len(fake.asked) == 2, "a reply that only begins does not count"
+        now = 11.0
+        fake.mood = Mood.ENDLESS
+        pieces = generator.write("How long?", [PASSAGE], language="en", history=())
+        assert await anext(pieces)
+        await pieces.aclose()
+        fake.mood = Mood.GROUNDED
+        assert await _written(generator) == "You have 30 days. [1]"
+
+
 def test_a_rested_breaker_lets_a_single_trial_through() -> None:
     now = 0.0
     breaker = Breaker(failures=1, rest_s=10, clock=lambda: now)
