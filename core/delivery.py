@@ -236,3 +236,6 @@ class Delivery:
                     task.cancel()
                 except Unavailable as error:
                     log.warning("renewal_failed", error=str(error))
+                except Exception:
+                    # One that stops would lose the leases of all that is being served.
+                    log.exception("renewal_failed")

@@ -28,6 +28,7 @@ _ROWS: Mapping[str, str] = {
     "desk_lines": "lines shown there",
     "proposals": "proposed articles",
 }
+_SHARED = "Others wrote in {count} of these conversations too: each goes as a whole."
 
 
 def erase(
@@ -36,7 +37,7 @@ def erase(
     ] = "",
     conversation: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Instead: the customer of this conversation.", min=1),
+        typer.Option(metavar="N", help="Instead: who began this conversation.", min=1),
     ] = None,
     channel: Annotated[
         Channel | None, typer.Option(help="Where; needed if more than one channel knows the id.")
@@ -109,6 +110,8 @@ def _sure(person: "Person", held: "Held") -> bool:
     if not sys.stdin.isatty():
         raise Misconfigured("erasing cannot be undone: say --yes where nobody can be asked")
     _tell_rows(held.rows, err.print)
+    if held.shared:
+        err.print(_SHARED.format(count=held.shared))
     return typer.confirm(f"Erase this customer of {person.channel} for good?", err=True)
 
 
@@ -117,6 +120,8 @@ def _tell(erased: "Erased") -> None:
         _tell_rows(erased.rows, print_plain)
     else:
         print_plain("No rows were there.")
+    if erased.shared:
+        print_plain(_SHARED.format(count=erased.shared))
     if erased.nights:
         print_plain(f"Sets of the nights {', '.join(erased.nights)} are deleted.")
     if erased.versions_removed:

@@ -60,10 +60,32 @@ async def _drop(server: str, url: str) -> None:
     await _administer(server, f'drop database if exists "{make_url(url).database}" with (force)')
 
 
-async def _administer(server: str, command: str) -> None:
+async def _administer(server: str, command: str, *parameters: str | None) -> None:
     admin = await asyncpg.connect(server)
-    await admin.execute(command)
+    await admin.execute(command, *parameters)
     await admin.close()
+
+
+@asynccontextmanager
+async def read_only(server: str, url: str) -> AsyncIterator[None]:
+    """A database that takes no writes meanwhile, as on a standby; who was connected is cut off."""
+    name = make_url(url).database
+    await _administer(server, f'alter database "{name}" set default_transaction_read_only = on')
+    cut_off = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1"
+    await _administer(server, cut_off, name)
+    try:
+        yield
+    finally:
+        await _administer(server, f'alter database "{name}" reset default_transaction_read_only')
+
+
+async def is_blocked(by: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Whether somebody waits for a lock of that connection's."""
+    waiting = (
+        "select exists (select from pg_stat_activity"
+        " where pg_backend_pid() = any(pg_blocking_pids(pid)))"
+    )
+    return bool(await by.fetchval(waiting))
 
 
 class Postgres:

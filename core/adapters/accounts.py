@@ -104,14 +104,25 @@ class Accounts:
                 person.id if isinstance(person, Account) else add(connection, workspace, person)
             )
             values = {"workspace": workspace, "channel": channel, "ref": ref}
-            connection.execute(
+            kept = connection.execute(
                 insert_into(connection, identities)
                 .values(**values, account_id=account)
                 .on_conflict_do_nothing()
+                .returning(identities.c.ref)
             )
+            if kept.first() is None:
+                raise LoginTaken("this identity is taken")
             return account
 
-        account = await self.get(workspace, await self._database.write(work))
+        try:
+            found = await self._database.write(work)
+        except LoginTaken:
+            # Perhaps by the very same person, who came twice at once.
+            known = await self.for_identity(workspace, channel, ref)
+            if known is None:
+                raise
+            return known
+        account = await self.get(workspace, found)
         if account is None:
             raise Rejected("the account is gone")
         return account

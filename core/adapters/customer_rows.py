@@ -23,7 +23,7 @@ from core.adapters.tables import (
     proposals,
 )
 
-# Each row's deletion looks through tables that point at it: a desk that is at work waits meanwhile.
+# A desk that is at work waits meanwhile.
 _AT_A_TIME = 50
 
 
@@ -31,12 +31,14 @@ _AT_A_TIME = 50
 class Held:
     """What there is of somebody.
 
-    `rows` counts by table. `agent` is their name if they work here as well; `articles` are those
-    that admins published out of their cases.
+    `conversations` are those that they began or wrote in; `shared` counts those in which somebody
+    else wrote too. `rows` counts by table. `agent` is their name if they work here as well;
+    `articles` are those that admins published out of their cases.
     """
 
     conversations: tuple[int, ...]
     rows: dict[str, int]
+    shared: int = 0
     agent: str = ""
     articles: tuple[str, ...] = ()
 
@@ -60,6 +62,7 @@ def held(connection: Connection, person: Person, ids: Sequence[int] | None = Non
     return Held(
         conversations=found,
         rows=_counts(connection, found),
+        shared=_shared(connection, person, found),
         agent=connection.scalar(works_here) or "",
         articles=tuple(
             row.document_id or f"desk/{row.id}" for row in connection.execute(published)
@@ -101,12 +104,27 @@ def unlist(connection: Connection, person: Person) -> None:
 
 
 def _conversations(connection: Connection, person: Person) -> Sequence[int]:
-    mine = select(conversations.c.id).where(
+    wrote = select(inbox.c.conversation_id).where(
+        inbox.c.workspace == person.workspace,
+        inbox.c.channel == person.channel,
+        inbox.c.customer == person.id,
+    )
+    theirs = select(conversations.c.id).where(
         conversations.c.workspace == person.workspace,
         conversations.c.channel == person.channel,
-        conversations.c.customer == person.id,
+        or_(conversations.c.customer == person.id, conversations.c.id.in_(wrote)),
     )
-    return connection.scalars(mine.order_by(conversations.c.id)).all()
+    return connection.scalars(theirs.order_by(conversations.c.id)).all()
+
+
+def _shared(connection: Connection, person: Person, found: Sequence[int]) -> int:
+    others_wrote = (
+        select(inbox.c.id)
+        .where(inbox.c.conversation_id == conversations.c.id, inbox.c.customer != person.id)
+        .exists()
+    )
+    by_others = or_(conversations.c.customer != person.id, others_wrote)
+    return _count(connection, conversations, conversations.c.id.in_(found) & by_others)
 
 
 def _counts(connection: Connection, found: Sequence[int]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -35,6 +35,8 @@ BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 4
 SQLITE_VERSION = "select sqlite_version()"
 POSTGRES_VERSION = "show server_version"
+# SQLSTATE read_only_sql_transaction.
+READ_ONLY = "25006"
 
 T = TypeVar("T")
 
@@ -42,7 +44,11 @@ log = structlog.get_logger()
 
 
 class Now(FunctionElement[float]):
-    """The database's clock, in seconds since 1970 with fractions."""
+    """The database's clock when the statement began, in seconds since 1970 with fractions.
+
+    It is the same throughout a statement, or no index could be searched by it. What is to last from
+    when a row is locked takes another statement to lock it.
+    """
 
     type = Float(53)
     inherit_cache = True
@@ -56,7 +62,7 @@ def _now_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
 
 @compiles(Now, "postgresql")
 def _now_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
-    return "extract(epoch from clock_timestamp())::float8"
+    return "extract(epoch from statement_timestamp())::float8"
 
 
 class Database(Protocol):
@@ -190,6 +196,15 @@ def _is_outage(error: DBAPIError) -> bool:
     return type(error).__name__ in {"OperationalError", "InterfaceError", "InternalError"}
 
 
+def _on_postgres_error(context: ExceptionContext) -> None:
+    """Take a server that has become read-only for one that is gone.
+
+    After a failover it is the standby, and the pool would keep its connections to it for good.
+    """
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
+
+
 def _on_sqlite_connect(connection: Any, record: Any) -> None:
     """WAL, durable commits, and transactions that begin as we say, not as pysqlite guesses."""
     connection.isolation_level = None
@@ -273,6 +288,7 @@ async def _open_sqlite(parsed: URL) -> AsyncIterator[Database]:
         parsed.set(drivername="sqlite"),
         pool_size=SQLITE_READERS + 1,
         max_overflow=0,
+        hide_parameters=True,
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     event.listen(engine, "connect", _on_sqlite_connect)
@@ -298,8 +314,10 @@ async def _open_postgres(parsed: URL, pool_size: int) -> AsyncIterator[Database]
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
+        hide_parameters=True,
         connect_args={"timeout": 10, "command_timeout": 30},
     )
+    event.listen(engine.sync_engine, "handle_error", _on_postgres_error)
     try:
         try:
             async with asyncio.timeout(60), engine.begin() as connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, union_all, update
 
 from core.adapters.customer_rows import Held, delete_conversation, held, some_of, unlist
 from core.adapters.database import Database, Now
@@ -40,11 +40,13 @@ _WHY = "it had learnt from a customer who was erased"
 class Erased:
     """What is gone: rows by table, nights whose sets held them, and versions of models.
 
+    `shared` of the conversations were with others as well: one is one text, and goes as a whole.
     `versions_in_service` saw them too, and go with the next night; until then the erasure is not
     `complete`. `agent` and `articles` stay, see `Held`.
     """
 
     rows: dict[str, int]
+    shared: int = 0
     nights: tuple[str, ...] = ()
     versions_removed: tuple[str, ...] = ()
     versions_in_service: tuple[str, ...] = ()
@@ -64,7 +66,7 @@ class Erasures:
         self._ledger = Ledger(database, data_dir)
 
     async def customer_of(self, workspace: WorkspaceId, conversation: int) -> Person:
-        """Whose conversation it is.
+        """Who began a conversation.
 
         Raises:
             Misconfigured: there is no such conversation in the workspace.
@@ -128,7 +130,7 @@ class Erasures:
             await self.settle(WorkspaceId(workspace))
         if back:
             log.info("customers_forgotten_again", customers=len(back))
-        return sum(map(len, back.values()))
+        return len({conversation for theirs in back.values() for conversation in theirs})
 
     async def _carry_out(self, person: Person, there: Held) -> Erased:
         """Files before rows: the rows are what the files are found by."""
@@ -140,6 +142,7 @@ class Erasures:
         removed, serving = await self._retire(person.workspace, mark)
         return Erased(
             rows=there.rows,
+            shared=there.shared,
             nights=tuple(scrubbed),
             versions_removed=removed,
             versions_in_service=serving,
@@ -186,17 +189,17 @@ class Erasures:
     def _returned(
         self, connection: Connection, entries: Sequence[Entry]
     ) -> dict[Person, tuple[int, ...]]:
-        """Who is in the ledger and has a conversation from before they asked."""
+        """Who is in the ledger and has a conversation in which they wrote before they asked."""
         ledger = {one.who: one.asked_at for one in entries}
         found: dict[Person, tuple[int, ...]] = {}
         for workspace in sorted({one.workspace for one in entries}):
             latest = max(one.asked_at for one in entries if one.workspace == workspace)
-            for row in connection.execute(_older(workspace, latest)):
+            for row in connection.execute(_wrote(workspace, latest)):
                 person = Person(
                     workspace=WorkspaceId(workspace), channel=row.channel, id=row.customer
                 )
                 who = (workspace, row.channel, person.hash(self._key))
-                if row.created_at <= ledger.get(who, 0.0):
+                if row.since <= ledger.get(who, 0.0):
                     found[person] = (*found.get(person, ()), row.id)
         return found
 
@@ -213,11 +216,29 @@ def _held_of(person: Person, ids: Sequence[int]) -> Any:
     return lambda connection: held(connection, person, ids)
 
 
-def _older(workspace: str, latest: float) -> Any:
-    columns = [conversations.c[name] for name in ("id", "channel", "customer", "created_at")]
-    return select(*columns).where(
-        conversations.c.workspace == workspace, conversations.c.created_at <= latest
+def _wrote(workspace: str, latest: float) -> Any:
+    """Who wrote in which conversation since when, as far as that was until `latest`."""
+    began = select(
+        conversations.c.id,
+        conversations.c.channel,
+        conversations.c.customer,
+        conversations.c.created_at.label("since"),
+    ).where(conversations.c.workspace == workspace, conversations.c.created_at <= latest)
+    joined = (
+        select(
+            inbox.c.conversation_id,
+            inbox.c.channel,
+            inbox.c.customer,
+            func.min(inbox.c.received_at),
+        )
+        .where(
+            inbox.c.workspace == workspace,
+            inbox.c.customer.is_not(None),
+            inbox.c.received_at <= latest,
+        )
+        .group_by(inbox.c.conversation_id, inbox.c.channel, inbox.c.customer)
     )
+    return union_all(began, joined)
 
 
 def _parted(

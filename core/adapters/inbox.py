@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from sqlalchemy import Connection, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.handoffs import record
@@ -87,21 +87,28 @@ def _keep(connection: Connection, conversation: ConversationId, inbound: Inbound
     """Insert the row; an edit instead rewrites the message that it belongs to, if that is here."""
     if inbound.kind is Kind.EDIT and _rewrite(connection, conversation, inbound):
         return True
-    row = {
+    row = _row(conversation, inbound)
+    # An edit that overtook its original carries the whole text: it is the message.
+    row["kind"] = Kind.MESSAGE if inbound.kind is Kind.EDIT else inbound.kind
+    return connection.execute(_KEEP[connection.dialect.name], row).first() is not None
+
+
+def _row(conversation: ConversationId, inbound: Inbound) -> dict[str, object]:
+    return {
         "workspace": inbound.address.workspace,
         "channel": inbound.address.channel,
         "event_id": inbound.event_id,
         "conversation_id": conversation,
         "message_ref": inbound.message_ref,
+        "wrote": inbound.customer,
+        "here": conversation,
         "version": inbound.version,
-        # An edit that overtook its original carries the whole text: it is the message.
-        "kind": Kind.MESSAGE if inbound.kind is Kind.EDIT else inbound.kind,
+        "kind": inbound.kind,
         "text": inbound.text,
         "language_hint": inbound.language_hint,
         "attachments": json.dumps([asdict(item) for item in inbound.attachments]),
         "told_at": inbound.sent_at or None,
     }
-    return connection.execute(_KEEP[connection.dialect.name], row).first() is not None
 
 
 def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbound) -> bool:
@@ -120,45 +127,53 @@ def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbo
     )
     if changed.rowcount:
         # What was answered already is corrected in the transcript, not answered again.
-        _correct(connection, conversation, known.id, inbound.text)
+        _correct(connection, conversation, known.id, inbound)
     return True
 
 
-def _correct(connection: Connection, conversation: ConversationId, row: int, text: str) -> None:
+def _correct(
+    connection: Connection, conversation: ConversationId, row: int, inbound: Inbound
+) -> None:
     """Let the transcript, and the people who read it, have what a customer's message says now.
 
-    Its translation said something else.
+    Its translation said something else: a turn of its own is read anew for them, like the message.
     """
-    mine = (messages.c.inbox_id == row, messages.c.author == Author.CUSTOMER)
-    gone = not text.strip()
+    gone = not inbound.text.strip()
     changes = {"deleted_at": Now()} if gone else {"edited_at": Now()}
     line = connection.scalar(
         update(messages)
-        .where(*mine)
-        .values(**changes, text=text, translation=None, translation_language=None)
+        .where(messages.c.inbox_id == row, messages.c.author == Author.CUSTOMER)
+        .values(**changes, text=inbound.text, translation=None, translation_language=None)
         .returning(messages.c.id)
     )
+    # What an earlier edit said nobody needs to read any more.
+    earlier = delete(inbox).where(inbox.c.conversation_id == conversation)
+    connection.execute(earlier.where(inbox.c.target_id == row))
     where = connection.execute(
         select(conversations.c.workspace, conversations.c.owner, conversations.c.handoff_id).where(
             conversations.c.id == conversation
         )
     ).one()
-    if line is not None and where.owner in (Owner.WAITING, Owner.HUMAN) and where.handoff_id:
-        kind = EventKind.DELETED if gone else EventKind.EDITED
+    if line is None or where.owner not in (Owner.WAITING, Owner.HUMAN) or not where.handoff_id:
+        return
+    if gone:
         record(
             connection,
             where.workspace,
             conversation,
             CaseId(where.handoff_id),
-            kind,
+            EventKind.DELETED,
             message=line,
         )
+    else:
+        edit = {**_row(conversation, inbound), "message_ref": None, "target_id": row}
+        connection.execute(_KEEP[connection.dialect.name], edit)
 
 
 def claim(
     connection: Connection, conversation: ConversationId, *, holder: str, held_s: float
 ) -> Lease | None:
-    """Take the lease of a conversation inside a running transaction, if it is free or lapsed."""
+    """Take the lease of a conversation, whose row is locked already, if it is free or lapsed."""
     wanted = {"conversation": conversation, "claimer": holder, "held_s": held_s}
     row = connection.execute(_CLAIM, wanted).first()
     if row is None:
@@ -183,11 +198,18 @@ _OPEN = for_each_dialect(
         .returning(conversations.c.id, conversations.c.owner)
     )
 )
+_BEGAN = (
+    select(conversations.c.customer)
+    .where(conversations.c.id == bindparam("here"))
+    .scalar_subquery()
+)
 _KEEP = for_each_dialect(
     lambda insert: (
         insert(inbox)
         .values(
-            sent_at=func.coalesce(bindparam("told_at", type_=Seconds), Now()), received_at=Now()
+            customer=func.nullif(bindparam("wrote", type_=inbox.c.customer.type), _BEGAN),
+            sent_at=func.coalesce(bindparam("told_at", type_=Seconds), Now()),
+            received_at=Now(),
         )
         .on_conflict_do_nothing()
         .returning(inbox.c.id)

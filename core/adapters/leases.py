@@ -46,6 +46,7 @@ class SqlLeases:
         """Take a free or lapsed lease; None if somebody was faster."""
 
         def work(connection: Connection) -> Lease | None:
+            connection.execute(_LOCK_ANY, {"held_conversation": conversation})
             return claim(connection, conversation, holder=holder, held_s=held_s)
 
         return await self._database.write(work)
@@ -54,9 +55,8 @@ class SqlLeases:
         """Hold it for that much longer."""
 
         def work(connection: Connection) -> None:
-            renewed = connection.execute(_RENEW, {**of(lease), "held_s": held_s})
-            if not renewed.rowcount:
-                raise LeaseLost(f"conversation {lease.conversation}")
+            lock(connection, lease)
+            connection.execute(_RENEW, {**of(lease), "held_s": held_s})
 
         await self._database.write(work)
 
@@ -113,6 +113,11 @@ _LOCKED = (
 )
 # Of a strength that lets others add rows which refer to this one: they may hold what we wait for.
 _LOCK = select(*_LOCKED).where(HELD).with_for_update(key_share=True)
+_LOCK_ANY = (
+    select(conversations.c.id)
+    .where(conversations.c.id == bindparam("held_conversation"))
+    .with_for_update(key_share=True)
+)
 _LOCK_ANSWERED = update(conversations).where(HELD).values(attempts=0).returning(*_LOCKED)
 _UNSERVED = exists().where(
     inbox.c.conversation_id == bindparam("held_conversation"), inbox.c.state == "pending"
@@ -148,7 +153,9 @@ _DUE = (
     )
     .order_by(
         func.row_number().over(
-            partition_by=conversations.c.workspace, order_by=conversations.c.due_at
+            # Concatenated: by an index in the plain order SQLite would read all conversations.
+            partition_by=conversations.c.workspace.concat(""),
+            order_by=conversations.c.due_at,
         ),
         conversations.c.due_at,
     )

@@ -74,6 +74,9 @@ inbox = Table(
         "conversation_id", RowId, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
     ),
     Column("message_ref", String(255)),
+    # The customer who wrote it, unless it is the one who began the conversation: in a thread or a
+    # group others write as well.
+    Column("customer", String(255)),
     Column("version", Float(53), nullable=False, server_default="0"),
     Column("kind", String(24), nullable=False),
     Column("text", Text, nullable=False),
@@ -92,6 +95,15 @@ inbox = Table(
     UniqueConstraint("channel", "workspace", "event_id"),
     UniqueConstraint("conversation_id", "message_ref"),
     Index("ix_inbox_pending", "conversation_id", "state"),
+)
+_OF_OTHERS = inbox.c.customer.is_not(None)
+Index(
+    "ix_inbox_customer",
+    inbox.c.workspace,
+    inbox.c.channel,
+    inbox.c.customer,
+    postgresql_where=_OF_OTHERS,
+    sqlite_where=_OF_OTHERS,
 )
 
 messages = Table(
@@ -125,6 +137,7 @@ messages = Table(
     Column("rating", Integer),
     Column("created_at", Seconds, nullable=False),
     Index("ix_messages_conversation_id", "conversation_id", "id"),
+    Index("ix_messages_inbox_id", "inbox_id"),
 )
 
 outbox = Table(
@@ -308,6 +321,8 @@ desk_events = Table(
     Column("created_at", Seconds, nullable=False),
     Index("ix_desk_events_workspace", "workspace", "id"),
     Index("ix_desk_events_conversation_id", "conversation_id", "id"),
+    Index("ix_desk_events_message_id", "message_id"),
+    Index("ix_desk_events_handoff_id", "handoff_id"),
 )
 
 # Where one conversation is shown on one platform's desk: a Slack thread, a Telegram topic.
@@ -346,6 +361,7 @@ desk_lines = Table(
     Column("event_id", RowId, ForeignKey("desk_events.id", ondelete="CASCADE")),
     Column("message_id", RowId, ForeignKey("messages.id", ondelete="CASCADE")),
     Index("ix_desk_lines_message_id", "message_id"),
+    Index("ix_desk_lines_event_id", "event_id"),
 )
 
 # Words with a fixed translation, or none: `translations` is JSON by language, {} to keep the term.

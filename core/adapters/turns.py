@@ -186,7 +186,7 @@ _UNSERVED = (
         conversations.c.workspace,
         conversations.c.channel,
         conversations.c.place,
-        conversations.c.customer,
+        func.coalesce(inbox.c.customer, conversations.c.customer).label("customer"),
         conversations.c.language,
         conversations.c.chosen,
         conversations.c.owner,

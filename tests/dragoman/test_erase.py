@@ -14,10 +14,12 @@ import pytest
 from sqlalchemy import func, select
 
 from core.adapters.database import Database, open_database
+from core.adapters.inbox import SqlInbox
 from core.adapters.tables import conversations
+from core.turn import Address, Channel, Inbound
 from tests.databases import sqlite_at
 from tests.desk import command, environment
-from tests.workers.nightly.story import Story
+from tests.workers.nightly.story import WORKSPACE, Story
 
 
 class Shell:
@@ -29,6 +31,12 @@ class Shell:
 
     async def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
         return await asyncio.to_thread(command, "erase", *words, env=self.env)
+
+    async def joins(self, customer: str, place: str) -> None:
+        """Let somebody write in a conversation that another began in Slack."""
+        address = Address(workspace=WORKSPACE, channel=Channel.SLACK, place=place)
+        inbound = Inbound(address=address, event_id="joins", customer=customer, text="Mine too!")
+        await SqlInbox(self._database).accept(inbound, holder=None, held_s=0.0)
 
     async def left(self) -> int:
         counted = select(func.count()).select_from(conversations)
@@ -61,6 +69,14 @@ async def test_a_customer_may_be_named_by_one_of_their_conversations(shell: Shel
     assert json.loads(done.stdout)["channel"] == "web"
     missing = await shell("--conversation", "1", "--yes")
     assert (missing.returncode, "no conversation 1" in missing.stderr) == (2, True)
+    assert await shell.left() == 2
+
+
+async def test_a_conversation_with_others_goes_as_a_whole_and_that_is_told(shell: Shell) -> None:
+    await shell.joins("U9", "place-2")
+    done = await shell("--customer", "U9", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "Others wrote in 1 of these conversations too" in done.stdout
     assert await shell.left() == 2
 
 

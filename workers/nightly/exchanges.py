@@ -1,6 +1,7 @@
 """What customers asked, and what people answered: the only thing that is learnt from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from core.adapters.briefings import read_briefing
 from core.adapters.database import Database
-from core.adapters.tables import accounts, conversations, handoffs, proposals
+from core.adapters.tables import accounts, conversations, handoffs, inbox, proposals
 from core.escalation import last_question
 from core.language import same_language
 from core.suggestions import Fate
@@ -102,9 +103,13 @@ class Liked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What stands around a workspace's transcripts."""
+    """What stands around a workspace's transcripts.
+
+    `guests` are the channel's ids of those who wrote in a conversation that they had not begun.
+    """
 
     customers: Mapping[int, Customer]
+    guests: Mapping[int, Collection[str]]
     cases: Mapping[int, tuple[Case, ...]]
     staff: tuple[str, ...]
 
@@ -248,6 +253,14 @@ def _around(connection: Connection, workspace: WorkspaceId) -> Around:
         .where(handoffs.c.workspace == workspace)
         .order_by(handoffs.c.id)
     )
+    came_to = (
+        select(inbox.c.conversation_id, inbox.c.customer)
+        .where(inbox.c.workspace == workspace, inbox.c.customer.is_not(None))
+        .distinct()
+    )
+    guests = defaultdict[int, set[str]](set)
+    for conversation, customer in connection.execute(came_to):
+        guests[conversation].add(customer)
     names = select(accounts.c.name).where(accounts.c.workspace == workspace)
     cases: dict[int, tuple[Case, ...]] = {}
     for row in connection.execute(stays):
@@ -257,6 +270,7 @@ def _around(connection: Connection, workspace: WorkspaceId) -> Around:
             row.id: Customer(channel=row.channel, id=row.customer, since=row.created_at)
             for row in connection.execute(mine)
         },
+        guests=guests,
         cases=cases,
         staff=tuple(connection.scalars(names)),
     )

@@ -2,18 +2,21 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from core.adapters.accounts import Accounts, LastAdmin, LoginTaken, NewAccount
-from core.adapters.database import Database, Now
+from core.adapters.database import Database, Now, open_database
 from core.adapters.invitations import Invitations, LinkSpent
 from core.adapters.passwords import Passwords
 from core.adapters.sessions import LONGEST_S, Sessions
 from core.adapters.tables import sessions
 from core.staff import Account, AccountId, Role, may_be_password, tidy_login, tidy_name
 from core.turn import WorkspaceId
+from tests.databases import is_blocked
+from tests.patience import until
 
 HERE, ELSEWHERE = WorkspaceId("here"), WorkspaceId("elsewhere")
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -130,6 +133,40 @@ async def test_an_identity_stands_for_one_person(database: Database) -> None:
     assert await accounts.for_identity(HERE, "telegram", "U1") is None
     assert await accounts.for_identity(ELSEWHERE, "slack", "U1") is None
     assert len(await accounts.list(HERE)) == 1
+
+
+async def test_two_first_sights_at_once_make_one_account(
+    postgres_database_url: str,
+) -> None:
+    other = await asyncpg.connect(postgres_database_url)
+    async with open_database(postgres_database_url) as database:
+        accounts = Accounts(database)
+        async with other.transaction():
+            first = await other.fetchval(
+                "insert into accounts (workspace, name, role, language, created_at)"
+                " values ($1, 'Bo', 'agent', 'ko', 1.0) returning id",
+                HERE,
+            )
+            await other.execute(
+                "insert into identities values ($1, 'slack', 'U1', $2)", HERE, first
+            )
+            nameless = NewAccount(name="Bo", role=Role.AGENT, language="ko")
+            second = asyncio.create_task(accounts.identify(HERE, "slack", "U1", nameless))
+            # It has looked, found nobody, and waits for the commit.
+            await until(lambda: is_blocked(other))
+        assert (await second).id == first
+        [account] = await accounts.list(HERE)
+        assert account.id == first
+    await other.close()
+
+
+async def test_who_signs_in_twice_at_once_is_one_account(database: Database) -> None:
+    accounts = Accounts(database)
+    both = (accounts.identify(HERE, "oidc", "subject", person()) for _ in range(4))
+    assert len(set(await asyncio.gather(*both))) == 1
+    assert len(await accounts.list(HERE)) == 1
+    with pytest.raises(LoginTaken):
+        await accounts.identify(HERE, "oidc", "another", person())
 
 
 async def test_a_link_makes_one_account_of_the_role_it_was_made_for(database: Database) -> None:

@@ -5,13 +5,23 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import (
+    Connection,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
@@ -21,7 +31,8 @@ from core.adapters.database import Database, Now, open_database
 from core.adapters.tables import cursors, metadata
 from core.errors import Misconfigured, Unavailable
 from core.turn import Channel, WorkspaceId
-from tests.databases import new_postgres
+from tests.databases import new_postgres, read_only
+from tests.patience import until
 from tests.services import free_port
 
 WORKSPACE = WorkspaceId("default")
@@ -32,6 +43,19 @@ async def test_the_migrations_make_exactly_the_schema_in_tables(database: Databa
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
     assert await database.read(differences) == []
+
+
+# Accounts and nights are few, and nobody deletes them.
+_STAY = {"accounts", "nights"}
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=str)
+def test_what_points_at_rows_that_go_is_found_by_an_index(table: Table) -> None:
+    keys = (PrimaryKeyConstraint, UniqueConstraint)
+    found_by = [*table.indexes, *(each for each in table.constraints if isinstance(each, keys))]
+    first = {next(iter(each.columns)).name for each in found_by if each.columns}
+    pointing = {key.parent.name for key in table.foreign_keys if key.column.table.name not in _STAY}
+    assert pointing <= first
 
 
 async def test_the_clock_is_the_databases_and_moves(database: Database) -> None:
@@ -114,6 +138,44 @@ async def test_a_server_that_dies_is_unavailable_until_it_is_back(
         with pytest.raises(Unavailable, match="database"):
             await store.read(WORKSPACE, Channel.WEB, "a")
         assert await store.read(WORKSPACE, Channel.WEB, "a") == "1"
+
+
+async def test_a_server_that_takes_no_writes_is_unavailable_until_it_takes_them_again(
+    postgres_database_url: str, postgres_url: str
+) -> None:
+    async with open_database(postgres_database_url) as opened:
+        store = Cursors(opened)
+        await store.write(WORKSPACE, Channel.WEB, "a", "1")
+        async with read_only(postgres_url, postgres_database_url):
+            # The first finds its connection cut; the next has one, to a server that refuses.
+            for _ in range(2):
+                with pytest.raises(Unavailable) as refused:
+                    await store.write(WORKSPACE, Channel.WEB, "a", "2")
+            assert "read-only" in str(refused.value)
+            assert await store.read(WORKSPACE, Channel.WEB, "a") == "1"
+
+        async def written() -> bool:
+            with suppress(Unavailable):
+                await store.write(WORKSPACE, Channel.WEB, "a", "3")
+            return await store.read(WORKSPACE, Channel.WEB, "a") == "3"
+
+        # Whoever has been connected meanwhile stays refused, and has to connect anew.
+        await until(written)
+
+
+async def test_a_read_only_server_can_be_opened(
+    postgres_database_url: str, postgres_url: str
+) -> None:
+    async with read_only(postgres_url, postgres_database_url):
+        assert (await _version(postgres_database_url)).startswith("PostgreSQL")
+
+
+async def test_no_error_says_what_was_to_be_written(database: Database) -> None:
+    row = insert(cursors).values(workspace=WORKSPACE, channel="web", name="a", value="My secret")
+    await database.write(lambda connection: connection.execute(row).rowcount)
+    with pytest.raises(IntegrityError) as breach:
+        await database.write(lambda connection: connection.execute(row).rowcount)
+    assert "My secret" not in str(breach.value)
 
 
 async def test_a_locked_file_is_unavailable_after_the_wait(

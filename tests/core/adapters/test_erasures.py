@@ -191,6 +191,56 @@ async def restore(database: Database, backup: Rows) -> None:
     await database.write(work)
 
 
+async def talk(database: Database, place: str, *customers: str) -> int:
+    """Let customers write at a place, one after the other; the conversation's number."""
+    address, found = Address(workspace=WORKSPACE, channel=Channel.WEB, place=place), 0
+    for customer in customers:
+        inbound = Inbound(
+            address=address,
+            event_id=f"{place} {customer} {time.monotonic_ns()}",
+            customer=customer,
+            text="My secret is out.",
+        )
+        accepted = await SqlInbox(database).accept(inbound, holder=None, held_s=0.0)
+        assert accepted is not None
+        found = accepted.conversation
+    return found
+
+
+async def places(database: Database) -> list[int]:
+    return [row["id"] for row in (await all_rows(database))["conversations"]]
+
+
+async def test_a_conversation_goes_as_a_whole_with_anybody_who_wrote_in_it(
+    database: Database, erasures: Erasures
+) -> None:
+    shared = await talk(database, "thread-1", "U1", "U2", "U1")
+    alone = await talk(database, "thread-2", "U1", "U1")
+    held = await erasures.held(person("U2"))
+    assert (held.conversations, held.shared, held.rows["inbox"]) == ((shared,), 1, 3)
+    held = await erasures.held(person("U1"))
+    assert (held.conversations, held.shared) == ((shared, alone), 1)
+    erased = await erasures.erase(person("U2"))
+    assert (erased.rows["conversations"], erased.shared) == (1, 1)
+    assert await places(database) == [alone]
+
+
+async def test_a_restored_backup_forgets_also_who_wrote_where_others_began(
+    database: Database, erasures: Erasures, home: Path
+) -> None:
+    await talk(database, "thread-1", "U1", "U2", "U3")
+    alone = await talk(database, "thread-2", "U1")
+    backup = await all_rows(database)
+    await erasures.erase(person("U2"))
+    await erasures.erase(person("U3"))
+    await restore(database, backup)
+    assert await forget_again(database, KEY.encode(), home) == 1
+    assert await places(database) == [alone]
+    # Whoever writes there again after they were erased is new.
+    await talk(database, "thread-2", "U2")
+    assert await forget_again(database, KEY.encode(), home) == 0
+
+
 async def test_who_writes_again_is_new_and_stays(
     database: Database, story: Story, erasures: Erasures, home: Path
 ) -> None:
@@ -396,6 +446,23 @@ async def test_nothing_is_ever_learnt_from_who_was_erased(
     order = order_of(database_url, home)
     result = await curate(order)
     assert result.figures["left_out"]["customer_was_erased"] == 3
+    parts = [path for path in order.folder.rglob("*") if path.is_file()]
+    assert not any(b"zebra" in path.read_bytes() for path in parts if path.suffix != ".gz")
+
+
+async def test_nothing_is_learnt_where_somebody_who_was_erased_wrote_again(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days()
+    await erasures.erase(person("guest"))
+    answer = "The bell is like the others, zebra, as far as we can tell from here."
+    chat = await story.answered("U3", "And the bell?", answer, days_ago=-0.1)
+    place = select(conversations.c.place).where(conversations.c.id == chat.id)
+    await talk(database, str(await database.read(lambda c: c.scalar(place))), "guest")
+    order = order_of(database_url, home)
+    result = await curate(order)
+    assert result.figures["left_out"]["customer_was_erased"] == 1
     parts = [path for path in order.folder.rglob("*") if path.is_file()]
     assert not any(b"zebra" in path.read_bytes() for path in parts if path.suffix != ".gz")
 
