@@ -42,14 +42,21 @@ class Interpreter:
     default_language: str = "en"
     show_names: bool = True
 
-    async def heard(self, turn: Turn) -> Heard:
-        """A customer's turn as the agent reads it."""
-        if turn.kind is Kind.CHOOSES_LANGUAGE:
-            tag = normalise_tag(turn.text) if turn.text.strip() else turn.language
-            return Heard(lines=(), language=tag, chosen=bool(turn.text.strip()) or turn.chosen)
+    async def heard(self, turn: Turn, *, as_written: bool = False) -> Heard:
+        """A customer's turn as the agent reads it.
+
+        `as_written` has it neither read nor translated, and says so.
+        """
         target = (
             turn.agent.language if turn.agent else await self.desk_language(turn.address.workspace)
         )
+        if as_written:
+            source = turn.language or UNDETERMINED
+            unread = tuple(_as_written(text, source, target) for text in turn.texts)
+            return Heard(lines=unread, language=turn.language, chosen=turn.chosen)
+        if turn.kind is Kind.CHOOSES_LANGUAGE:
+            tag = normalise_tag(turn.text) if turn.text.strip() else turn.language
+            return Heard(lines=(), language=tag, chosen=bool(turn.text.strip()) or turn.chosen)
         guesses = await self._guess(turn.text)
         choice = choose(
             turn.text,
@@ -65,7 +72,7 @@ class Interpreter:
     async def relayed(self, turn: Turn, *, as_written: bool = False) -> tuple[Served | None, Heard]:
         """An agent's doing as the customer reads it; nothing where there is nothing to read.
 
-        `as_written` has it neither read nor translated, and says so.
+        `as_written` as in `heard`.
         """
         language = turn.language or self.default_language
         if turn.kind is Kind.CHANGE:
@@ -95,8 +102,7 @@ class Interpreter:
             turn.agent.language if turn.agent else await self.desk_language(turn.address.workspace)
         )
         if as_written:
-            fault = "" if same_language(own, target) else Fault.UNAVAILABLE
-            return Spoken(text=turn.text, language=own, fault=fault)
+            return _as_written(turn.text, own, target)
         source = await self._language(turn.text, own)
         return await self.spoken(turn.address.workspace, turn.text, source=source, target=target)
 
@@ -104,7 +110,7 @@ class Interpreter:
         self, workspace: WorkspaceId, text: str, *, source: str, target: str
     ) -> Spoken:
         """One message with its translation, if it needs one."""
-        if not text.strip() or UNDETERMINED in (source, target) or same_language(source, target):
+        if _is_understood(text, source, target):
             return Spoken(text=text, language=source)
         made = await self._translated(workspace, text, source, target)
         if isinstance(made, Untranslated):
@@ -138,6 +144,15 @@ class Interpreter:
                 return await self.detector.detect(text)
         except (Unavailable, TimeoutError):
             return ()
+
+
+def _is_understood(text: str, source: str, target: str) -> bool:
+    return not text.strip() or UNDETERMINED in (source, target) or same_language(source, target)
+
+
+def _as_written(text: str, source: str, target: str) -> Spoken:
+    fault = "" if _is_understood(text, source, target) else Fault.UNAVAILABLE
+    return Spoken(text=text, language=source, fault=fault)
 
 
 def _notice(change: Change, language: str) -> Words:

@@ -177,11 +177,11 @@ class Serving:
             _log_turn(turn, served, time.perf_counter() - started_s)
         return step
 
-    async def _heard(self, turn: Turn) -> Heard | None:
+    async def _heard(self, turn: Turn, *, as_written: bool = False) -> Heard | None:
         """How the people who have the conversation read it; None if nobody has it."""
         if turn.owner not in (Owner.WAITING, Owner.HUMAN):
             return None
-        return await self._station.interpreter.heard(turn)
+        return await self._station.interpreter.heard(turn, as_written=as_written)
 
     async def _finish(
         self, turn: Turn, served: Served | None, heard: Heard | None = None, error: str = ""
@@ -197,26 +197,28 @@ class Serving:
         return step
 
     async def _park(self, turn: Turn) -> Step:
-        """Each try ended before this turn did: tell the customer, and go on."""
+        """Each try ended before this turn did: tell who waits for an answer to it, and go on."""
         log.error("turn_parked")
         language = turn.language or self._station.default_language
-        served = Served(
+        sorry = Served(
             outcome=Handoff(reason=Reason.FAULT, text=say(Phrase.HANDOFF_FAULT, language)),
             language=language,
             probability=0.0,
         )
+        served = None if self._only_recorded(turn) else sorry
+        heard = await self._heard(turn, as_written=True)
         error = "given up: each try ended before it did"
-        return await self._finish(turn, served, error=error)
+        return await self._finish(turn, served, heard, error=error)
 
     @staticmethod
     def _only_recorded(turn: Turn) -> bool:
-        """True of turns that get no reply: a person answers, or it is one more of a flood."""
+        """True of turns that get no reply: a person answers, or nothing more is asked."""
         if turn.kind is Kind.RATES:
             return survey.answered(turn) is None
-        if turn.owner is Owner.HUMAN:
+        if turn.owner is Owner.HUMAN or turn.kind in (Kind.FLOOD, Kind.EDIT):
             return True
         withdrawn = turn.kind is Kind.MESSAGE and not turn.text and not turn.attachments
-        return turn.kind is Kind.FLOOD or (withdrawn and any(version for _, version in turn.rows))
+        return withdrawn and any(version for _, version in turn.rows)
 
     async def _answered(self, turn: Turn) -> Served | None:
         """The outcome; None if a newer message came first, or if no reply is due."""

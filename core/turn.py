@@ -25,6 +25,7 @@ class Kind(StrEnum):
     """What happened in a conversation: first what a customer did, then what an agent did."""
 
     MESSAGE = "message"
+    # What a message that is in the transcript says now, for people to read; nobody answers it.
     EDIT = "edit"
     # The customer opened the chat (Telegram's /start) or asked what the bot can do (/help).
     OPENED = "opened"
@@ -190,7 +191,8 @@ class Turn:
     far, `chosen` whether the customer picked it.
     `history` holds the last messages before this turn. `rows` are the inbox rows it is made of, as
     (id, version), `texts` what each says; `epoch` is the conversation's when they were read.
-    `agent` wrote the turn, or else holds the conversation; `target` is the reply that they change.
+    `agent` wrote the turn, or else holds the conversation; `target` is the reply that they change,
+    or the message that the customer changed.
     """
 
     id: TurnId

@@ -43,7 +43,9 @@ Block = dict[str, Any]
 def render(served: Served, turn: Turn) -> tuple[str, ...]:
     """The bodies of the messages, as JSON: `text` and `blocks` of chat.postMessage.
 
-    There is none where an agent takes back what they said.
+    There is none where an agent takes back what they said. Files stand behind the first message:
+    a later change of the words finds each part where it was, and a file that nobody can tell the
+    message of is left alone.
     """
     if isinstance(served.outcome, Words) and not (
         served.outcome.text or served.outcome.attachments
@@ -51,11 +53,11 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
         return ()
     pieces = cut(_markdown(served), TEXT_CHARS)
     last = len(pieces) - 1
-    said = (
+    said = [
         _body(piece, _buttons(served, turn) if number == last else ())
         for number, piece in enumerate(pieces)
-    )
-    return (*said, *_files(served.outcome))
+    ]
+    return (*said[:1], *_files(served.outcome), *said[1:])
 
 
 def file_in(body: str) -> Attachment | None:

@@ -21,6 +21,7 @@ MAX_NAME_CHARS = 120
 # The parameter that names the file, in the method of the same name.
 _BY_ID = ("photo", "voice", "audio", "video", "document", "sticker")
 _MESSAGE = "message:"
+_WORDLESS = ("sticker", "location", "contact")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,11 @@ class Load:
     file: Attachment
     origin: Channel
     caption: str = ""
+
+
+def takes_words(file: Attachment) -> bool:
+    """Whether Telegram shows words under such a file, and lets them be changed."""
+    return file.kind not in _WORDLESS and not file.ref.startswith(_MESSAGE)
 
 
 class Carrier:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
 from bots.telegram.buttons import Button, Keyboard, keyboard
-from bots.telegram.carrying import MAX_CAPTION_UNITS, Load
+from bots.telegram.carrying import MAX_CAPTION_UNITS, Load, takes_words
 from bots.telegram.splitting import MAX_UNITS, split, units
 from bots.telegram.texts import readable
 from core.phrases import Phrase, say
@@ -113,27 +113,34 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
 
 
 def _words(words: Words, buttons: Keyboard) -> tuple[str, ...]:
-    """What a person wrote, under their name; nothing where they take it back."""
+    """What a person wrote, under their name; nothing where they take it back.
+
+    It begins under the last file and goes on below, however long it is: a later change of the
+    words finds each part where it was. A name alone is no message.
+    """
     name = " ".join(readable(words.sender).split())[:MAX_TITLE_CHARS]
     text = readable(words.text)
     if not text.strip() and not words.attachments:
         return ()
-    bodies = [_spoken(part, name if index == 0 else "") for index, part in _parts(name, text)]
-    files = [Body(html="", plain="", file=file) for file in words.attachments]
-    if files and len(bodies) == 1 and units(bodies[0].plain) <= MAX_CAPTION_UNITS:
-        # One message, which can be changed as one.
-        bodies, files[0] = [], replace(bodies[0], file=words.attachments[0])
-    # A file first: a later change of the words finds it at the same place.
-    bodies = [*files, *bodies]
-    if bodies:
-        bodies[-1] = replace(bodies[-1], buttons=buttons)
+    bodies = [Body(html="", plain="", file=file) for file in words.attachments]
+    under_file = bool(words.attachments) and takes_words(words.attachments[-1])
+    said: list[Body] = []
+    if under_file or text.strip():
+        said = _parts(name, text, MAX_CAPTION_UNITS if under_file else MAX_UNITS)
+    if under_file and said:
+        bodies[-1] = replace(said.pop(0), file=words.attachments[-1])
+    bodies += said
+    bodies[-1] = replace(bodies[-1], buttons=buttons)
     return tuple(body.to_json() for body in bodies)
 
 
-def _parts(name: str, text: str) -> list[tuple[int, str]]:
-    whole = "\n".join(filter(None, (name, text)))
-    parts = [part.strip("\n") for part in split(whole)]
-    return list(enumerate(part for part in parts if part.strip()))
+def _parts(name: str, text: str, first_units: int) -> list[Body]:
+    """Messages of at most 4,096 units, the first of at most `first_units`."""
+    whole = "\n".join(filter(None, (name, text))).strip()
+    first = "".join(split(whole, first_units)[:1])
+    cut = (part.strip("\n") for part in (first, *split(whole[len(first) :])))
+    parts = [part for part in cut if part.strip()]
+    return [_spoken(part, name if index == 0 else "") for index, part in enumerate(parts)]
 
 
 def _spoken(part: str, name: str) -> Body:

@@ -10,7 +10,7 @@ from telegram.error import BadRequest, ChatMigrated, RetryAfter
 
 from bots.telegram.api import TelegramApi, plain_errors, wait_of
 from bots.telegram.buttons import Keyboard
-from bots.telegram.carrying import Carrier
+from bots.telegram.carrying import Carrier, takes_words
 from bots.telegram.files import TelegramFiles
 from bots.telegram.places import chat_of
 from bots.telegram.rendering import Body, render
@@ -83,25 +83,24 @@ class TelegramPort:
                 raise Rejected("telegram: the message is in a group that has moved") from moved
 
     async def _edit(self, chat_id: int, number: int, body: Body) -> None:
-        try:
+        """Change a message's text; of a file, only what stands under it can be changed."""
+        markup = markup_of(body.buttons)
+        if body.file is None:
             await self._api.bot.edit_message_text(
                 body.html,
                 chat_id,
                 number,
                 parse_mode=ParseMode.HTML,
                 link_preview_options=NO_PREVIEW,
-                reply_markup=markup_of(body.buttons),
+                reply_markup=markup,
             )
-        except BadRequest as error:
-            if "no text in the message" not in error.message.lower():
-                raise
-            # A file: what can be changed is what stands under it.
+        elif takes_words(body.file):
             await self._api.bot.edit_message_caption(
                 chat_id,
                 number,
                 caption=body.html,
                 parse_mode=ParseMode.HTML,
-                reply_markup=markup_of(body.buttons),
+                reply_markup=markup,
             )
 
     async def _send(self, chat_id: int, thread_id: int | None, body: Body) -> str:

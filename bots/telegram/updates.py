@@ -67,7 +67,7 @@ def _inbound(
         kind=kind,
         text=text,
         message_ref=str(message.message_id),
-        version=_version(message, update) if edited else 0.0,
+        version=version_of(message, update) if edited else 0.0,
         sent_at=message.date.timestamp(),
         language_hint=_language(message),
         attachments=attached,
@@ -165,6 +165,7 @@ def _language(message: Message) -> str | None:
     return code if code is not None and is_tag(code) else None
 
 
-def _version(message: Message, update: Update) -> float:
+def version_of(message: Message, update: Update) -> float:
+    """What orders the edits of a message; larger is newer."""
     date = message.edit_date or message.date
     return int(date.timestamp()) + (update.update_id % _EDITS_PER_S) / _EDITS_PER_S

@@ -78,8 +78,11 @@ class Desk:
         *,
         event_id: str,
         attachments: Sequence[Attachment] = (),
+        version: float = 0.0,
     ) -> Case | Refused:
         """Let the customer read this, in their language, behind what was said before.
+
+        `version` is that of the edit, as in `edit`, where the original was never heard of.
 
         Raises:
             Rejected: the event id is too long.
@@ -96,6 +99,7 @@ class Desk:
             "attachments": json.dumps([asdict(file) for file in attachments]),
             "account_id": agent.id,
             "target_id": None,
+            "version": version,
         }
 
         def work(connection: Connection) -> Case | Refused:
@@ -124,11 +128,14 @@ class Desk:
         *,
         reply: str,
         event_id: str,
+        version: float,
+        files_stay: bool = False,
     ) -> Case | Refused:
         """Change what was said under the event id `reply`; without a text, take it back.
 
-        What the customer has seen is changed where their channel can; if it cannot, every desk
-        shows that.
+        Its files go with it unless `files_stay`. What the customer has seen is changed where their
+        channel can; if it cannot, every desk shows that. `version` orders the edits of one reply,
+        larger is newer: platforms bring them in any order, and an older one changes nothing.
         Raises: as `reply` does.
         """
         _check(event_id)
@@ -139,7 +146,16 @@ class Desk:
             held = _locked(connection, agent, conversation)
             if held is None:
                 return Refused(why=Why.UNKNOWN)
-            return _edit(connection, agent, held, text, reply=reply, event_id=event_id)
+            original = _replied(connection, agent, held, reply)
+            if isinstance(original, Refused):
+                return original
+            edit = {
+                "event_id": AGENTS + event_id,
+                "text": text,
+                "attachments": original.attachments if text.strip() or files_stay else "[]",
+            }
+            _edit(connection, held, original, edit, version)
+            return _now(connection, conversation)
 
         done = await self._database.write(work)
         await self._woken(conversation, done)
@@ -311,30 +327,38 @@ def _event(
     )
 
 
-def _edit(
-    connection: Connection, agent: Account, held: _Held, text: str, *, reply: str, event_id: str
-) -> Case | Refused:
+def _replied(connection: Connection, agent: Account, held: _Held, reply: str) -> SqlRow | Refused:
+    """The reply that an agent may change."""
     if (refused := held.refusal(Act.NOTE, agent)) is not None:
         return refused
     known = {"channel": held.channel, "workspace": held.workspace, "event_id": AGENTS + reply}
     original = connection.execute(_KNOWN, known).first()
     if original is None or original.conversation_id != held.id:
         return Refused(why=Why.UNKNOWN)
-    if original.account_id != agent.id:
-        return Refused(why=Why.NOT_YOURS)
-    known_already = _is_known(connection, held, AGENTS + event_id)
-    rewritten = connection.execute(_REWRITE, {"row": original.id, "new_text": text}).rowcount
-    if not known_already and not rewritten:
+    return original if original.account_id == agent.id else Refused(why=Why.NOT_YOURS)
+
+
+def _edit(
+    connection: Connection,
+    held: _Held,
+    original: SqlRow,
+    edit: Mapping[str, object],
+    version: float,
+) -> None:
+    """Change a reply where it waits to be served, else by a turn of its own, if this is news."""
+    of_reply = {"conversation": held.id, "reply": original.id}
+    if version <= connection.execute(_NEWEST, of_reply).scalar_one():
+        return
+    said = {"new_text": edit["text"], "files": edit["attachments"], "newer": version}
+    if not connection.execute(_REWRITE, {"reply": original.id, **said}).rowcount:
         row = {
-            "event_id": AGENTS + event_id,
+            **edit,
             "kind": Kind.AGENT_EDIT,
-            "text": text,
-            "attachments": "[]",
-            "account_id": agent.id,
+            "account_id": original.account_id,
             "target_id": original.id,
+            "version": version,
         }
         _put(connection, held, row)
-    return _now(connection, held.id)
 
 
 def _is_known(connection: Connection, held: _Held, event_id: object) -> bool:
@@ -429,16 +453,20 @@ _FORGET = (
     .where(_THIS)
     .values(handoff_id=bindparam("case_id"), waiting_since=None, reason=None)
 )
-_KNOWN = select(inbox.c.id, inbox.c.conversation_id, inbox.c.account_id).where(
+_KNOWN = select(inbox.c.id, inbox.c.conversation_id, inbox.c.account_id, inbox.c.attachments).where(
     inbox.c.channel == bindparam("channel"),
     inbox.c.workspace == bindparam("workspace"),
     inbox.c.event_id == bindparam("event_id"),
 )
 _PUT = insert(inbox).values(sent_at=Now(), received_at=Now())
+_NEWEST = select(func.max(inbox.c.version)).where(
+    inbox.c.conversation_id == bindparam("conversation"),
+    (inbox.c.id == bindparam("reply")) | (inbox.c.target_id == bindparam("reply")),
+)
 _REWRITE = (
     update(inbox)
-    .where(inbox.c.id == bindparam("row"), inbox.c.state == "pending")
-    .values(text=bindparam("new_text"), version=inbox.c.version + 1)
+    .where(inbox.c.id == bindparam("reply"), inbox.c.state == "pending")
+    .values(text=bindparam("new_text"), attachments=bindparam("files"), version=bindparam("newer"))
 )
 _NOTE = (
     insert(messages)

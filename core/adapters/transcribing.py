@@ -46,6 +46,9 @@ def write(
     heard: Heard | None,
 ) -> None:
     """Write a turn into the locked `conversation`: what was said, and what that changes."""
+    if turn.kind is Kind.EDIT:
+        _write_correction(connection, turn, heard)
+        return
     if turn.kind is Kind.AGENT_EDIT:
         _write_edit(connection, turn, served, heard)
         return
@@ -60,7 +63,8 @@ def write(
     if conversation.owner in (Owner.WAITING, Owner.HUMAN) and conversation.handoff_id:
         _tell_desks(connection, turn, said, CaseId(conversation.handoff_id))
     if served is not None:
-        _note_outcome(connection, turn, served)
+        # A turn that is given up is written whoever has taken over since it was read.
+        _note_outcome(connection, turn, served, Owner(conversation.owner))
     elif heard is not None:
         _note_language(connection, turn, heard.language, chosen=heard.chosen)
 
@@ -73,7 +77,7 @@ def write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) -> 
         "inbox_id": turn.id,
         "epoch": ANY_EPOCH if turn.kind.by_agent else turn.epoch,
     }
-    arrived = _parcels_of(connection, turn) if turn.target is not None else ()
+    arrived = _parcels_of(connection, turn) if turn.kind is Kind.AGENT_EDIT else ()
     bodies = (*bodies, *[""] * (len(arrived) - len(bodies)))
     for part, body in enumerate(bodies):
         replaces = arrived[part] if part < len(arrived) else None
@@ -164,7 +168,7 @@ def _write_edit(
     if heard is None or turn.agent is None:
         return
     [line] = heard.lines
-    gone = not line.text.strip()
+    gone = not line.text.strip() and not turn.attachments
     change = {
         "target": turn.target,
         **_as_read(line),
@@ -174,6 +178,9 @@ def _write_edit(
         message = connection.execute(_STRIKE, {"target": turn.target}).scalar()
     else:
         message = connection.execute(_REWRITE, change).scalar()
+        if message is None:
+            # Taken back before anybody read it, and said after all.
+            _write_agents_words(connection, turn, served, heard)
     if message is not None:
         record(
             connection,
@@ -184,6 +191,28 @@ def _write_edit(
             message=message,
             account=turn.agent.id,
         )
+
+
+def _write_correction(connection: Connection, turn: Turn, heard: Heard | None) -> None:
+    """Show people what a customer has changed, unless it was changed again or nobody reads it."""
+    if heard is None:
+        return
+    [line] = heard.lines
+    which = {"target": turn.target, "said": line.text}
+    found = connection.execute(_CORRECTED, which).first()
+    if found is None:
+        return
+    known = json.loads(found.details) | {"fault": line.fault}
+    change = {**_as_read(line), "details": json.dumps(known, ensure_ascii=False)}
+    connection.execute(_READ, {"line": found.id, **change})
+    record(
+        connection,
+        turn.address.workspace,
+        turn.conversation,
+        last_case(connection, turn.conversation),
+        EventKind.EDITED,
+        message=found.id,
+    )
 
 
 def _tell_desks(connection: Connection, turn: Turn, lines: Sequence[int], case_id: CaseId) -> None:
@@ -200,8 +229,8 @@ def _tell_desks(connection: Connection, turn: Turn, lines: Sequence[int], case_i
         customer_spoke(connection, turn.conversation)
 
 
-def _note_outcome(connection: Connection, turn: Turn, said: Served) -> None:
-    """Keep what the reply changes about the conversation."""
+def _note_outcome(connection: Connection, turn: Turn, said: Served, owner: Owner) -> None:
+    """Keep what the reply changes about the conversation, which `owner` has."""
     if said.survey is not None:
         _keep_survey(connection, turn, said.survey)
         return
@@ -210,13 +239,13 @@ def _note_outcome(connection: Connection, turn: Turn, said: Served) -> None:
     _note_language(connection, turn, said.language, chosen=said.chosen)
     outcome = said.outcome
     if not isinstance(outcome, Handoff):
-        if turn.owner is Owner.CLOSED:
+        if owner is Owner.CLOSED:
             # Whoever writes again starts anew with the bot.
             connection.execute(_REOPEN, {"conversation": turn.conversation})
-    elif turn.owner is Owner.WAITING:
+    elif owner is Owner.WAITING:
         urgency = {"conversation": turn.conversation, "urgency": outcome.priority}
         connection.execute(_HURRY, urgency)
-    else:
+    elif owner is not Owner.HUMAN:
         open_case(
             connection,
             turn.address.workspace,
@@ -251,15 +280,16 @@ def _keep_survey(connection: Connection, turn: Turn, survey: Survey) -> None:
 
 
 def _parcels_of(connection: Connection, turn: Turn) -> Sequence[int]:
-    """The parcels of the reply that a turn changes, in order."""
-    return connection.execute(_PARCELS, {"target": turn.target}).scalars().all()
+    """The parcels of the reply that a turn changes, in order, but for those taken back."""
+    wanted = {"conversation": turn.conversation, "target": turn.target}
+    return connection.execute(_PARCELS, wanted).scalars().all()
 
 
 def _belongs_to(turn: Turn) -> dict[str, object]:
     return {
         "workspace": turn.address.workspace,
         "conversation_id": turn.conversation,
-        "inbox_id": turn.id,
+        "inbox_id": turn.target or turn.id,
     }
 
 
@@ -346,12 +376,38 @@ _RATE = update(handoffs).where(handoffs.c.id == bindparam("rated"))
 _LINE = update(messages).where(
     messages.c.inbox_id == bindparam("target"),
     messages.c.author == Author.AGENT,
+)
+_CORRECTED = select(messages.c.id, messages.c.details).where(
+    messages.c.inbox_id == bindparam("target"),
+    messages.c.author == Author.CUSTOMER,
+    messages.c.text == bindparam("said"),
     messages.c.deleted_at.is_(None),
 )
-_REWRITE = _LINE.values(edited_at=Now()).returning(messages.c.id)
-_STRIKE = _LINE.values(deleted_at=Now()).returning(messages.c.id)
+_READ = update(messages).where(messages.c.id == bindparam("line"))
+# What was taken back is there again once its author changes it to something.
+_REWRITE = _LINE.values(edited_at=Now(), deleted_at=None).returning(messages.c.id)
+_STRIKE = (
+    _LINE.where(messages.c.deleted_at.is_(None)).values(deleted_at=Now()).returning(messages.c.id)
+)
+# An edit may have made a reply longer: its first parts replace, the others are further ones.
+_OF_REPLY = select(inbox.c.id).where(
+    inbox.c.conversation_id == bindparam("conversation"),
+    (inbox.c.id == bindparam("target")) | (inbox.c.target_id == bindparam("target")),
+)
+_LATER = outbox.alias("later")
 _PARCELS = (
     select(outbox.c.id)
-    .where(outbox.c.inbox_id == bindparam("target"), outbox.c.replaces.is_(None))
-    .order_by(outbox.c.part)
+    .where(
+        outbox.c.inbox_id.in_(_OF_REPLY),
+        outbox.c.replaces.is_(None),
+        ~select(_LATER.c.id)
+        .where(
+            _LATER.c.conversation_id == bindparam("conversation"),
+            _LATER.c.replaces == outbox.c.id,
+            _LATER.c.body == "",
+            _LATER.c.state.in_(("pending", "sending", "sent")),
+        )
+        .exists(),
+    )
+    .order_by(outbox.c.part, outbox.c.id)
 )

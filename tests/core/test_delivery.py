@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Table, select, update
 
 from core.adapters.conversations import Conversations
-from core.adapters.database import Database, Now
+from core.adapters.database import Database, Now, open_database
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.outbox import SqlOutbox
@@ -40,6 +40,7 @@ from core.turn import (
     Turn,
     WorkspaceId,
 )
+from tests.databases import read_only
 from tests.fakes.port import FakePort
 from tests.patience import until
 
@@ -141,6 +142,21 @@ async def test_replies_keep_the_order_of_the_messages(database: Database) -> Non
             await delivery.accept(message(number, kind=Kind.WANTS_PERSON))
         texts = await port.until(5)
     assert texts == [f"re: question {number}" for number in range(5)]
+
+
+async def test_a_turn_is_of_who_wrote_it_and_not_of_who_began(database: Database) -> None:
+    port, wrote = FakePort(), list[str]()
+
+    async def watched(turn: Turn, show: ShowPartial) -> Served:
+        wrote.append(turn.customer)
+        return await echo(turn, show)
+
+    async with delivering(database, station(database, port, watched)) as delivery:
+        for number, customer in enumerate(["customer-1", "customer-2", "customer-1"], 1):
+            await delivery.accept(message(number, customer=customer))
+            await port.until(number)
+        await until(lambda: _is_free(database))
+    assert wrote == ["customer-1", "customer-2", "customer-1"]
 
 
 async def test_a_burst_is_answered_together(database: Database) -> None:
@@ -397,6 +413,65 @@ async def _is_free(database: Database) -> bool:
 async def _make_due(database: Database) -> None:
     due = update(conversations).values(due_at=Now() - 1)
     await database.write(lambda connection: connection.execute(due))
+
+
+async def test_a_renewal_that_fails_in_a_new_way_is_tried_again(database: Database) -> None:
+    """Else what takes longer than a lease would be served twice."""
+
+    class Faulty(SqlLeases):
+        renewed = 0
+
+        async def renew(self, lease: Lease, *, held_s: float) -> None:
+            self.renewed += 1
+            if self.renewed == 1:
+                raise ValueError("a bug")
+            await super().renew(lease, held_s=held_s)
+
+    leases = Faulty(database)
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        await show("…")
+        await until(lambda: leases.renewed > 2)
+        return await echo(turn, show)
+
+    port = FakePort()
+    serving = station(database, port, slow, held_s=1.0)
+    async with Delivery(inbox=SqlInbox(database), leases=leases, station=serving) as delivery:
+        await delivery.accept(message(1))
+        assert await port.until(1) == ["re: question 1"]
+
+
+async def test_a_database_that_turns_read_only_loses_nothing_and_tells_no_words(
+    postgres_database_url: str, postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered, back, told = asyncio.Event(), asyncio.Event(), list[str]()
+
+    def interrupted() -> bool:
+        told.append(capsys.readouterr().out)
+        return "serving_interrupted" in "".join(told)
+
+    async def slow(turn: Turn, show: ShowPartial) -> Served:
+        await show("…")
+        answered.set()
+        await back.wait()
+        return await echo(turn, show)
+
+    port = FakePort()
+    async with open_database(postgres_database_url) as database:
+        serving = station(database, port, slow, held_s=0.6)
+        async with delivering(database, serving) as delivery:
+            await delivery.accept(message(1, "My secret is out."))
+            await answered.wait()
+            async with read_only(postgres_url, postgres_database_url):
+                for number in range(2, 6):
+                    with pytest.raises(Unavailable):
+                        await delivery.accept(message(number, "My secret is out again."))
+                back.set()
+                await until(interrupted)
+            assert await port.until(1) == ["re: My secret is out."]
+    told += capsys.readouterr()
+    assert "read-only" in "".join(told)
+    assert "My secret" not in "".join(told)
 
 
 async def test_a_sweep_takes_up_what_a_dead_process_held(database: Database) -> None:

@@ -98,7 +98,12 @@ class Staff:
             self._aside.tell(said, refused)
             return False
         done = await self._work.desk.reply(
-            agent, where, said.text, event_id=OUR + said.ref, attachments=said.files
+            agent,
+            where,
+            said.text,
+            event_id=OUR + said.ref,
+            attachments=said.files,
+            version=said.version,
         )
         if isinstance(done, Refused):
             return await self._refused(agent, where, said, done)
@@ -149,6 +154,8 @@ class Staff:
             text,
             reply=OUR + said.ref,
             event_id=f"{OUR}{said.ref}:{said.version:f}",
+            version=said.version,
+            files_stay=bool(said.files) and not said.internal,
         )
         if isinstance(done, Refused) and done.why is Why.UNKNOWN:
             # We have not heard of what it said before.

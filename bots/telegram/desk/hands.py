@@ -196,6 +196,7 @@ class Hands:
             said.text,
             reply=_event_id(said, said.message),
             event_id=f"{HERE}edit:{said.chat_id}/{said.message}/{said.update}",
+            version=said.version,
         )
         if isinstance(done, Refused):
             self._tell(said, explain(done, agent.language))
@@ -214,6 +215,7 @@ class Hands:
             "",
             reply=_event_id(said, said.replied),
             event_id=_event_id(said, said.message),
+            version=said.version,
         )
         if not isinstance(done, Refused):
             return

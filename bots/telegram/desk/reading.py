@@ -10,6 +10,7 @@ from bots.telegram.attachments import attachments
 from bots.telegram.buttons import is_tag
 from bots.telegram.desk.keys import DecisionPress, Key, KeyPress, decode
 from bots.telegram.texts import storable
+from bots.telegram.updates import version_of
 from core.staff import tidy_name
 from core.turn import Attachment
 
@@ -46,7 +47,8 @@ class Tone(StrEnum):
 class Written:
     """A message in a topic; `replied` is the one that it answers, `suggestion` if it was one.
 
-    Without a `person` nobody can tell who wrote it: an anonymous admin or a channel.
+    Without a `person` nobody can tell who wrote it: an anonymous admin or a channel. Of a message
+    and its edits, the one with the larger `version` is newer.
     """
 
     chat_id: int
@@ -57,6 +59,7 @@ class Written:
     person: Person | None
     text: str
     tone: Tone
+    version: float
     edited: bool = False
     replied: int | None = None
     suggestion: bool = False
@@ -124,6 +127,7 @@ def _written(message: Message, update: Update, thread: int) -> Written | None:
         person=person_of(sender) if sender is not None and not unnamed else None,
         text=_NOTE.sub("", text, count=1) if _NOTE.match(text) else text,
         tone=_tone(text, talks_to_colleague=replied is not None and not by_bot, message=message),
+        version=version_of(message, update),
         edited=update.edited_message is not None,
         replied=replied.message_id if replied is not None else None,
         suggestion=by_bot and replied is not None and _is_suggestion(replied),

@@ -13,6 +13,7 @@ from core.phrases import Phrase, say
 from core.turn import (
     Address,
     Answer,
+    Attachment,
     Channel,
     Clarify,
     ConversationId,
@@ -186,6 +187,17 @@ def test_an_agents_words_stand_under_their_name_and_may_link() -> None:
     assert f"`{SHOP}`" not in text
     assert pings(body) == []
     assert bodies(Words(text="", sender="Anna")) == []
+
+
+def test_files_keep_their_place_behind_the_first_message_however_long_the_words() -> None:
+    sent = tuple(Attachment(kind="file", ref=f"F{number}", channel="slack") for number in range(2))
+
+    def shape(text: str) -> list[str]:
+        rendered = bodies(Words(text=text, attachments=sent))
+        return ["file" if "file" in body else "words" for body in rendered]
+
+    assert shape("short") == ["words", "file", "file"]
+    assert shape("A sentence. " * 1_500) == ["words", "file", "file", "words"]
 
 
 def test_the_question_how_it_was_has_five_buttons() -> None:

@@ -1,6 +1,8 @@
 """Files that agents send reach customers in Telegram, wherever the agent sent them from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import pytest
 
@@ -40,12 +42,14 @@ class Elsewhere:
         return self.content
 
 
-async def say(port: TelegramPort, words: Words, *, replaces: str = "") -> list[str]:
+async def say(port: TelegramPort, words: Words, *, replaces: Sequence[str] = ()) -> list[str]:
+    """Send words, or change in place what was sent before; the ids of their messages."""
     served = Served(outcome=words, language="en", probability=0.0)
     bodies = port.render(served, TURN)
+    parts = zip_longest(bodies, replaces, fillvalue="")
     return [
-        await port.send(Parcel(id=number, address=ADDRESS, body=body, replaces=replaces))
-        for number, body in enumerate(bodies)
+        await port.send(Parcel(id=number, address=ADDRESS, body=body, replaces=ref))
+        for number, (body, ref) in enumerate(parts)
     ]
 
 
@@ -57,9 +61,12 @@ async def test_what_telegram_has_already_is_sent_by_its_id(
     file_id = telegram.user_sends(2002, kind)
     file = Attachment(kind=kind, ref=file_id, channel="telegram")
     await say(TelegramPort(api), Words(text="Here it is", sender="Anna", attachments=(file,)))
-    [shown] = telegram.messages(CHAT)
+    shown, *below = telegram.messages(CHAT)
     assert shown.file == (kind, file_id)
-    assert shown.text == ("" if kind == "sticker" else "Anna\nHere it is")
+    # Telegram shows no words under a sticker.
+    assert [shown.text, *(message.text for message in below)] == (
+        ["", "Anna\nHere it is"] if kind == "sticker" else ["Anna\nHere it is"]
+    )
 
 
 async def test_what_came_by_another_channel_is_uploaded(
@@ -89,28 +96,53 @@ async def test_what_is_too_large_or_from_nowhere_is_refused(
     assert telegram.messages(CHAT) == ()
 
 
-async def test_the_words_under_a_file_can_be_changed(
+LONG = " ".join(f"word {number}" for number in range(300))
+LONGER = " ".join(f"word {number}" for number in range(800))
+
+
+def files(telegram: FakeTelegram, count: int, kind: str = "document") -> tuple[Attachment, ...]:
+    return tuple(replace(PDF, kind=kind, ref=telegram.user_sends(2002, kind)) for _ in range(count))
+
+
+async def test_several_files_come_before_the_words_which_begin_under_the_last(
     api: TelegramApi, telegram: FakeTelegram
 ) -> None:
     telegram.user_says(CHAT, "hello")
-    file = replace(PDF, ref=telegram.user_sends(2002, "document"))
-    port = TelegramPort(api)
-    [ref] = await say(port, Words(text="your invoise", attachments=(file,)))
-    await say(port, Words(text="your invoice"), replaces=ref)
-    [shown] = telegram.messages(CHAT)
-    assert shown.text == "your invoice"
-    assert shown.file == ("document", file.ref)
-
-
-async def test_several_files_and_long_words_come_in_messages_of_their_own(
-    api: TelegramApi, telegram: FakeTelegram
-) -> None:
-    telegram.user_says(CHAT, "hello")
-    files = tuple(replace(PDF, ref=telegram.user_sends(2002, "document")) for _ in range(2))
-    await say(TelegramPort(api), Words(text="word " * 300, sender="Anna", attachments=files))
+    sent = files(telegram, 2)
+    await say(TelegramPort(api), Words(text=LONG, sender="Anna", attachments=sent))
     shown = telegram.messages(CHAT)
-    assert [message.file and message.file[1] for message in shown] == [
-        *(f.ref for f in files),
-        None,
-    ]
-    assert shown[2].text.startswith("Anna\nword")
+    assert [message.file and message.file[1] for message in shown] == [*(f.ref for f in sent), None]
+    assert shown[0].text == ""
+    assert shown[1].text.startswith("Anna\nword")
+    assert " ".join(f"{shown[1].text} {shown[2].text}".split()) == f"Anna {LONG}"
+
+
+@pytest.mark.parametrize("kind", ["document", "photo", "sticker"])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_words_beside_files_are_changed_whatever_their_length_and_the_files_stay(
+    api: TelegramApi, telegram: FakeTelegram, count: int, kind: str
+) -> None:
+    telegram.user_says(CHAT, "hello")
+    port, sent, refs = TelegramPort(api), files(telegram, count, kind), list[str]()
+    for text in ("your invoise", "your invoice", LONG, LONGER, "", LONG, "your invoice"):
+        arrived = await say(port, Words(text=text, sender="Anna", attachments=sent), replaces=refs)
+        shown = telegram.messages(CHAT)
+        refs = [ref for ref in arrived if int(ref) in {message.message_id for message in shown}]
+        assert [m.file for m in shown if m.file] == [(kind, file.ref) for file in sent]
+        read = " ".join(message.text for message in shown)
+        has_name = text or kind != "sticker"
+        assert read.split() == [*(["Anna"] if has_name else []), *text.split()]
+    await say(port, Words(text="", sender="Anna"), replaces=refs)
+    assert telegram.messages(CHAT) == ()
+
+
+async def test_a_caption_that_is_changed_to_nothing_is_gone(
+    api: TelegramApi, telegram: FakeTelegram
+) -> None:
+    telegram.user_says(CHAT, "hello")
+    port, sent = TelegramPort(api), files(telegram, 1)
+    refs = await say(port, Words(text="not for you", attachments=sent))
+    for _ in range(2):
+        await say(port, Words(text="", attachments=sent), replaces=refs)
+    [shown] = telegram.messages(CHAT)
+    assert (shown.text, shown.file) == ("", ("document", sent[0].ref))

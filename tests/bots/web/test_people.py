@@ -59,9 +59,9 @@ async def test_a_customer_reads_the_agents_words_and_their_changes_but_no_note(
         await desk.note(anna, where, "a rude one", desk="console", event_id="n1")
         await desk.reply(anna, where, "first wrods", event_id="1")
         await until("first wrods")
-        await desk.edit(anna, where, "first words", reply="1", event_id="2")
+        await desk.edit(anna, where, "first words", reply="1", event_id="2", version=2.0)
         await until("first words")
-        await desk.edit(anna, where, "", reply="1", event_id="3")
+        await desk.edit(anna, where, "", reply="1", event_id="3", version=3.0)
         await desk.change(anna, where, Act.RESOLVE)
         await until(say(Phrase.RATE_US, "en"))
         # Whoever opens the page anew sees it as it is now.

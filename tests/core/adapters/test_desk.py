@@ -1,6 +1,8 @@
 """People take over: claimed once, answered in the customer's language, given back cleanly."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from core.adapters.absences import Absences
 from core.adapters.database import Database, Now
+from core.adapters.inbox import SqlInbox
 from core.adapters.tables import (
     conversations,
     desk_events,
@@ -16,33 +19,124 @@ from core.adapters.tables import (
     messages,
     outbox,
 )
-from core.cases import Act, Case, EventId, Filter, Refused, Why
+from core.adapters.turns import SqlTurns
+from core.cases import Act, Case, DeskLine, EventId, Filter, Refused, Why
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.ports import ShowPartial
+from core.staff import Account
 from core.turn import (
+    Attachment,
     Author,
+    ConversationId,
     Handoff,
+    Inbound,
     Kind,
     Owner,
     Parcel,
     Reason,
     Served,
     Turn,
+    Words,
     WorkspaceId,
 )
 from tests.core.takeover import (
     ADDRESS,
     PERSON,
     WORKSPACE,
+    Rig,
     bot,
-    is_idle,
     open_rig,
     rows_of,
 )
 from tests.fakes.port import FakePort
 from tests.fakes.translator import FakeTranslator, backwards
-from tests.patience import PATIENCE_S
+
+
+@asynccontextmanager
+async def unserved(database: Database) -> AsyncIterator[None]:
+    """Let nothing be served meanwhile."""
+
+    async def write(**values: object) -> None:
+        change = update(conversations).values(**values)
+        await database.write(lambda connection: connection.execute(change).rowcount)
+
+    await write(holder="another", held_until=Now() + 600)
+    yield
+    await write(holder=None, held_until=None, due_at=0.0)
+
+
+@asynccontextmanager
+async def hurried(database: Database) -> AsyncIterator[None]:
+    """Let nothing wait between two tries."""
+    due = update(conversations).where(
+        conversations.c.holder.is_(None), conversations.c.due_at.is_not(None)
+    )
+
+    async def hurry() -> None:
+        while True:
+            await database.write(lambda connection: connection.execute(due.values(due_at=0.0)))
+            await asyncio.sleep(0.01)
+
+    hurrying = asyncio.create_task(hurry())
+    try:
+        yield
+    finally:
+        hurrying.cancel()
+        await asyncio.gather(hurrying, return_exceptions=True)
+
+
+async def edit(
+    rig: Rig,
+    agent: Account,
+    where: ConversationId,
+    text: str,
+    version: float,
+    *,
+    files_stay: bool = False,
+) -> Case | Refused:
+    """Change the reply "1"; each version is an event of its own."""
+    return await rig.desk.edit(
+        agent,
+        where,
+        text,
+        reply="1",
+        event_id=f"edit {version}",
+        version=version,
+        files_stay=files_stay,
+    )
+
+
+async def replied(rig: Rig, where: ConversationId) -> DeskLine:
+    """The one reply of an agent, as the transcript has it."""
+    [line] = [line for line in await rig.cases.lines(WORKSPACE, where) if line.name]
+    return line
+
+
+class Chat(FakePort):
+    """A chat in which each file is a message, and each part of a text between slashes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: dict[str, str] = {}
+
+    @property
+    def shown(self) -> list[str]:
+        return list(self.messages.values())
+
+    def render(self, served: Served, turn: Turn) -> tuple[str, ...]:
+        files = served.outcome.attachments if isinstance(served.outcome, Words) else ()
+        return (*(file.ref for file in files), *filter(None, served.outcome.text.split("/")))
+
+    async def send(self, parcel: Parcel) -> str:
+        ref = parcel.replaces or await super().send(parcel)
+        if parcel.replaces and ref not in self.messages:
+            raise Rejected("message to edit not found")
+        if parcel.body:
+            self.messages[ref] = parcel.body
+        else:
+            del self.messages[ref]
+        return ref
 
 
 async def test_two_agents_claim_at_once_and_the_first_wins(database: Database) -> None:
@@ -112,16 +206,120 @@ async def test_a_reply_that_ends_each_try_arrives_as_it_was_written(database: Da
         await rig.desk.change(anna, where, Act.CLAIM)
         await rig.idle()
         translator.fault = ValueError("a bug")
-        await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
-        due = update(conversations).where(conversations.c.holder.is_(None))
-        async with asyncio.timeout(PATIENCE_S):
-            while not await is_idle(database):
-                await database.write(lambda connection: connection.execute(due.values(due_at=0.0)))
-                await rig.delivery.sweep()
-                await asyncio.sleep(0.01)
+        async with hurried(database):
+            await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
+            await rig.idle()
         [*_, line] = await rig.cases.lines(WORKSPACE, where)
     assert rig.port.texts[-1] == f"{say(Phrase.UNTRANSLATED, 'ja')}\n\nGuten Tag"
     assert (line.text, line.translation, bool(line.fault)) == ("Guten Tag", None, True)
+
+
+async def test_what_ends_each_try_takes_no_conversation_from_the_person_who_has_it(
+    database: Database,
+) -> None:
+    translator = FakeTranslator()
+    async with open_rig(database, translator=translator) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        said = list(rig.port.texts)
+        translator.fault = ValueError("a bug")
+        async with hurried(database):
+            await rig.says("日本")
+        [*_, line] = await rig.cases.lines(WORKSPACE, where)
+        [case] = await rig.cases.list(WORKSPACE)
+    assert rig.port.texts == said
+    assert (case.case.owner, case.case.agent, case.case.ended_at) == (Owner.HUMAN, anna.id, None)
+    assert len(await rows_of(database, handoffs)) == 1
+    # The agent reads it as it was written, and is told so.
+    assert (line.text, line.translation, bool(line.fault)) == ("日本", None, True)
+    assert [row.state for row in await rows_of(database, inbox)][-1] == "parked"
+
+
+async def test_a_turn_that_is_given_up_after_a_claim_leaves_the_agent_the_conversation(
+    database: Database,
+) -> None:
+    turns = SqlTurns(database)
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says("hello")
+        inbound = Inbound(address=ADDRESS, event_id="2", customer="customer-1", text="again")
+        accepted = await SqlInbox(database).accept(inbound, holder="me", held_s=600.0)
+        assert accepted is not None
+        assert accepted.lease is not None
+        turn = await turns.next(accepted.lease)
+        assert turn is not None
+        assert turn.owner is Owner.BOT
+        await rig.desk.change(anna, where, Act.CLAIM)
+        sorry = Handoff(reason=Reason.FAULT, text="sorry")
+        served = Served(outcome=sorry, language="ja", probability=0.0)
+        await turns.finish(accepted.lease, turn, served, ("sorry",), error="given up")
+        [row] = await rows_of(database, conversations)
+        [case] = await rows_of(database, handoffs)
+        [*_, parcel] = await rows_of(database, outbox)
+    assert (row.owner, row.handoff_id, case.account_id) == ("human", case.id, anna.id)
+    assert parcel.state == "dropped"
+
+
+@pytest.mark.parametrize("fault", [None, Unavailable("translator")])
+async def test_an_agent_reads_what_a_customer_changed_in_their_own_language(
+    database: Database, fault: Exception | None
+) -> None:
+    translator = FakeTranslator()
+    async with open_rig(database, translator=translator) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.says("日本 kara 42")
+        translator.fault = fault
+        sent = len(rig.port.sent)
+        changed = Inbound(
+            address=ADDRESS,
+            event_id="edit",
+            customer="customer-1",
+            kind=Kind.EDIT,
+            text="日本 kara 43",
+            message_ref=f"message-{rig.number}",
+            version=2.0,
+        )
+        # Late, twice, and in the wrong order.
+        for change in (changed, replace(changed, event_id="late", text="x", version=1.0), changed):
+            await rig.delivery.accept(change)
+        await rig.idle()
+        [*_, line] = await rig.cases.lines(WORKSPACE, where)
+        events = [row for row in await rows_of(database, desk_events) if row.message_id == line.id]
+    assert line.text == "日本 kara 43"
+    assert line.translation == (None if fault else backwards("日本 kara 43"))
+    assert bool(line.fault) == bool(fault)
+    assert line.edited_at is not None
+    assert [event.kind for event in events] == ["message", "edited"]
+    assert len(rig.port.sent) == sent
+
+
+async def test_what_a_customer_changes_twice_is_read_as_it_says_last(database: Database) -> None:
+    async with open_rig(database, translator=FakeTranslator()) as rig:
+        where = await rig.says(PERSON)
+        await rig.says("日本 kara 1")
+        async with unserved(database):
+            for version, text in ((2.0, "日本 kara 2"), (3.0, "日本 kara 3")):
+                changed = Inbound(
+                    address=ADDRESS,
+                    event_id=f"edit {version}",
+                    customer="customer-1",
+                    kind=Kind.EDIT,
+                    text=text,
+                    message_ref=f"message-{rig.number}",
+                    version=version,
+                )
+                await rig.delivery.accept(changed)
+        await rig.idle()
+        *_, line, _ = await rig.cases.lines(WORKSPACE, where)
+        kept = [row.text for row in await rows_of(database, inbox)]
+    assert (line.text, line.translation) == ("日本 kara 3", backwards("日本 kara 3"))
+    # Nothing was answered anew, and nothing of what the customer took out is kept.
+    assert rig.port.texts == ["to a person", "bot: 日本 kara 1"]
+    assert "日本 kara 2" not in kept
 
 
 async def test_a_takeover_in_mid_generation_silences_the_bot(database: Database) -> None:
@@ -343,12 +541,11 @@ async def test_an_edit_changes_what_the_customer_sees_and_a_removal_takes_it_bac
         await rig.desk.reply(anna, where, "Guten Tga", event_id="1")
         await rig.idle()
         sent = rig.port.sent[-1]
-        mine = {"reply": "1", "event_id": "2"}
-        assert await rig.desk.edit(ben, where, "x", **mine) == Refused(why=Why.NOT_YOURS)
-        await rig.desk.edit(anna, where, "Guten Tag", **mine)
-        await rig.desk.edit(anna, where, "Guten Tag", **mine)
+        assert await edit(rig, ben, where, "x", 2.0) == Refused(why=Why.NOT_YOURS)
+        await edit(rig, anna, where, "Guten Tag", 2.0)
+        await edit(rig, anna, where, "Guten Tag", 2.0)
         await rig.idle()
-        await rig.desk.edit(anna, where, "", reply="1", event_id="3")
+        await edit(rig, anna, where, "", 3.0)
         await rig.idle()
         [line] = [line for line in await rig.cases.lines(WORKSPACE, where) if line.name]
     changes = [(parcel.body, parcel.replaces) for parcel in rig.port.sent if parcel.replaces]
@@ -371,9 +568,113 @@ async def test_an_edit_of_what_is_not_sent_yet_is_sent_instead(database: Databas
         await rig.desk.reply(anna, where, "Guten Tga", event_id="1")
         while not translator.asked or "Tga" not in translator.asked[-1]:
             await asyncio.sleep(0.01)
-        await rig.desk.edit(anna, where, "Guten Tag", reply="1", event_id="2")
+        await edit(rig, anna, where, "Guten Tag", 2.0)
         await rig.idle()
     assert rig.port.texts[2:] == [backwards("Guten Tag")]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_of_edits_that_come_in_any_order_the_newest_stands(
+    database: Database, waits: bool
+) -> None:
+    """Where the reply `waits`, the edits come before it is served."""
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        async with unserved(database) if waits else nullcontext():
+            await rig.desk.reply(anna, where, "日本 1", event_id="1")
+            for version in (3.0, 3.0, 2.0):
+                if not waits:
+                    await rig.idle()
+                done = await edit(rig, anna, where, f"日本 {version:.0f}", version)
+                assert isinstance(done, Case)
+        await rig.idle()
+        line = await replied(rig, where)
+    assert line.text == rig.port.texts[-1] == "日本 3"
+    assert "日本 2" not in rig.port.texts
+    assert rig.port.texts.count("日本 3") == 1
+
+
+async def test_a_reply_that_was_first_heard_of_as_an_edit_is_not_undone_by_an_older_one(
+    database: Database,
+) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "日本 3", event_id="1", version=3.0)
+        await rig.idle()
+        await edit(rig, anna, where, "日本 2", 2.0)
+        await rig.idle()
+    assert rig.port.texts[-1] == "日本 3"
+
+
+async def test_files_stay_beside_changed_words_and_go_when_the_reply_is_taken_back(
+    database: Database,
+) -> None:
+    port = Chat()
+    files = (Attachment(kind="file", ref="F1"), Attachment(kind="file", ref="F2"))
+    async with open_rig(database, port=port) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        before = list(port.shown)
+        await rig.desk.reply(anna, where, "日本", event_id="1", attachments=files)
+        await rig.idle()
+        for version, text in ((2.0, "日本 2"), (3.0, "")):
+            await edit(rig, anna, where, text, version, files_stay=True)
+            await rig.idle()
+            line = await replied(rig, where)
+            assert (line.text, line.attachments, line.deleted_at) == (text, files, None)
+            assert port.shown == [*before, "F1", "F2", *filter(None, [text])]
+        await edit(rig, anna, where, "", 4.0)
+        await rig.idle()
+        assert (await replied(rig, where)).deleted_at is not None
+    assert port.shown == before
+
+
+async def test_a_reply_with_a_file_that_is_taken_back_in_time_is_never_sent(
+    database: Database,
+) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        file = Attachment(kind="file", ref="F1")
+        async with unserved(database):
+            await rig.desk.reply(anna, where, "日本", event_id="1", attachments=[file])
+            await edit(rig, anna, where, "", 2.0)
+        await rig.idle()
+        assert rig.port.texts == ["to a person", say(Phrase.PERSON_JOINED, "ja")]
+        # Said after all, it is there for everybody.
+        await edit(rig, anna, where, "日本 2", 3.0)
+        await rig.idle()
+        line = await replied(rig, where)
+    assert rig.port.texts[-1] == line.text == "日本 2"
+
+
+async def test_a_reply_that_edits_make_longer_and_shorter_is_there_once_and_goes_as_a_whole(
+    database: Database,
+) -> None:
+    port = Chat()
+    async with open_rig(database, port=port) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        before = list(port.shown)
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        one, two, three = "日本 1", "日本 1/日本 2", "日本 1/日本 2/日本 3"
+        for version, text in enumerate((two, one, three, two, "", three, one, ""), 2):
+            await rig.idle()
+            await edit(rig, anna, where, text, version)
+            await rig.idle()
+            assert port.shown == [*before, *filter(None, text.split("/"))]
+            assert ((await replied(rig, where)).deleted_at is None) == bool(text)
 
 
 async def test_an_edit_of_what_was_refused_is_dropped_and_the_desk_knows_why(
@@ -388,7 +689,7 @@ async def test_an_edit_of_what_was_refused_is_dropped_and_the_desk_knows_why(
         port.faults = [(Rejected("the customer has blocked the bot"), False)]
         await rig.desk.reply(anna, where, "日本", event_id="1")
         await rig.idle()
-        await rig.desk.edit(anna, where, "日本 2", reply="1", event_id="2")
+        await edit(rig, anna, where, "日本 2", 2.0)
         await rig.idle()
         events = await rig.cases.events(WORKSPACE, after=await rig.cases.latest(WORKSPACE))
         assert events == ()

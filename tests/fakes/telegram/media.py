@@ -81,11 +81,17 @@ class Media:
         chat_id = int(fields["chat_id"])
         self.world.writable(chat_id, None)
         message = self.world.own_message(chat_id, int(fields["message_id"]))
-        content = _caption(fields) | self._markup(fields)
+        if not any(kind in message for kind in KINDS if kind != "sticker"):
+            raise Refusal(400, "Bad Request: there is no caption in the message to edit")
+        # What an edit does not name is gone.
+        gone = {"caption": None, "caption_entities": None, "reply_markup": None}
+        content = gone | _caption(fields) | self._markup(fields)
         if all(message.get(name) == value for name, value in content.items()):
             raise Refusal(400, "Bad Request: message is not modified")
         self.gate.pass_through(chat_id)
         message.update(content)
+        for name in [name for name, value in content.items() if value is None]:
+            del message[name]
         return message
 
 

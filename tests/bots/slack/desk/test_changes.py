@@ -3,6 +3,10 @@
 from core.phrases import Phrase, say
 from core.turn import Channel
 from tests.bots.slack.desk.world import DESK, KENJI, PERSON, World
+from tests.fakes.phrasebook import SENTENCES
+
+THANKS = "ありがとうございます！"
+THANKS_IN_GERMAN = SENTENCES[THANKS]["de"]
 
 
 async def test_an_agents_edit_changes_what_the_customer_reads(world: World) -> None:
@@ -17,6 +21,23 @@ async def test_an_agents_edit_changes_what_the_customer_reads(world: World) -> N
     await world.settled()
     said = [text for text in world.customer_reads() if "morgen" in text]
     assert len(said) == 1
+
+
+async def test_an_edit_that_slack_brings_late_does_not_undo_a_newer_one(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    ts = world.agent_says("morgen")
+    await world.told("morgen")
+    await world.settled()
+    world.slack.faults.delay_s = 0.5
+    world.slack.user_edits(DESK, ts, "übermorgen")
+    world.slack.faults.delay_s = 0.0
+    world.slack.user_edits(DESK, ts, "heute")
+    await world.told("heute")
+    await world.settled()
+    assert "morgen" not in "\n".join(world.customer_reads())
+    [(_, text, _, _)] = [line for line in await world.lines() if line[0] == "agent"]
+    assert text == "heute"
 
 
 async def test_an_agent_takes_back_what_they_said(world: World) -> None:
@@ -72,6 +93,18 @@ async def test_a_customers_correction_is_shown(world: World) -> None:
     await world.shown("grün")
     await world.settled()
     assert "blau" not in world.read()
+
+
+async def test_a_customers_correction_is_shown_with_its_translation(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    number = world.customer_says("hm")
+    await world.shown("hm")
+    await world.settled()
+    world.telegram.user_edits(KENJI, number, THANKS)
+    await world.shown(THANKS, THANKS_IN_GERMAN)
+    await world.settled()
+    assert "\nhm" not in world.read()
 
 
 async def test_what_a_customer_takes_back_is_gone(world: World) -> None:

@@ -1,15 +1,18 @@
 """Files of customers reach agents, and agents' reach customers."""
 
+import json
+
 import pytest
 
 from bots.slack import files
+from core.adapters.tables import messages
 from core.phrases import Phrase, say
-from tests.bots.slack.desk.world import ANNA, DESK, KENJI, PERSON, World
+from tests.bots.slack.desk.world import ANNA, DESK, KENJI, PERSON, World, words_of
 from tests.fakes.slack.team import FakeMessage
 
 
-def files_in(messages: list[FakeMessage]) -> list[tuple[str, str]]:
-    return [(m.thread_ts or "", file["title"]) for m in messages for file in m.files]
+def files_in(shown: list[FakeMessage]) -> list[tuple[str, str]]:
+    return [(m.thread_ts or "", file["title"]) for m in shown for file in m.files]
 
 
 async def test_a_customers_file_is_copied_into_the_thread_once(world: World) -> None:
@@ -58,6 +61,63 @@ async def test_an_agents_file_reaches_a_customer_in_slack(world: World) -> None:
     assert [name for _, name in files_in(world.slack.messages("D0CUSTOMER"))] == ["anleitung.txt"]
     [copy] = [f for f in world.slack.team.files.values() if f.id != file["id"]]
     assert copy.content == b"Schritt 1"
+
+
+async def test_a_typo_beside_files_is_corrected_and_the_files_stay(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    uploaded = [world.slack.user_uploads(f"{n}.txt", b"Schritt") for n in range(2)]
+    ts = world.agent_says("bitte sher", files=uploaded)
+    await world.told("sher")
+    await world.settled()
+    sent = [m.file for m in world.telegram.messages(KENJI) if m.file]
+    assert len(sent) == 2
+    world.slack.user_edits(DESK, ts, "bitte sehr")
+    await world.told("bitte sehr")
+    await world.settled()
+    assert [m.file for m in world.telegram.messages(KENJI) if m.file] == sent
+    assert "sher" not in "\n".join(world.customer_reads())
+    [line] = [row for row in await world.rows(messages) if row.author == "agent"]
+    names = [file["name"] for file in json.loads(line.details)["attachments"]]
+    assert names == ["0.txt", "1.txt"]
+    assert say(Phrase.DESK_UNDELIVERED, "de") not in world.read()
+
+
+async def test_words_that_are_taken_from_beside_a_file_leave_the_file(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = world.slack.user_uploads("anleitung.txt", b"Schritt 1")
+    ts = world.agent_says("falsche Worte", files=[file])
+    await world.told("falsche Worte")
+    await world.settled()
+    world.slack.user_edits(DESK, ts, "")
+    await world.until(lambda: "falsche" not in "\n".join(world.customer_reads()))
+    await world.settled()
+    assert [m.file is not None for m in world.telegram.messages(KENJI)][-1:] == [True]
+    world.slack.user_deletes(DESK, ts)
+    await world.until(lambda: not any(m.file for m in world.telegram.messages(KENJI)))
+
+
+async def test_an_edit_beside_a_file_uploads_nothing_again(world: World) -> None:
+    world.slack.user_says("D0CUSTOMER", PERSON, user="U0CUSTOMER")
+    await world.shown(say(Phrase.DESK_WAITING, "de"))
+    await world.settled()
+    await world.claimed()
+    file = world.slack.user_uploads("anleitung.txt", b"Schritt 1")
+    ts = world.agent_says("bitte sher", files=[file])
+    await world.until(lambda: bool(files_in(world.slack.messages("D0CUSTOMER"))))
+    await world.settled()
+    world.slack.user_edits(DESK, ts, "bitte sehr")
+    await world.until(lambda: "bitte sehr" in read_by_customer(world))
+    await world.settled()
+    assert "sher" not in read_by_customer(world)
+    assert "📎 anleitung.txt" in read_by_customer(world)
+    assert [name for _, name in files_in(world.slack.messages("D0CUSTOMER"))] == ["anleitung.txt"]
+    assert say(Phrase.DESK_UNDELIVERED, "de") not in world.read()
+
+
+def read_by_customer(world: World) -> str:
+    return "\n".join(words_of(message) for message in world.slack.messages("D0CUSTOMER"))
 
 
 async def test_a_file_beside_an_internal_word_stays_here(world: World) -> None:
