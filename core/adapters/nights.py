@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, 
 from core.adapters.database import Database, Now
 from core.adapters.tables import conversations, nights
 from core.adapters.upsert import for_each_dialect
-from core.adapters.versions import end_wait
+from core.adapters.versions import end_wait, refuse_candidates
 from core.errors import LeaseLost
 from core.nights import Night, NightLease, NightState
 from core.turn import WorkspaceId
@@ -34,6 +34,11 @@ class SqlNights:
     def __init__(self, database: Database) -> None:
         """Keep them in `database`."""
         self._database = database
+
+    @property
+    def database(self) -> Database:
+        """What they are kept in, beside the versions that they made."""
+        return self._database
 
     async def ring(self, workspace: WorkspaceId, slot: str) -> bool:
         """See that there is a night for the slot; False if there was one, whoever rang for it.
@@ -103,6 +108,7 @@ class SqlNights:
     ) -> None:
         """Let go for good; one that is `WAITING` ends when a person decides (`versions.end_wait`).
 
+        A version that it has registered, and come to no decision on, never serves.
         Raises: LeaseLost, Unavailable: as `renew` does.
         """
         ended_at = None if state is NightState.WAITING else Now()
@@ -110,6 +116,7 @@ class SqlNights:
 
         def work(connection: Connection) -> None:
             _changed(connection, lease, figures, values)
+            refuse_candidates(connection, lease.night, reason)
             if state is NightState.WAITING:
                 # A person may have decided before it began to wait.
                 end_wait(connection, lease.night)

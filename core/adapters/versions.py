@@ -117,8 +117,20 @@ class Versions:
         await self._change(workspace, name, _UNDECIDED, index_name=index)
 
     async def ready(self, workspace: WorkspaceId, name: str) -> None:
-        """It passed the gate, and waits for a person."""
-        await self._change(workspace, name, (VersionState.CANDIDATE,), state=VersionState.READY)
+        """It passed the gate, and waits for a person, in place of any other of its kind."""
+        waits = (
+            update(model_versions)
+            .where(named(workspace, name), model_versions.c.state == VersionState.CANDIDATE)
+            .values(state=VersionState.READY)
+            .returning(model_versions.c.kind)
+        )
+
+        def work(connection: Connection) -> None:
+            kind = connection.scalar(waits)
+            if kind is not None:
+                _supersede(connection, workspace, VersionKind(kind), name)
+
+        await self._database.write(work)
 
     async def refuse(
         self, workspace: WorkspaceId, name: str, reason: str, *, account: AccountId | None = None
@@ -168,6 +180,32 @@ class Versions:
 def named(workspace: WorkspaceId, name: str) -> ColumnElement[bool]:
     """The one version of that name."""
     return and_(model_versions.c.workspace == workspace, model_versions.c.name == name)
+
+
+def refuse_candidates(connection: Connection, night: int, reason: str) -> None:
+    """See that nothing serves which its night, ending now, left without a decision."""
+    left = model_versions.c.night_id == night, model_versions.c.state == VersionState.CANDIDATE
+    refused = {"state": VersionState.REFUSED, "reason": reason or None, "decided_at": Now()}
+    connection.execute(update(model_versions).where(*left).values(**refused))
+
+
+def _supersede(
+    connection: Connection, workspace: WorkspaceId, kind: VersionKind, name: str
+) -> None:
+    """Let no version wait any longer for which a newer one does."""
+    older = (
+        update(model_versions)
+        .where(
+            model_versions.c.workspace == workspace,
+            model_versions.c.kind == kind,
+            model_versions.c.name != name,
+            model_versions.c.state == VersionState.READY,
+        )
+        .values(state=VersionState.REFUSED, reason=f"{name} took its place", decided_at=Now())
+        .returning(model_versions.c.night_id)
+    )
+    for night in connection.scalars(older).all():
+        end_wait(connection, night)
 
 
 def end_wait(connection: Connection, night: int | None) -> None:

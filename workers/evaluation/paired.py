@@ -1,6 +1,6 @@
 """Tells whether one version beats another on the same rows, or chance made it look so."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,16 +37,19 @@ def paired_bootstrap(
     after: NDArray[Any],
     score: Score = lambda rows: float(rows.mean()),
     *,
+    clusters: NDArray[Any] | None = None,
     draws: int = _DRAWS,
     seed: int = 0,
 ) -> Difference:
     """Compare two versions by what each row adds to a score: the first axis is that of the rows.
 
     The mean of numbers is the default; for BLEU and its like, give `text_metrics.statistics` of
-    both with `partial(text_metrics.corpus_score, metric)`.
+    both with `partial(text_metrics.corpus_score, metric)`. Rows with the same number in `clusters`
+    are drawn together, since one of them foretells the others; the score is over all rows drawn.
 
     Raises: ValueError: the versions have not the same number of rows, or there are none.
-    Source: Koehn, EMNLP 2004; p after Riezler and Maxwell, 2005.
+    Source: Koehn, EMNLP 2004; p after Riezler and Maxwell, 2005; clusters after Field and Welsh,
+        Journal of the Royal Statistical Society B, 2007.
     """
     if len(before) != len(after) or not len(before):
         raise ValueError(f"{len(before)} rows cannot be compared with {len(after)}")
@@ -54,6 +57,7 @@ def paired_bootstrap(
         lambda rows: {"score": score(before[rows])},
         lambda rows: {"score": score(after[rows])},
         np.arange(len(before)),
+        clusters=clusters,
         draws=draws,
         seed=seed,
     )["score"]
@@ -67,18 +71,19 @@ def differences(
     after: Measured,
     rows: NDArray[np.int64],
     *,
+    clusters: NDArray[Any] | None = None,
     draws: int = _DRAWS,
     seed: int = 0,
 ) -> dict[str, Difference]:
     """The same for metrics by name, each measured on the rows with given numbers.
 
-    A metric that one version lacks is left out; so is a draw in which it is not defined.
+    `clusters` has a number for each of these rows. A metric that one version lacks is left out; so
+    is a draw in which it is not defined.
     """
     was, now = before(rows), after(rows)
-    dice = np.random.default_rng(seed)
     drawn: dict[str, list[float]] = {name: [] for name in now if name in was}
-    for _ in range(draws):
-        chosen = dice.choice(rows, len(rows))
+    of = np.arange(len(rows)) if clusters is None else clusters
+    for chosen in _drawn(rows, of, draws, seed):
         one, other = before(chosen), after(chosen)
         for name, changes in drawn.items():
             if name in one and name in other:
@@ -88,6 +93,21 @@ def differences(
         for name, changes in drawn.items()
         if changes
     }
+
+
+def _drawn(
+    rows: NDArray[np.int64], clusters: NDArray[Any], draws: int, seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """As many clusters as there are, drawn anew with repetition, each with all its rows."""
+    dice = np.random.default_rng(seed)
+    # Those of a cluster stand behind one another, from its start on.
+    ordered = rows[np.argsort(clusters, kind="stable")]
+    _, starts, sizes = np.unique(np.sort(clusters), return_index=True, return_counts=True)
+    for _ in range(draws):
+        chosen = dice.integers(len(sizes), size=len(sizes))
+        many = sizes[chosen]
+        begun = np.cumsum(many) - many
+        yield ordered[np.arange(many.sum()) + np.repeat(starts[chosen] - begun, many)]
 
 
 def _difference(before: float, after: float, changes: NDArray[np.float64]) -> Difference:

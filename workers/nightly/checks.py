@@ -8,8 +8,10 @@ spared at least is the operator's to say: the share of answers that are right ha
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.evaluation.metrics import Numbers, share
 from workers.evaluation.paired import paired_bootstrap
@@ -18,6 +20,8 @@ from workers.evaluation.scores import Judged, Rows
 
 FEWEST_TURNS = 40
 """With fewer held-out turns nothing can be told from chance."""
+FEWEST_CONVERSATIONS = 20
+"""Nor with turns of fewer conversations: what is said in one is alike, and drawn as a whole."""
 LANGUAGE_TURNS = 15
 """With fewer of one language it is not looked at by itself."""
 LANGUAGE_MARGIN = 0.1
@@ -73,10 +77,15 @@ def worth(judged: Judged) -> Numbers:
     return np.where(said, np.where(right, 1.0, -1.0), 0.0)
 
 
-def enough(turns: int) -> Check:
-    """Whether there are enough held-out turns."""
-    told = f"{turns} held-out turns; at least {FEWEST_TURNS} are needed"
-    return Check(name="turns", passed=turns >= FEWEST_TURNS, told=told)
+def enough(conversations: NDArray[Any]) -> Check:
+    """Whether there are enough held-out turns, of which each has its conversation's number."""
+    turns, apart = len(conversations), len(np.unique(conversations))
+    told = (
+        f"{turns} held-out turns of {apart} conversations;"
+        f" at least {FEWEST_TURNS} of {FEWEST_CONVERSATIONS} are needed"
+    )
+    passed = turns >= FEWEST_TURNS and apart >= FEWEST_CONVERSATIONS
+    return Check(name="turns", passed=passed, told=told)
 
 
 def whole(before: Judged, after: Judged) -> Check:
@@ -90,8 +99,13 @@ def whole(before: Judged, after: Judged) -> Check:
 
 
 def better(before: Judged, after: Judged) -> Check:
-    """Whether turns are worth more than they were, beyond chance."""
-    found = paired_bootstrap(worth(before), worth(after), draws=DRAWS)
+    """Whether turns are worth more than they were, beyond chance.
+
+    Chance draws whole conversations: one customer's turns are won or lost together.
+    """
+    found = paired_bootstrap(
+        worth(before), worth(after), clusters=after.columns["conversation"], draws=DRAWS
+    )
     told = (
         f"a turn is worth {found.after:.3f}, in service {found.before:.3f}"
         f" ({found.change:+.3f}, p = {found.p:.3f})"

@@ -22,6 +22,9 @@ DISK_FULL = os.EX_IOERR
 LOOK_S = 1.0
 # The memory that a step may take of what is free when it starts.
 SHARE_OF_FREE = 0.7
+# What a container is told of its memory; one that has no limit finds none there.
+CGROUP = Path("/sys/fs/cgroup")
+_TAKEN_BACK = frozenset({"inactive_file", "active_file", "slab_reclaimable"})
 _LAST_WORDS = 300
 
 
@@ -66,7 +69,7 @@ class Child:
         self._said_before = self._log.stat().st_size
         self._deadline_s = time.monotonic() + limits.time_s
         self._limits = limits
-        self._memory = limits.memory_bytes or int(SHARE_OF_FREE * free_memory())
+        self._memory = limits.memory_bytes or _share_of(free_memory())
         self._went_too_far = ""
 
     @classmethod
@@ -143,8 +146,9 @@ class Child:
     async def _too_far(self) -> str:
         if time.monotonic() > self._deadline_s:
             return f"it took longer than {self._limits.time_s / 60:,.0f} minutes"
-        if self._memory and await asyncio.to_thread(memory_of, self.pid) > self._memory:
-            return f"it used more than {self._memory / 1e6:,.0f} MB of memory"
+        most = self._memory
+        if most is not None and await asyncio.to_thread(memory_of, self.pid) > most:
+            return f"it used more than {most / 1e6:,.0f} MB of memory"
         return ""
 
     def _say(self, line: str) -> None:
@@ -177,16 +181,25 @@ def is_full(error: BaseException) -> bool:
     return False
 
 
-def free_memory() -> int:
-    """Bytes that may be taken here, within what a container is allowed; 0 if nobody tells."""
+def free_memory() -> int | None:
+    """Bytes that may be taken here, within what a container is allowed; None if nobody tells."""
     if sys.platform != "linux":
-        return 0
+        return None
     free = _meminfo("MemAvailable")
     with suppress(OSError, ValueError):
-        most = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        most = int((CGROUP / "memory.max").read_text())
+        used = int((CGROUP / "memory.current").read_text()) - _taken_back()
         free = min(free, max(0, most - used))
     return free
+
+
+def _taken_back() -> int:
+    """The part of what a container uses that the kernel frees on demand, pages of files above all.
+
+    MemAvailable leaves it out as well.
+    """
+    stat = (line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+    return sum(int(size) for name, size in stat if name in _TAKEN_BACK)
 
 
 def _meminfo(name: str) -> int:
@@ -194,3 +207,7 @@ def _meminfo(name: str) -> int:
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _share_of(free: int | None) -> int | None:
+    return None if free is None else int(SHARE_OF_FREE * free)

@@ -7,7 +7,7 @@ a kill finds it whole, or makes it anew.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,8 +95,9 @@ async def curate(order: Order) -> StepResult:
 
 
 async def _made(order: Order, database: Database, erasures: Erasures) -> StepResult:
-    await erasures.forget_again()
+    # First: by it whoever asks later is found out; whoever asked before is gone from the rows next.
     read = _Read(ledger=await erasures.state_of_ledger(order.workspace))
+    await erasures.forget_again()
     read.saw_erased = await erasures.settle(order.workspace)
     if read.saw_erased:
         # Whatever becomes of this night: what saw them serves no longer.
@@ -132,14 +133,14 @@ async def _read(read: _Read, database: Database, order: Order, erased: frozenset
     read.now = now
     surroundings = await around(database, order.workspace)
     read.staff = surroundings.staff
-    key, days = order.signing_key.encode(), defaultdict[tuple[str, str], set[int]](set)
+    days = defaultdict[tuple[str, str], set[int]](set)
     after = now - WINDOW_DAYS * DAY_S
     async for said in logged(database, order.workspace, after=after):
         customer = surroundings.customers.get(said[0].conversation)
         if customer is None:
             continue
-        person = Person(workspace=order.workspace, channel=customer.channel, id=customer.id)
-        if person.hash(key) in erased:
+        guests = surroundings.guests.get(said[0].conversation, ())
+        if erased & _hashes(order, customer, guests):
             read.left_out[ERASED] += 1
             continue
         _take_in(read, said, customer, surroundings, after)
@@ -149,6 +150,15 @@ async def _read(read: _Read, database: Database, order: Order, erased: frozenset
     read.unanswered = await UnansweredQuestions(database).list(order.workspace)
     read.proposals = len(await Proposals(database).open(order.workspace))
     read.learnt_before = await _learnt_before(database, order)
+
+
+def _hashes(order: Order, customer: Customer, guests: Collection[str]) -> frozenset[str]:
+    """How the ledger knows those who wrote in a conversation."""
+    wrote = (
+        Person(workspace=order.workspace, channel=customer.channel, id=id)
+        for id in (customer.id, *guests)
+    )
+    return frozenset(person.hash(order.signing_key.encode()) for person in wrote)
 
 
 def _take_in(

@@ -172,7 +172,8 @@ def _copy(weights: Path, whole: Path) -> Path:
 
 def _link(source: str, target: str) -> None:
     try:
-        os.link(source, target)
+        # In a hub's cache a model's files are links, which would lead nowhere from another folder.
+        os.link(os.path.realpath(source), target)
     except OSError:
         # Another file system, or one without links.
         shutil.copyfile(source, target)

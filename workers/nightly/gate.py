@@ -3,22 +3,18 @@
 Whatever cannot be computed is a refusal of that candidate: what serves goes on serving.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from core.errors import DragomanError, Rejected
+from core.errors import DragomanError
 from core.nights import Ended, Order, Step, StepResult, VersionKind
+from workers.nightly.cuts import counted
 from workers.nightly.verdict import Verdict
 
 if TYPE_CHECKING:
     from workers.nightly.judging_dialogue import Serve
-
-_CUTS = 2
-"""After as many starts that ended in the midst of judging a candidate, the third goes without."""
 
 log = structlog.get_logger()
 
@@ -55,7 +51,7 @@ async def _verdict(
     order: Order, kind: VersionKind, safety: Path | None, serve: "Serve | None"
 ) -> Verdict:
     try:
-        with _marked(order, kind):
+        with counted(order, kind):
             return await _judged(order, kind, safety, serve)
     except DragomanError as error:
         return Verdict(reason=" ".join(str(error).split()))
@@ -75,22 +71,3 @@ async def _judged(
     if kind is VersionKind.ENCODER:
         return await judge_encoder(order, safety)
     return await judge_dialogue(order, safety, serve)
-
-
-@contextmanager
-def _marked(order: Order, kind: VersionKind) -> Iterator[None]:
-    """Remember that judging has begun: what takes too much memory takes this process with it.
-
-    Raises: Rejected: it was cut off too often; the other candidates shall not suffer for it.
-    """
-    mark = order.folder / f"judging-{kind}"
-    begun = mark.stat().st_size if mark.exists() else 0
-    if begun >= _CUTS:
-        raise Rejected(f"judging it was cut off {begun} times, most likely for want of memory")
-    with mark.open("a") as file:
-        file.write(".")
-    try:
-        yield
-    finally:
-        # An erasure may have cleared the night's folder meanwhile.
-        mark.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from core.adapters.documents import Document
 from core.adapters.night_files import HELD_OUT
+from core.adapters.versions import base_name
 from core.errors import Rejected
 from core.nights import Order, VersionKind, report_name, version_folder
 from core.turn import Answer, Served
@@ -38,13 +39,23 @@ class HeldOut(Row):
     """A question of a conversation that nothing was learnt from.
 
     `document` is the id of the article that answers it, empty if a person has to. `answer` is what
-    a person wrote to the customer, empty where they wrote it in another language.
+    a person wrote to the customer, empty where they wrote it in another language. `conversation` is
+    its number, 0 where somebody laid the row down.
     """
 
     lang: Filled
     query: Filled
     document: str = ""
     answer: str = ""
+    conversation: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What a candidate is held against: the version's name, and where its model is."""
+
+    name: str
+    folder: Path
 
 
 async def held_out(order: Order) -> tuple[HeldOut, ...]:
@@ -53,9 +64,14 @@ async def held_out(order: Order) -> tuple[HeldOut, ...]:
     Raises: Rejected: there are too few, or they cannot be read.
     """
     rows = await asyncio.to_thread(read, [order.folder / HELD_OUT], HeldOut)
-    if not (check := checks.enough(len(rows))).passed:
+    if not (check := enough(rows)).passed:
         raise Rejected(check.told)
     return rows
+
+
+def enough(rows: Sequence[HeldOut]) -> Check:
+    """Whether something can be told from so many questions."""
+    return checks.enough(np.array([row.conversation for row in rows]))
 
 
 async def golden(order: Order) -> tuple[HeldOut, ...]:
@@ -91,7 +107,8 @@ async def judged(
     """What becomes of each row with a product, and how close its reply is to a person's (chrF).
 
     An answer is right if it cites the article in any language. Replies are compared where it
-    answers, and a person did in the customer's language.
+    answers, and a person did in the customer's language. `conversation` has the number of each
+    row's: those of one are no witnesses independent of each other.
     """
     asked = queries(rows, topics)
     served = await ask_all(asked, product)
@@ -101,6 +118,7 @@ async def judged(
     texts = [answer.text if answer else "" for answer in answers]
     columns = {
         **plain.columns,
+        "conversation": np.array([row.conversation for row in rows], np.int64),
         "compared": np.array([bool(answer and row.answer) for answer, row in pairs], bool),
         "chrf": statistics(chrf(), texts, [[row.answer] for row in rows]),
     }
@@ -120,8 +138,8 @@ def _measure(plain: Measure, columns: Columns, chosen: Rows) -> dict[str, float]
     return metrics
 
 
-async def serving_folder(order: Order, kind: VersionKind) -> Path:
-    """Where the model is that serves now.
+async def what_serves(order: Order, kind: VersionKind) -> Serving:
+    """The version that is in service now.
 
     Raises:
         Misconfigured: the one of the settings is not to be had.
@@ -129,21 +147,36 @@ async def serving_folder(order: Order, kind: VersionKind) -> Path:
     """
     name = await in_service(order, kind)
     if name is not None:
-        return version_folder(order.data_dir, order.workspace, name)
-    if kind is VersionKind.DIALOGUE:
-        return Path(order.model)
-    return await asyncio.to_thread(base_folder, order)
+        return Serving(name=name, folder=version_folder(order.data_dir, order.workspace, name))
+    pinned = (
+        Path(order.model)
+        if kind is VersionKind.DIALOGUE
+        else await asyncio.to_thread(base_folder, order)
+    )
+    return Serving(name=base_name(kind), folder=pinned)
 
 
 def verdict(
-    order: Order, kind: VersionKind, before: Judged, after: Judged, found: Sequence[Check]
+    order: Order,
+    kind: VersionKind,
+    against: Serving,
+    before: Judged,
+    after: Judged,
+    found: Sequence[Check],
 ) -> Verdict:
     """Sum it up, and write the report of this kind into the night's folder.
+
+    The figures name under `in_service` what it was held `against`: judging takes hours, and what
+    serves by then may be another one.
 
     Raises: Rejected: a file cannot be written.
     """
     reason = checks.reasons(found)
-    figures = _figures(order, kind, before, after, found)
+    figures = {
+        "candidate": order.version_name(kind),
+        "in_service": against.name,
+        **_figures(before, after, found),
+    }
     made = datetime.now(UTC)
     notes = (
         f"night {order.slot}, workspace {order.workspace}, {kind}:"
@@ -159,11 +192,8 @@ def verdict(
     return Verdict(reason=reason, figures=figures)
 
 
-def _figures(
-    order: Order, kind: VersionKind, before: Judged, after: Judged, found: Sequence[Check]
-) -> dict[str, Any]:
+def _figures(before: Judged, after: Judged, found: Sequence[Check]) -> dict[str, Any]:
     return {
-        "candidate": order.version_name(kind),
         "turns": len(after.languages),
         "before": checks.shares(before),
         "after": checks.shares(after),

@@ -36,9 +36,9 @@ from workers.nightly.judging import (
     held_out,
     judged,
     queries,
-    serving_folder,
     topics_of,
     verdict,
+    what_serves,
 )
 from workers.nightly.safety import SHIPPED, Risk, risks, written
 from workers.nightly.trial import WRITING, knowledge, open_trial
@@ -102,7 +102,7 @@ async def judge_dialogue(
     """
     candidate = version_folder(order.data_dir, order.workspace, order.version_name(KIND))
     asked = _Asked(
-        encoder=await serving_folder(order, VersionKind.ENCODER),
+        encoder=(await what_serves(order, VersionKind.ENCODER)).folder,
         rows=_drawn(await held_out(order)),
         golden=await golden(order),
         risks=risks(safety or SHIPPED),
@@ -112,12 +112,12 @@ async def judge_dialogue(
         async with asyncio.timeout(PATIENCE_S):
             # First the one that may be unfit to be served.
             after = await _heard(order, candidate, asked, serve or serve_model)
-            serving = await serving_folder(order, KIND)
-            before = await _heard(order, serving, asked, serve or serve_model)
+            against = await what_serves(order, KIND)
+            before = await _heard(order, against.folder, asked, serve or serve_model)
     except TimeoutError as error:
         raise Rejected(f"judging it took longer than {PATIENCE_S / 60:.0f} minutes") from error
     found = _checks(order, asked, before, after)
-    return await asyncio.to_thread(verdict, order, KIND, before.turns, after.turns, found)
+    return await asyncio.to_thread(verdict, order, KIND, against, before.turns, after.turns, found)
 
 
 def _checks(order: Order, asked: _Asked, before: _Heard, after: _Heard) -> Sequence[Check]:

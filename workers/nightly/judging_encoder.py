@@ -20,12 +20,14 @@ from workers.nightly import checks
 from workers.nightly.checks import Check
 from workers.nightly.judging import (
     HeldOut,
+    Serving,
+    enough,
     golden,
     held_out,
     judged,
-    serving_folder,
     topics_of,
     verdict,
+    what_serves,
 )
 from workers.nightly.pairing import Passages, questions
 from workers.nightly.safety import SHIPPED, Risk, risks, slips
@@ -43,6 +45,7 @@ _TIMED = 30
 class _Pair:
     """What serves, and what would."""
 
+    against: Serving
     before: Product
     after: Product
 
@@ -73,10 +76,10 @@ async def judge_encoder(order: Order, safety: Path | None = None) -> Verdict:
     rows = await held_out(order)
     documents = await knowledge(order)
     async with AsyncExitStack() as stack:
-        serving = await serving_folder(order, KIND)
-        before = await stack.enter_async_context(open_trial(order, serving, documents))
+        against = await what_serves(order, KIND)
+        before = await stack.enter_async_context(open_trial(order, against.folder, documents))
         after = await stack.enter_async_context(open_trial(order, candidate, documents))
-        pair = _Pair(before=before.product, after=after.product)
+        pair = _Pair(against=against, before=before.product, after=after.product)
         return await _compared(order, pair, rows, documents, risks(safety or SHIPPED))
 
 
@@ -90,7 +93,7 @@ async def _compared(
     topics = topics_of(documents)
     before, after = await pair.judge(rows, topics)
     found = [
-        checks.enough(len(rows)),
+        enough(rows),
         checks.whole(before, after),
         checks.better(before, after),
         checks.languages(before, after),
@@ -100,7 +103,7 @@ async def _compared(
         await _traps(order, pair, rows, documents, topics),
         checks.speed(*await pair.took_ms([row.query for row in rows[:_TIMED]])),
     ]
-    return await asyncio.to_thread(verdict, order, KIND, before, after, found)
+    return await asyncio.to_thread(verdict, order, KIND, pair.against, before, after, found)
 
 
 async def _golden(order: Order, pair: _Pair, topics: Mapping[str, str]) -> list[Check]:

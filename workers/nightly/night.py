@@ -17,7 +17,9 @@ from core.errors import DragomanError, LeaseLost, Unavailable
 from core.nights import Ended, NightLease, NightState, Order, Step, StepResult
 from core.turn import WorkspaceId
 from workers.nightly.child import Child, Fault, Limits, is_full
+from workers.nightly.cuts import forgive
 from workers.nightly.old_nights import clear
+from workers.nightly.old_versions import tidy
 
 log = structlog.get_logger()
 
@@ -177,7 +179,8 @@ class Supervisor:
         except asyncio.CancelledError:
             if child is not None:
                 await child.stop()
-            # This process was told to stop; the step is not to blame.
+            # This process was told to stop; neither the step nor what it judged is to blame.
+            forgive(order)
             with suppress(LeaseLost, Unavailable):
                 await self._nights.put_back(lease, retry_in_s=0, counts=False)
             raise
@@ -219,7 +222,16 @@ class Supervisor:
         tell = log.error if state is NightState.FAILED else log.info
         tell("night_ended", state=state, reason=reason)
         if order is not None:
-            await asyncio.to_thread(clear, order)
+            await self._clear_away(order)
+
+    async def _clear_away(self, order: Order) -> None:
+        """Free the disk; what cannot be told to be needless now is at the next night's end."""
+        try:
+            # First, since a night's words stay for as long as what it made.
+            await tidy(self._nights.database, order)
+        except Unavailable as error:
+            log.warning("versions_not_tidied", error=str(error))
+        await asyncio.to_thread(clear, order)
 
 
 def _steps_from(state: NightState) -> Sequence[Step]:

@@ -28,7 +28,6 @@ from core.nights import (
     version_folder,
 )
 from workers.nightly.in_service import serving
-from workers.nightly.old_versions import tidy
 
 ERASED = "a customer that it had learnt from was erased meanwhile"
 OVERTAKEN = "another version was put into service while this one was made"
@@ -61,7 +60,6 @@ async def publish(order: Order) -> StepResult:
             if reason:
                 await versions.refuse(order.workspace, version.name, reason)
                 refused[version.name] = reason
-        await tidy(database, order.data_dir, order.workspace)
         # What had seen somebody who was erased may have been replaced just now.
         erasures = Erasures(database, order.signing_key.encode(), order.data_dir)
         await erasures.settle(order.workspace)
@@ -76,7 +74,10 @@ async def publish(order: Order) -> StepResult:
 
 
 async def _registered(order: Order, kind: VersionKind, database: Database, metrics: Any) -> Version:
-    """The candidate's row, with hashes and signature of its files."""
+    """The candidate's row, with hashes and signature of its files.
+
+    Its parent is what it was judged against, whatever serves by now.
+    """
     versions, name = Versions(database), order.version_name(kind)
     known = await versions.get(order.workspace, name)
     if known is not None:
@@ -86,12 +87,12 @@ async def _registered(order: Order, kind: VersionKind, database: Database, metri
         seal, folder, workspace=order.workspace, key=order.signing_key
     )
     crashpoints.passed("version_sealed")
-    live = (await InService(database).live(order.workspace, kind)).name
+    judged_against = metrics["in_service"]
     made = Made(
         kind=kind,
         name=name,
         slot=order.slot,
-        parent=live if live != base_name(kind) else None,
+        parent=judged_against if judged_against != base_name(kind) else None,
         manifest=manifest,
         data_sha256=await asyncio.to_thread(_data, order),
         code_version=release("dragoman"),
@@ -113,6 +114,9 @@ async def _put_into_service(order: Order, version: Version, database: Database) 
         return ERASED
     # Whoever carries the night on now would find another version in service than it judged.
     await database.write(lambda c: hold(c, order.workspace, order.slot, order.fence))
+    # Where a person decides, they are to read how it does beside what serves. The flip looks again.
+    if (await InService(database).live(order.workspace, version.kind)).name != _replaced(version):
+        return OVERTAKEN
     put = _put_encoder if version.kind is VersionKind.ENCODER else _put_model
     try:
         in_time = await put(order, version, database)
@@ -136,7 +140,7 @@ async def _put_encoder(order: Order, version: Version, database: Database) -> bo
             order.workspace,
             version.name,
             progress=silent,
-            instead_of=version.parent or base_name(version.kind),
+            instead_of=_replaced(version),
             share=order.canary_share,
         )
 
@@ -154,10 +158,15 @@ async def _put_model(order: Order, version: Version, database: Database) -> bool
     if order.approve:
         return True
     flip = await InService(database).publish(
-        order.workspace, version.name, instead_of=version.parent or base_name(version.kind)
+        order.workspace, version.name, instead_of=_replaced(version)
     )
     crashpoints.passed("version_flipped")
     return flip is Flip.DONE
+
+
+def _replaced(version: Version) -> str:
+    """What it was judged against, and may take the place of."""
+    return version.parent or base_name(version.kind)
 
 
 def _data(order: Order) -> str:

@@ -15,10 +15,15 @@ from workers.evaluation.result import SIGNIFICANT
 from workers.evaluation.scores import Judged, Rows
 from workers.evaluation.text_metrics import chrf, corpus_score
 from workers.nightly import checks
-from workers.nightly.checks import DRAWS, LANGUAGE_TURNS, Check, Slip, worth
+from workers.nightly.checks import (
+    DRAWS,
+    FEWEST_CONVERSATIONS,
+    LANGUAGE_TURNS,
+    Check,
+    Slip,
+    worth,
+)
 
-FEWEST_REPLIES = 20
-"""With fewer answered turns that people answered as well, nothing can be told from chance."""
 LIKENESS_MARGIN = 5.0
 """By so much chrF, of 100, a language may lose."""
 WORTH_MARGIN = 0.02
@@ -34,13 +39,14 @@ SLOWER_MS = 500.0
 
 
 def enough(before: Judged, after: Judged) -> Check:
-    """Whether there are enough replies to compare."""
-    count = len(_compared(before, after))
+    """Whether there are enough conversations whose replies can be compared."""
+    rows = _compared(before, after)
+    apart = len(np.unique(after.columns["conversation"][rows]))
     told = (
-        f"{count} of {len(after.languages)} held-out turns are answered, and were by people;"
-        f" at least {FEWEST_REPLIES} are needed"
+        f"{len(rows)} of {len(after.languages)} held-out turns are answered, and were by people, in"
+        f" {apart} conversations; at least {FEWEST_CONVERSATIONS} conversations are needed"
     )
-    return Check(name="turns", passed=count >= FEWEST_REPLIES, told=told)
+    return Check(name="turns", passed=apart >= FEWEST_CONVERSATIONS, told=told)
 
 
 def better(before: Judged, after: Judged) -> Check:
@@ -49,7 +55,13 @@ def better(before: Judged, after: Judged) -> Check:
     if not len(rows):
         return Check(name="better", passed=False, told="there is nothing to compare")
     was, now = (judged.columns["chrf"][rows] for judged in (before, after))
-    found = paired_bootstrap(was, now, partial(corpus_score, chrf()), draws=DRAWS)
+    found = paired_bootstrap(
+        was,
+        now,
+        partial(corpus_score, chrf()),
+        clusters=after.columns["conversation"][rows],
+        draws=DRAWS,
+    )
     told = (
         f"replies are {found.after:.1f} chrF close to people's, in service {found.before:.1f}"
         f" ({found.change:+.1f}, p = {found.p:.3f})"

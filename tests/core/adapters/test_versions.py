@@ -223,6 +223,44 @@ async def test_a_night_waits_until_each_of_its_versions_is_decided_on(database: 
     assert (night.state, night.reason) == (NightState.PUBLISHED, "")
 
 
+async def test_a_newer_version_ends_the_wait_of_the_one_before(database: Database) -> None:
+    rows, versions = SqlNights(database), Versions(database)
+    for slot, names in (("2027-01-31", ("e1",)), ("2027-02-01", ("e2", "d2"))):
+        await rows.ring(SHOP, slot)
+        lease = await rows.take(holder="one", held_s=60)
+        assert lease is not None
+        for name in names:
+            kind = ENCODER if name.startswith("e") else DIALOGUE
+            await versions.add(SHOP, made(name, slot=slot, kind=kind))
+            await versions.ready(SHOP, name)
+        await rows.end(lease, NightState.WAITING, figures={})
+    assert await states(database) == {
+        "e1": VersionState.REFUSED, "e2": VersionState.READY, "d2": VersionState.READY
+    }  # fmt: skip
+    newer, older = await rows.list(SHOP)
+    assert (older.state, older.reason) == (NightState.REFUSED, "e2 took its place")
+    assert older.ended_at is not None
+    assert newer.state is NightState.WAITING
+    # Somebody from whom it had learnt may have been erased since it passed the gate.
+    await versions.add(SHOP, made("e3"))
+    await versions.refuse(SHOP, "e3", "withdrawn")
+    await versions.ready(SHOP, "e3")
+    assert (await states(database))["e2"] is VersionState.READY
+
+
+async def test_what_a_night_that_failed_left_undecided_never_serves(database: Database) -> None:
+    rows, versions = SqlNights(database), Versions(database)
+    await rows.ring(SHOP, "2027-01-31")
+    lease = await rows.take(holder="one", held_s=60)
+    assert lease is not None
+    await versions.add(SHOP, made("e1", slot="2027-01-31"))
+    await versions.add(SHOP, made("e2", slot="2027-02-01"))
+    await rows.end(lease, NightState.FAILED, reason="publish: the disk is full", figures={})
+    version = await get(database, "e1")
+    assert (version.state, version.reason) == (VersionState.REFUSED, "publish: the disk is full")
+    assert (await get(database, "e2")).state is VersionState.CANDIDATE
+
+
 def folder(tmp_path: Path) -> Path:
     place = tmp_path / "e1"
     (place / "1_Pooling").mkdir(parents=True)

@@ -42,6 +42,37 @@ def test_p_is_even_where_nothing_differs() -> None:
     assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.04)
 
 
+def test_rows_of_one_cluster_are_drawn_together() -> None:
+    """Ten like rows each tell no more than one, whatever their order."""
+    before, after = scores(30, 0.05)
+    alone = paired_bootstrap(before, after)
+    mixed = np.random.default_rng(0).permutation(300)
+    clusters = np.repeat(np.arange(30), 10)[mixed]
+    found = paired_bootstrap(before[clusters], after[clusters], clusters=clusters)
+    assert (found.low, found.high, found.p) == pytest.approx((alone.low, alone.high, alone.p))
+    careless = paired_bootstrap(before[clusters], after[clusters])
+    assert careless.high - careless.low < 0.5 * (found.high - found.low)
+
+
+def test_a_large_cluster_counts_by_its_rows() -> None:
+    clusters = np.array([7] * 6 + [*range(100, 194)])
+    gain = np.where(clusters == 7, 1.0, 0.0)
+    found = paired_bootstrap(np.zeros(100), gain, clusters=clusters)
+    assert found.after == pytest.approx(0.06)
+    assert found.low == 0
+    assert found.p > 0.05
+    assert paired_bootstrap(np.zeros(100), gain).p < 0.05
+
+
+def test_p_is_even_where_clusters_differ_by_chance() -> None:
+    def p(seed: int) -> float:
+        before, after = scores(40, 0.0, seed=seed)
+        of = np.repeat(np.arange(40), 5)
+        return paired_bootstrap(before[of], after[of], clusters=of, draws=200).p
+
+    assert np.mean([p(seed) < 0.05 for seed in range(200)]) == pytest.approx(0.05, abs=0.04)
+
+
 def test_bleu_is_compared_by_what_each_sentence_adds() -> None:
     gold = [[f"the parcel number {n} came to the shop on monday"] for n in range(40)]
     good = [text for (text,) in gold]

@@ -153,8 +153,8 @@ def curate(
     order.folder.mkdir(parents=True, exist_ok=True)
     write_dataset(order.dataset, change(train), rows(5, 2))
     lines = (
-        {"lang": "en", "query": query, "document": f"en/{name}", "answer": "", "conversation": 1}
-        for query, name in asked(6, 3)
+        {"lang": "en", "query": query, "document": f"en/{name}", "answer": "", "conversation": at}
+        for at, (query, name) in enumerate(asked(6, 3), 1)
     )
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (order.folder / "held_out.jsonl").write_text(text)
@@ -173,8 +173,6 @@ def safety(order: Order) -> Path:
     return order.folder / "safety.jsonl"
 
 
-def pointing(encoder: str) -> Insert:
-    """Puts an encoder into service."""
-    return insert(pointers).values(
-        workspace=WORKSPACE, kind=VersionKind.ENCODER, name=encoder, flipped_at=Now()
-    )
+def pointing(name: str, kind: VersionKind = VersionKind.ENCODER) -> Insert:
+    """Puts a version into service."""
+    return insert(pointers).values(workspace=WORKSPACE, kind=kind, name=name, flipped_at=Now())

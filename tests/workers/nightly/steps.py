@@ -1,6 +1,7 @@
 """Small steps for a night, told by files beside its folder what to do; run as its child process.
 
-`<data>/do/<step>` holds a word a line, one for each start: what is done before the step ends.
+`<data>/do/<step>` holds a line for each start: what is done before the step ends, in a word; with
+"judge" in front of it, while a candidate is judged.
 `<data>/started` gets a line for each start, `<data>/published` one for each night in service.
 """
 
@@ -9,15 +10,17 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from core.errors import Rejected, Unavailable
-from core.nights import Ended, Order, Step, StepResult
+from core.nights import Ended, Order, Step, StepResult, VersionKind
 from dragoman.night import command
+from workers.nightly.cuts import counted
 
 # How long a lease of the tests lasts.
 HELD_S = 6.0
+JUDGE = "judge"
 COMMAND = ("-m", "tests.workers.nightly.steps")
 
 
@@ -112,7 +115,9 @@ def _done(order: Order, step: Step) -> StepResult:
     word = words[start - 1] if start <= len(words) else ""
     if word in _RESULTS:
         return _RESULTS[word]
-    _DEEDS[word]()
+    judging = word.startswith(JUDGE)
+    with counted(order, VersionKind.ENCODER) if judging else nullcontext():
+        _DEEDS[word.removeprefix(JUDGE).strip()]()
     if step is Step.PUBLISH and order.slot not in commits(order.data_dir):
         with (order.data_dir / "published").open("a") as file:
             file.write(f"{order.slot}\n")

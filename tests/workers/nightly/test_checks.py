@@ -12,7 +12,8 @@ from workers.nightly.checks import Check, Pull, Slip
 RIGHT, WRONG, HANDED = "right", "wrong", "handed over"
 
 
-def judged(ends: Sequence[str], languages: Sequence[str] = ()) -> Judged:
+def judged(ends: Sequence[str], languages: Sequence[str] = (), *, each: int = 1) -> Judged:
+    """Turns, of which so many are of one conversation each."""
     said = np.array([end != HANDED for end in ends])
     return Judged(
         languages=languages or ["en"] * len(ends),
@@ -22,6 +23,7 @@ def judged(ends: Sequence[str], languages: Sequence[str] = ()) -> Judged:
             "right_language": np.ones(len(ends), dtype=bool),
             "fault": np.zeros(len(ends), dtype=bool),
             "probability": np.full(len(ends), 0.9),
+            "conversation": np.arange(len(ends)) // each,
         },
         measure=lambda columns, rows: {},
     )
@@ -32,14 +34,24 @@ def test_an_answer_more_does_not_pay_for_one_that_is_wrong() -> None:
 
 
 def test_a_few_turns_tell_nothing() -> None:
-    assert not checks.enough(39).passed
-    assert checks.enough(40).passed
+    assert not checks.enough(np.arange(39)).passed
+    assert checks.enough(np.arange(40)).passed
+    assert checks.enough(np.arange(40) // 2).passed
+    assert not checks.enough(np.arange(57) // 3).passed
 
 
 @pytest.mark.parametrize(("settled", "passes"), [(0, False), (1, False), (12, True), (-12, False)])
 def test_better_is_better_beyond_chance(settled: int, passes: bool) -> None:
     before = judged([RIGHT] * 20 + [HANDED] * 40)
     after = judged([RIGHT] * (20 + settled) + [HANDED] * (40 - settled))
+    assert checks.better(before, after).passed is passes
+
+
+@pytest.mark.parametrize(("each", "passes"), [(1, True), (6, False)])
+def test_one_loud_customer_is_no_proof(each: int, passes: bool) -> None:
+    """Six turns of one conversation are settled together; six of six are more than chance."""
+    before = judged([HANDED] * 120, each=each)
+    after = judged([RIGHT] * 6 + [HANDED] * 114, each=each)
     assert checks.better(before, after).passed is passes
 
 

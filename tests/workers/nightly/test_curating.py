@@ -307,6 +307,25 @@ async def test_names_addresses_and_order_numbers_are_masked(story: Story, order:
     assert "⟦ORDER_1⟧ is on its way" in text
 
 
+async def test_a_name_in_small_letters_is_masked_and_left_out_of_what_agents_answer(
+    story: Story, order: Order
+) -> None:
+    await story.busy_days()
+    chat = await story.chat("john", days_ago=2)
+    await chat.customer("hi, my name is johannes smithson")
+    await chat.hand_over()
+    await chat.agent("Hello Johannes,\nhow can I help you with your order today, or any other?")
+    await chat.customer(TENT)
+    await chat.agent(TENT_ANSWER)
+    await chat.customer("And how long may I keep the old trailer hitch of mine?")
+    await chat.agent("Of course Johannes, you can send that back for as long as sixty days.")
+    result = await curate(order)
+    text = written(order)
+    assert "johannes" not in text.casefold()
+    assert "smithson" not in text.casefold()
+    assert result.figures["left_out"]["personal_data_left"] == 1
+
+
 async def test_a_customer_who_writes_a_thousand_messages_weighs_no_more_than_a_few(
     story: Story, order: Order
 ) -> None:

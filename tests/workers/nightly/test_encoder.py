@@ -69,6 +69,24 @@ def test_few_questions_tell_only_how_far_to_trust_the_base(order: Order) -> None
     assert read_calibration(candidate(order) / CALIBRATION).figures
 
 
+def test_a_base_in_a_hub_s_cache_is_taken_over_whole(order: Order, tmp_path: Path) -> None:
+    """There a model's files are links to others, by a way that starts in their own folder."""
+    blobs, snapshot = tmp_path / "hub/blobs", tmp_path / "hub/snapshots/0123abcd"
+    blobs.mkdir(parents=True)
+    for number, path in enumerate(one for one in Path(order.encoder).rglob("*") if one.is_file()):
+        link = snapshot / path.relative_to(order.encoder)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, blobs / str(number))
+        link.symlink_to(os.path.relpath(blobs / str(number), link.parent))
+    order = replace(order, encoder=str(snapshot))
+    shop.curate(order, shop.rows(5, 1, plainly=True))
+    assert training.train(order).ended is Ended.DONE
+    whole = candidate(order)
+    assert not any(path.is_symlink() for path in whole.rglob("*"))
+    weights = (whole / "model.safetensors").read_bytes()
+    assert weights == (snapshot / "model.safetensors").read_bytes()
+
+
 def test_a_night_with_hardly_a_question_is_skipped(order: Order) -> None:
     shop.curate(order, shop.rows(1, 1))
     write_dataset(order.dataset, shop.rows(1, 1)[:2], shop.rows(1, 2)[:1])

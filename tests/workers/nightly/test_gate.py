@@ -79,6 +79,7 @@ async def test_a_candidate_that_settles_more_passes(night: Order) -> None:
     assert (result.ended, result.reason) == (Ended.DONE, "")
     assert result.figures["kinds"] == ["encoder"]
     figures = result.figures[KIND]
+    assert figures["in_service"] == "encoder-base"
     assert figures["after"]["right"] > figures["before"]["right"] + 0.3
     assert figures["languages"]["en"]["turns"] == 60
     names = [check["name"] for check in figures["checks"]]
@@ -125,7 +126,18 @@ async def test_too_few_turns_tell_nothing(order: Order) -> None:
     result = await evaluate(order, safety=shop.safety(order))
     assert (result.ended, result.reason) == (
         Ended.REFUSED,
-        "encoder: 39 held-out turns; at least 40 are needed",
+        "encoder: 39 held-out turns of 39 conversations; at least 40 of 20 are needed",
+    )
+
+
+async def test_few_conversations_tell_nothing_however_much_was_said_in_them(order: Order) -> None:
+    path = order.folder / "held_out.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    said = (row | {"conversation": at % 19} for at, row in enumerate(rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in said))
+    result = await evaluate(order, safety=shop.safety(order))
+    assert result.reason == (
+        "encoder: 60 held-out turns of 19 conversations; at least 40 of 20 are needed"
     )
 
 

@@ -13,12 +13,21 @@ from core.adapters.database import open_database
 from core.adapters.in_service import InService
 from core.adapters.nights import SqlNights
 from core.adapters.versions import Versions
-from core.nights import Ended, Order, Step, StepResult, VersionKind, report_name, version_folder
+from core.nights import (
+    Ended,
+    Order,
+    Step,
+    StepResult,
+    VersionKind,
+    VersionState,
+    report_name,
+    version_folder,
+)
 from tests.fakes.model import Mood, fake_model
 from tests.workers.nightly import shop
 from tests.workers.tiny_model import build
 from workers.nightly.gate import evaluate
-from workers.nightly.publishing import publish
+from workers.nightly.publishing import OVERTAKEN, publish
 
 KIND = VersionKind.DIALOGUE
 SERVING, CANDIDATE = "talker", "dialogue-2027-01-31"
@@ -63,9 +72,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Order:
     order = replace(order, model=str(build(folder / SERVING)), precision=0.5, signing_key="key")
     shop.curate(order, shop.rows(8, 1))
     rows = (
-        {"lang": "en", "query": query, "document": f"en/{name}", "answer": shop.sentence(name)}
-        for query, name in shop.asked(6, 3, plainly=True)
-    )
+        {
+            "lang": "en", "query": query, "document": f"en/{name}",
+            "answer": shop.sentence(name), "conversation": at,
+        }
+        for at, (query, name) in enumerate(shop.asked(6, 3, plainly=True), 1)
+    )  # fmt: skip
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (order.folder / "held_out.jsonl").write_text(text)
     with shop.safety(order).open("a") as file:
@@ -80,7 +92,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Order:
 def order(home: Order, tmp_path: Path) -> Order:
     """The same night in a place of its own."""
     shutil.copytree(home.data_dir, tmp_path / "data")
-    return replace(home, data_dir=tmp_path / "data")
+    shutil.copy(home.data_dir.parent / "dragoman.db", tmp_path)
+    url = f"sqlite:///{tmp_path / 'dragoman.db'}"
+    return replace(home, data_dir=tmp_path / "data", database=url)
 
 
 def failed(result: StepResult) -> set[str]:
@@ -98,6 +112,7 @@ async def test_a_model_that_writes_more_as_people_did_passes(home: Order) -> Non
     assert result.figures["kinds"] == ["dialogue"]
     assert by.served == [CANDIDATE, SERVING]
     figures = result.figures[KIND]
+    assert figures["in_service"] == "dialogue-base"
     names = " ".join(check["name"] for check in figures["checks"])
     rules = "turns computed better languages settled precision spoken verbatim safety speed"
     assert names == rules
@@ -107,6 +122,22 @@ async def test_a_model_that_writes_more_as_people_did_passes(home: Order) -> Non
     page = (home.folder / report_name(KIND)).read_text()
     assert "chrf" in page
     assert "thirty" not in page, "no words of anybody in a report"
+
+
+async def test_what_was_put_into_service_while_it_was_judged_stays(order: Order) -> None:
+    gate = await judged(order, stage(Mood.SAYS, Mood.GROUNDED))
+    gate.keep(order.result(Step.EVALUATE))
+    async with open_database(order.database) as database:
+        await SqlNights(database).ring(order.workspace, order.slot)
+        other = shop.pointing("dialogue-2027-01-30", KIND)
+        await database.write(lambda connection: connection.execute(other))
+        result = await publish(order)
+        assert (result.ended, result.reason) == (Ended.REFUSED, OVERTAKEN)
+        live = await InService(database).live(order.workspace, KIND)
+        version = await Versions(database).get(order.workspace, CANDIDATE)
+    assert live.name == "dialogue-2027-01-30"
+    assert version is not None
+    assert (version.parent, version.state) == (None, VersionState.REFUSED)
 
 
 async def test_a_worse_model_is_refused_with_its_reasons(home: Order) -> None:

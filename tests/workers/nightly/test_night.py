@@ -37,6 +37,7 @@ from tests.patience import until
 from tests.workers.nightly import supervisor
 from tests.workers.nightly.steps import HELD_S, commits, doubled, plan, starts
 from tests.workers.nightly.supervisor import CHILD, HERE, LIMITS, RHYTHM
+from workers.nightly import child
 from workers.nightly.child import Limits
 from workers.nightly.night import STARTS, Supervisor
 from workers.nightly.old_nights import KEPT
@@ -89,6 +90,11 @@ class World:
 
     def was_started(self, times: int) -> bool:
         return len(starts(self.data_dir)) >= times
+
+    def is_judging(self, times: int) -> bool:
+        """Whether a candidate is being judged after so many starts that count, this one too."""
+        mark = self.order.folder / "judging-encoder"
+        return mark.exists() and mark.stat().st_size == times
 
     async def until_started(self, step: Step) -> int:
         await until(lambda: f"{SLOT} {step}" in starts(self.data_dir))
@@ -169,6 +175,46 @@ async def test_what_cut_a_step_off_is_told_in_a_line(
     assert night.state is NightState.TRAINING
     assert re.search(says, night.reason), night.reason
     assert "\n" not in night.reason
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the kernel tells of a container's memory: 100 MB, of which 10 MB are left."""
+    folder = tmp_path / "cgroup"
+    folder.mkdir()
+    (folder / "memory.max").write_text("100000000\n")
+    (folder / "memory.current").write_text("90000000\n")
+    (folder / "memory.stat").write_text("anon 90000000\ninactive_file 0\n")
+    monkeypatch.setattr(child, "CGROUP", folder)
+    return folder
+
+
+def test_pages_of_files_are_free_memory(container: Path) -> None:
+    assert child.free_memory() == 10_000_000
+    (container / "memory.stat").write_text(
+        "anon 14000000\nfile 70000000\ninactive_file 40000000\nactive_file 30000000\n"
+        "slab_reclaimable 5000000\nslab_unreclaimable 1000000\nslab 6000000\n"
+    )
+    assert child.free_memory() == 85_000_000
+
+
+@pytest.mark.parametrize("most", ["max\n", None])
+def test_a_container_without_a_limit_has_what_the_machine_has(
+    container: Path, most: str | None
+) -> None:
+    path = container / "memory.max"
+    path.unlink() if most is None else path.write_text(most)
+    found = child.free_memory()
+    assert found is not None
+    assert found > 100_000_000
+
+
+async def test_where_no_memory_is_free_a_step_gets_none(world: World, container: Path) -> None:
+    (container / "memory.current").write_text("100000000\n")
+    world.ended(Step.CURATE)
+    plan(world.data_dir, Step.TRAIN, "hang")
+    assert await world.supervisor().carry_one()
+    assert (await world.night()).reason == "train: it used more than 0 MB of memory"
 
 
 async def test_a_step_that_was_cut_off_starts_again(world: World) -> None:
@@ -274,6 +320,30 @@ async def test_a_supervisor_that_is_told_to_stop_leaves_the_night_to_others(
     assert (await world.carry()).state is NightState.PUBLISHED
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_candidate_is_not_to_blame_for_stops_that_were_asked_for(
+    world: World, told: bool
+) -> None:
+    world.ended(Step.CURATE, Step.TRAIN)
+    plan(world.data_dir, Step.EVALUATE, *["judge hang"] * 2, "judge")
+    for number in range(2):
+        stopping = asyncio.create_task(world.supervisor().carry_one())
+        await until(partial(world.is_judging, times=1 if told else number + 1))
+        pid = world.child()
+        assert pid
+        if told:
+            stopping.cancel()
+        else:
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.gather(stopping, return_exceptions=True)
+    night = await world.carry()
+    if told:
+        assert night.state is NightState.PUBLISHED
+    else:
+        assert night.state is NightState.FAILED
+        assert "cut off 2 times, most likely for want of memory" in night.reason
+
+
 PLACES = [
     (name, after)
     for name in NIGHT_NAMES
@@ -328,6 +398,24 @@ async def test_what_a_night_worked_with_is_cleared_away(world: World) -> None:
     assert sorted(path.name for path in old.iterdir()) == [page, "train.json"]
     # What may still serve can be asked for whom it had learnt from.
     assert (serving.folder / "data/train.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "state"), [("refuse", NightState.REFUSED), ("reject", NightState.FAILED)]
+)
+async def test_a_candidate_that_was_let_through_nowhere_goes_with_its_night(
+    world: World, word: str, state: NightState
+) -> None:
+    world.ended(Step.CURATE, Step.TRAIN)
+    plan(world.data_dir, Step.EVALUATE, word)
+    for kind in VersionKind:
+        folder = version_folder(world.data_dir, HERE, world.order.version_name(kind))
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").touch()
+    other = version_folder(world.data_dir, HERE, "encoder-2027-01-31-120000")
+    other.mkdir()
+    assert (await world.carry()).state is state
+    assert list(other.parent.iterdir()) == [other], "of a night that may be under way"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

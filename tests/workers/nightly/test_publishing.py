@@ -24,7 +24,7 @@ from core.adapters.ledger import Person
 from core.adapters.night_files import FORGOTTEN
 from core.adapters.nights import SqlNights
 from core.adapters.versions import Version, Versions
-from core.errors import LeaseLost, Unavailable
+from core.errors import LeaseLost, Rejected, Unavailable
 from core.nights import (
     Ended,
     Order,
@@ -45,6 +45,7 @@ from tests.patience import PATIENCE_S
 from tests.versions import KEY, build_encoder
 from tests.workers.nightly.publishing_victim import publish_and_die
 from workers.nightly.curating import curate
+from workers.nightly.old_versions import tidy
 from workers.nightly.publishing import OVERTAKEN, publish
 from workers.training.dataset.folder import Manifest, write_manifest
 
@@ -72,7 +73,7 @@ async def database(tmp_path: Path, data: Path) -> AsyncIterator[Database]:
 
 
 async def night(database: Database, data: Path, slot: str, *, passed: bool = True) -> Order:
-    """A night whose candidate has been judged."""
+    """A night whose candidate has been judged against what serves now."""
     order = Order(
         workspace=SHOP,
         slot=slot,
@@ -88,7 +89,10 @@ async def night(database: Database, data: Path, slot: str, *, passed: bool = Tru
     build_encoder(folder, seed=int(slot[-2:]))
     gate = StepResult(
         ended=Ended.DONE if passed else Ended.REFUSED,
-        figures={"kinds": ["encoder"], "encoder": {"turns": 40}},
+        figures={
+            "kinds": ["encoder"],
+            "encoder": {"turns": 40, "in_service": await live(database)},
+        },
     )
     gate.keep(order.result(Step.EVALUATE))
     return order
@@ -215,7 +219,37 @@ async def test_a_candidate_that_cannot_be_loaded_is_refused_in_one_line(
     assert await live(database) == BASE
 
 
-async def test_who_was_overtaken_does_not_go_live(database: Database, data: Path) -> None:
+@pytest.mark.parametrize("approve", [False, True])
+async def test_who_was_overtaken_while_judged_does_not_go_live(
+    database: Database, data: Path, approve: bool
+) -> None:
+    first = await night(database, data, "2027-01-31")
+    second = replace(await night(database, data, "2027-02-01"), approve=approve)
+    assert (await publish(first)).ended is Ended.DONE
+    # Once more comes to the same.
+    for _ in range(2):
+        result = await publish(second)
+        assert (result.ended, result.reason) == (Ended.REFUSED, OVERTAKEN)
+    assert await live(database) == first.version_name(ENCODER)
+    left = await version(database, second)
+    assert (left.state, left.reason, left.parent) == (VersionState.REFUSED, OVERTAKEN, None)
+
+
+async def test_what_was_judged_against_a_version_that_was_rolled_back_does_not_go_live(
+    database: Database, data: Path
+) -> None:
+    first = await night(database, data, "2027-01-31")
+    await publish(first)
+    second = await night(database, data, "2027-02-01")
+    await InService(database).roll_back(SHOP, ENCODER, to=BASE)
+    assert (await publish(second)).reason == OVERTAKEN
+    assert await live(database) == BASE
+    assert (await version(database, second)).parent == first.version_name(ENCODER)
+
+
+async def test_who_is_overtaken_while_it_is_put_into_service_does_not_go_live(
+    database: Database, data: Path
+) -> None:
     first = await night(database, data, "2027-01-31")
     second = await night(database, data, "2027-02-01")
     killed = await _killed(second, "version_added")
@@ -293,7 +327,9 @@ async def test_the_last_three_and_what_may_serve_are_kept(database: Database, da
     left.mkdir()
     os.utime(left, (0, 0))
     for slot in slots:
-        assert (await publish(await night(database, data, slot))).ended is Ended.DONE
+        order = await night(database, data, slot)
+        assert (await publish(order)).ended is Ended.DONE
+        await tidy(database, order)
     kept = {path.name for path in version_folder(data, SHOP, "").iterdir()}
     assert kept == {"encoder-2027-01-31", *(f"encoder-{slot}" for slot in slots[-3:])}
     rows = {each.name: each.index for each in await Versions(database).list(SHOP)}
@@ -301,6 +337,39 @@ async def test_the_last_three_and_what_may_serve_are_kept(database: Database, da
     indexes = set(versions(workspace_folder(data, SHOP)))
     assert {index for index in rows.values() if index} <= indexes
     assert len(indexes) <= len({index for index in rows.values() if index}) + 2
+
+
+async def test_what_the_gate_refused_leaves_no_files_behind(database: Database, data: Path) -> None:
+    refused = await night(database, data, "2027-01-31", passed=False)
+    other = await night(database, data, "2027-02-01")
+    assert (await publish(refused)).ended is Ended.REFUSED
+    await tidy(database, refused)
+    kept = [path.name for path in version_folder(data, SHOP, "").iterdir()]
+    assert kept == [other.version_name(ENCODER)], "a night that goes on still needs its own"
+
+
+async def test_of_those_that_wait_for_a_person_the_newest_does(
+    database: Database, data: Path
+) -> None:
+    first, second = [
+        replace(await night(database, data, slot), approve=True)
+        for slot in ("2027-01-31", "2027-02-01")
+    ]
+    for order in (first, second):
+        assert (await publish(order)).ended is Ended.DONE
+        await tidy(database, order)
+    passed_over, waiting = await version(database, first), await version(database, second)
+    assert waiting.state is VersionState.READY
+    assert (passed_over.state, passed_over.index) == (VersionState.REFUSED, None)
+    assert passed_over.reason == f"{waiting.name} took its place"
+    assert [path.name for path in version_folder(data, SHOP, "").iterdir()] == [waiting.name]
+    standing = await Documents(database).standing(SHOP, ())
+    assert standing.pointer is not None
+    assert set(versions(workspace_folder(data, SHOP))) == {standing.pointer.name, waiting.index}
+    async with open_retriever(database, data, encoder=data / "base", key=KEY) as retrieval:
+        assert await retrieval.succession.publish(SHOP, waiting.name, progress=silent)
+        with pytest.raises(Rejected):
+            await retrieval.succession.publish(SHOP, passed_over.name, progress=silent)
 
 
 async def test_what_saw_somebody_erased_leaves_service_though_no_night_makes_another(

@@ -23,6 +23,7 @@ def judged(
         "answered": said,
         "right": said,
         "compared": said,
+        "conversation": np.arange(len(replies)),
         "chrf": statistics(chrf(), replies, [[WANTED]] * len(replies)),
         "verbatim": np.zeros(len(replies), bool),
         "right_language": np.ones(len(replies), bool),
@@ -39,6 +40,8 @@ def test_a_few_replies_tell_nothing() -> None:
     few, many = judged([CLOSE] * 19 + [""] * 30), judged([CLOSE] * 20 + [""] * 29)
     assert not reply_checks.enough(many, few).passed
     assert reply_checks.enough(many, many).passed
+    of_one = judged([CLOSE] * 40, conversation=[1] * 22 + [*range(2, 20)])
+    assert not reply_checks.enough(of_one, of_one).passed
 
 
 @pytest.mark.parametrize(("closer", "passes"), [(0, False), (1, False), (10, True)])
@@ -47,6 +50,14 @@ def test_closer_to_people_is_closer_beyond_chance(closer: int, passes: bool) -> 
     after = judged([CLOSE] * closer + [FAR] * (30 - closer))
     assert reply_checks.better(before, after).passed is passes
     assert not reply_checks.better(after, before).passed
+
+
+def test_replies_to_one_customer_are_no_proof() -> None:
+    before, after = [FAR] * 60, [CLOSE] * 6 + [FAR] * 54
+    apart, together = range(60), [number // 6 for number in range(60)]
+    for conversation, passes in ((apart, True), (together, False)):
+        was, now = (judged(replies, conversation=conversation) for replies in (before, after))
+        assert reply_checks.better(was, now).passed is passes
 
 
 def test_where_nothing_can_be_compared_nothing_is_better() -> None:
