@@ -1,6 +1,5 @@
 """Texts to vectors by a sentence-transformers model."""
 
-import asyncio
 import hashlib
 import json
 import os
@@ -11,10 +10,12 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from core.errors import Misconfigured, Unavailable
 from retrieval.counterparts import Counterparts
 from retrieval.onnx_encoder import GRAPH, GraphEncoder
+from retrieval.own_thread import OwnThread
 
 # Small enough that a customer's question, which waits for one batch, hardly notices.
 BATCH = 16
@@ -25,6 +26,18 @@ _SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 CALIBRATION = "calibration.json"
 """Where a model folder may keep what was learnt about its probabilities; no part of its id."""
+
+NOT_LOADED = (
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    ImportError,
+    TypeError,
+    AttributeError,
+    SafetensorError,
+)
+"""What the loaders of the libraries stumble over; the folder is at fault each time."""
 
 # More gain little on texts of a few sentences.
 MOST_THREADS = 4
@@ -84,8 +97,7 @@ class SentenceEncoder:
         name = folder.name if folder.name != "model" else folder.parent.name
         self._id = f"{name}@{_fingerprint(folder)}"
         self._loaded: _Model | None = None
-        # Tokenisers must not be shared between threads; this lock also serves in turn.
-        self._turn = asyncio.Lock()
+        self._thread = OwnThread("encoder")
 
     @property
     def id(self) -> str:
@@ -107,8 +119,7 @@ class SentenceEncoder:
 
     async def counterparts(self, question: str, passages: Sequence[str]) -> Vectors:
         """Compare word for word; this needs the model's table of words and no computing with it."""
-        async with self._turn:
-            return await asyncio.to_thread(self._compare, question, passages)
+        return await self._thread.run(self._compare, question, passages)
 
     def _compare(self, question: str, passages: Sequence[str]) -> Vectors:
         words = self._model().words
@@ -119,9 +130,8 @@ class SentenceEncoder:
     async def _encode(self, texts: Sequence[str], *, question: bool) -> Vectors:
         parts: list[Vectors] = []
         for start in range(0, len(texts), BATCH):
-            async with self._turn:
-                batch = list(texts[start : start + BATCH])
-                parts.append(await asyncio.to_thread(self._encode_batch, batch, question))
+            batch = list(texts[start : start + BATCH])
+            parts.append(await self._thread.run(self._encode_batch, batch, question))
         return np.concatenate(parts)
 
     def _encode_batch(self, texts: list[str], question: bool) -> Vectors:
@@ -206,6 +216,11 @@ def check_model_folder(folder: Path) -> Path:
     return folder
 
 
+def first_line(error: BaseException) -> str:
+    """What a library said first; the rest is advice for programmers."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:300]
+
+
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
@@ -231,7 +246,6 @@ def _load(folder: Path, threads: int | None) -> _Model:
             GraphEncoder(folder, threads=threads or min(MOST_THREADS, os.cpu_count() or 1))
         )
     import torch
-    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
@@ -242,17 +256,8 @@ def _load(folder: Path, threads: int | None) -> _Model:
     torch.set_num_threads(threads or min(MOST_THREADS, torch.get_num_threads()))
     try:
         model = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
-    # The library raises whatever its loaders stumble over; the folder is at fault each time.
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        ImportError,
-        TypeError,
-        SafetensorError,
-    ) as error:
-        raise Unavailable("encoder", f"{folder} cannot be loaded ({error})") from error
+    except NOT_LOADED as error:
+        raise Unavailable("encoder", f"{folder} cannot be loaded ({first_line(error)})") from error
     if not bfloat16_is_fast():
         model.float()
 

@@ -1,6 +1,7 @@
 """The encoders that serve: that of the settings, and versions that nights made."""
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Encoders:
         self._threads = threads
         self._base: Fitted | None = None
         self._base_alive: Callable[[], Encoder | None] = lambda: None
+        # To hash its weights takes seconds; two threads that ask for it at once make one.
+        self._making_base = threading.Lock()
         self._opened: weakref.WeakValueDictionary[tuple[WorkspaceId, str], Fitted] = (
             weakref.WeakValueDictionary()
         )
@@ -67,29 +70,32 @@ class Encoders:
     def base(self) -> Fitted:
         """The encoder of the settings; its weights are read when the first text comes.
 
+        Once it was released, asking for it hashes them: call it in a thread.
         Raises: Misconfigured: it, or its calibration, cannot be used.
         """
-        if self._base is None:
-            encoder = self._base_alive() or self._make_base()
-            folder = encoder.folder if isinstance(encoder, SentenceEncoder) else None
-            calibration = find_calibration(encoder.id, self._data_dir, folder)
-            self._base = Fitted(version=BASE, encoder=encoder, calibration=calibration)
-            self._base_alive = weakref.ref(encoder)
-        return self._base
+        with self._making_base:
+            base = self._base
+            if base is None:
+                encoder = self._base_alive() or self._make_base()
+                folder = encoder.folder if isinstance(encoder, SentenceEncoder) else None
+                calibration = find_calibration(encoder.id, self._data_dir, folder)
+                self._base = base = Fitted(version=BASE, encoder=encoder, calibration=calibration)
+                self._base_alive = weakref.ref(encoder)
+            return base
 
     def release_base(self) -> None:
         """Forget the encoder of the settings until it is asked for again."""
         self._base = None
 
     async def open(self, workspace: WorkspaceId, name: str) -> Fitted:
-        """A version whose files are what was sealed, loaded; or the one of the settings.
+        """A version whose files are what was sealed, loaded; or the one of the settings, as it is.
 
         Raises:
             EncoderRefused: it cannot be used; the message says why in one line.
             Unavailable: the database does not answer.
         """
         if name == BASE:
-            return self.base
+            return await self._open_base()
         known = self._opened.get((workspace, name))
         if known is None:
             version = await self._versions.get(workspace, name)
@@ -106,13 +112,19 @@ class Encoders:
         """
         return self.base.encoder.id if version.ships else self._checked(workspace, version).id
 
+    async def _open_base(self) -> Fitted:
+        try:
+            return await asyncio.to_thread(lambda: self.base)
+        except (Misconfigured, OSError) as error:
+            raise EncoderRefused(_line(error)) from error
+
     async def _load(self, workspace: WorkspaceId, version: Version) -> Fitted:
         try:
             encoder = await asyncio.to_thread(self._checked, workspace, version)
             calibration = find_calibration(encoder.id, self._data_dir, encoder.folder)
             await encoder.questions(["probe"])
         except (Misconfigured, Unavailable, MemoryError) as error:
-            raise EncoderRefused(_line(error) or type(error).__name__) from error
+            raise EncoderRefused(_line(error)) from error
         log.info("encoder_loaded", workspace=workspace, encoder=encoder.id)
         return Fitted(version=version.name, encoder=encoder, calibration=calibration)
 
@@ -134,11 +146,11 @@ async def agree(fitted: Fitted, snapshot: Snapshot) -> None:
         passage, _ = shard.texts[0]
         try:
             vector = (await fitted.encoder.passages([indexed_text(passage)]))[0]
-        except Unavailable as error:
+        except (Unavailable, MemoryError) as error:
             raise EncoderRefused(_line(error)) from error
         if float(np.dot(vector, shard.vectors[0])) < _ALIKE:
             raise EncoderRefused(f"{fitted.version}: writes other vectors than its index holds")
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,6 +1,7 @@
 """Retrieval put together from its parts, for as long as it is needed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from core.turn import ConversationId, WorkspaceId
 from retrieval.assembling import Assembler
 from retrieval.calibration import Calibration
 from retrieval.encoder import Encoder, open_encoder
-from retrieval.encoders import Encoders
+from retrieval.encoders import Encoders, Fitted
 from retrieval.knowledge import Knowledge
-from retrieval.reranker import CrossEncoderReranker
+from retrieval.reranker import CrossEncoderReranker, Reranker
 from retrieval.search import Search
 from retrieval.shelf import Shelf
 from retrieval.succession import Succession
@@ -34,6 +35,7 @@ class Retrieval:
     succession: Succession
     _encoders: Encoders
     _shelf: Shelf
+    _reranker: Reranker | None
 
     @property
     def encoder(self) -> Encoder:
@@ -53,13 +55,22 @@ class Retrieval:
         Raises: Unavailable: nothing of the workspace can be used.
         """
         served = await self._shelf.current(workspace, conversation)
-        return served.fitted.calibration if served else self.calibration
+        fitted = served.fitted if served else await self._base()
+        return fitted.calibration
 
     async def warm(self, workspace: WorkspaceId | None = None) -> None:
-        """Load the encoder now, so that the first customer does not wait for it."""
+        """Load the models now, so that the first customer does not wait for them.
+
+        Raises: Unavailable: one cannot be loaded, or nothing of the workspace can be used.
+        """
         served = await self._shelf.current(workspace) if workspace else None
-        encoder = served.fitted.encoder if served else self.encoder
-        await encoder.questions(["warm"])
+        fitted = served.fitted if served else await self._base()
+        await fitted.encoder.questions(["warm"])
+        if self._reranker is not None:
+            await self._reranker.judge("warm", ["warm"])
+
+    async def _base(self) -> Fitted:
+        return await asyncio.to_thread(lambda: self._encoders.base)
 
 
 @asynccontextmanager
@@ -74,11 +85,13 @@ async def open_retriever(
     allowed_hosts: Collection[str] = (),
     threads: int | None = None,
     key: str = "",
+    clock_s: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Retrieval]:
     """Open retrieval over `database`, its snapshots and versions below `data_dir`.
 
     `encoder` and `reranker` are a model folder or hub id; no encoder means the one that ships.
-    `key` is what this installation signs versions with. No model is loaded before it is needed.
+    `key` is what this installation signs versions with; `clock_s` tells when to try again what
+    could not be loaded. No model is loaded before it is needed.
     Raises: Misconfigured: a model or calibration cannot be used.
     """
     documents, versions = Documents(database), Versions(database)
@@ -86,12 +99,9 @@ async def open_retriever(
     # Whatever is wrong with it is said at the start.
     await asyncio.to_thread(lambda: encoders.base)
     assembler = Assembler(documents, versions, data_dir)
-    shelf = Shelf(documents, versions, encoders, assembler)
-    search = Search(
-        documents=documents,
-        shelf=shelf,
-        reranker=CrossEncoderReranker(reranker) if reranker is not None else None,
-    )
+    shelf = Shelf(documents, versions, encoders, assembler, clock_s=clock_s)
+    judge = CrossEncoderReranker(reranker) if reranker is not None else None
+    search = Search(documents=documents, shelf=shelf, reranker=judge)
     knowledge = Knowledge(
         documents=documents,
         shelf=shelf,
@@ -118,6 +128,7 @@ async def open_retriever(
             succession=succession,
             _encoders=encoders,
             _shelf=shelf,
+            _reranker=judge,
         )
     finally:
         await shelf.close()

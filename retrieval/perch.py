@@ -10,6 +10,7 @@ from core.canary import Canary
 from core.turn import ConversationId, WorkspaceId
 from retrieval.encoders import EncoderRefused
 from retrieval.pairs import Pair, Served, canary_pair
+from retrieval.refusals import Refusals
 from retrieval.snapshot import SnapshotRefused
 
 Opens = Callable[[WorkspaceId, Pair], Awaitable[Served]]
@@ -27,11 +28,11 @@ class _Perched:
 class Perch:
     """Holds at most one canary a workspace; a search keeps the pair that it started with."""
 
-    def __init__(self, opens: Opens) -> None:
+    def __init__(self, opens: Opens, refusals: Refusals) -> None:
         """Nothing is loaded yet."""
         self._opens = opens
         self._perched: dict[WorkspaceId, _Perched] = {}
-        self._refused: dict[WorkspaceId, Pair] = {}
+        self._refusals = refusals
 
     def drawn(self, workspace: WorkspaceId, conversation: ConversationId | None) -> Served | None:
         """The pair that a conversation is served with; None if it is the one in service."""
@@ -39,9 +40,9 @@ class Perch:
         return perched.served if perched and perched.canary.serves(conversation) else None
 
     def moved(self, workspace: WorkspaceId, standing: Standing) -> bool:
-        """Whether another pair is on trial than the one that is held, or none."""
+        """Whether another pair is on trial than the one that is held, or none that can be."""
         wanted, held = canary_pair(standing), self._perched.get(workspace)
-        if wanted is None or wanted == self._refused.get(workspace):
+        if wanted is None or self._refusals.hold(workspace, wanted):
             return held is not None
         return held is None or held.served.pair != wanted
 
@@ -57,7 +58,7 @@ class Perch:
         try:
             served = await self._opens(workspace, wanted)
         except (SnapshotRefused, EncoderRefused) as error:
-            self._refused[workspace] = wanted
+            self._refusals.note(workspace, wanted)
             self._perched.pop(workspace, None)
             log.warning("canary_refused", workspace=workspace, reason=str(error))
             return

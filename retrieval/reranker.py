@@ -1,6 +1,5 @@
 """Candidate passages put in order by a cross-encoder that reads question and passage together."""
 
-import asyncio
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core.errors import Unavailable
-from retrieval.encoder import check_model_folder, model_folder
+from retrieval.encoder import NOT_LOADED, check_model_folder, first_line, model_folder
+from retrieval.own_thread import OwnThread
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -33,12 +33,14 @@ class CrossEncoderReranker:
         """
         self._folder = check_model_folder(model_folder(model))
         self._model: CrossEncoder | None = None
-        self._turn = asyncio.Lock()
+        self._thread = OwnThread("reranker")
 
     async def judge(self, question: str, passages: Sequence[str]) -> Sequence[float]:
-        """Score each passage."""
-        async with self._turn:
-            return await asyncio.to_thread(self._judge, question, list(passages))
+        """Score each passage.
+
+        Raises: Unavailable: the model cannot be loaded, or does not judge.
+        """
+        return await self._thread.run(self._judge, question, list(passages))
 
     def _judge(self, question: str, passages: list[str]) -> list[float]:
         if self._model is None:
@@ -57,7 +59,6 @@ def _load(folder: Path) -> "CrossEncoder":
         model: CrossEncoder = CrossEncoder(
             str(folder), trust_remote_code=False, local_files_only=True
         )
-    # The library raises whatever its loaders stumble over; the folder is at fault each time.
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
-        raise Unavailable("reranker", f"{folder} cannot be loaded ({error})") from error
+    except NOT_LOADED as error:
+        raise Unavailable("reranker", f"{folder} cannot be loaded ({first_line(error)})") from error
     return model

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import structlog
 
@@ -14,6 +15,7 @@ from retrieval.assembling import Assembler
 from retrieval.encoders import BASE, EncoderRefused, Encoders, agree
 from retrieval.pairs import Pair, Served, pair_of
 from retrieval.perch import Perch
+from retrieval.refusals import Refusals
 from retrieval.snapshot import SnapshotRefused
 
 log = structlog.get_logger()
@@ -28,6 +30,8 @@ class Shelf:
         versions: Versions,
         encoders: Encoders,
         assembler: Assembler,
+        *,
+        clock_s: Callable[[], float],
     ) -> None:
         """Serve the snapshots that were assembled, each with its encoder."""
         self._documents = documents
@@ -35,8 +39,8 @@ class Shelf:
         self._assembler = assembler
         self._encoders = encoders
         self._served: dict[WorkspaceId, Served] = {}
-        self._perch = Perch(self._open)
-        self._refused: dict[WorkspaceId, Pair] = {}
+        self._refusals = Refusals(clock_s)
+        self._perch = Perch(self._open, self._refusals)
         self._locks: defaultdict[WorkspaceId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: dict[WorkspaceId, asyncio.Task[None]] = {}
 
@@ -49,17 +53,20 @@ class Shelf:
         Raises: Unavailable: nothing of the workspace can be used.
         """
         if workspace not in self._served:
-            await self.refresh(workspace)
+            # Who gives up waiting leaves it to the next: loading may take longer than a search may.
+            await asyncio.shield(self._exchange(workspace))
         return self._perch.drawn(workspace, conversation) or self._served.get(workspace)
 
     def notice(self, workspace: WorkspaceId, standing: Standing) -> None:
         """Begin to exchange a pair if a pointer has moved, while the old one serves on."""
-        refused = pair_of(standing) == self._refused.get(workspace)
-        moved = not refused and self._moved(workspace, standing)
-        if (moved or self._perch.moved(workspace, standing)) and workspace not in self._tasks:
-            task = asyncio.create_task(self._exchange(workspace))
-            self._tasks[workspace] = task
-            task.add_done_callback(lambda _: self._tasks.pop(workspace, None))
+        wanted = pair_of(standing)
+        moved = (
+            wanted is not None
+            and self._moved(workspace, wanted)
+            and not self._refusals.hold(workspace, wanted)
+        )
+        if moved or self._perch.moved(workspace, standing):
+            self._exchange(workspace)
 
     async def refresh(self, workspace: WorkspaceId) -> None:
         """Serve what the pointers name; what cannot be used leaves the old pair in service.
@@ -69,7 +76,7 @@ class Shelf:
         async with self._locks[workspace]:
             standing = await self._documents.standing(workspace, ())
             wanted = pair_of(standing)
-            if wanted is not None and self._moved(workspace, standing):
+            if wanted is not None and self._moved(workspace, wanted):
                 await self._replace(workspace, standing, wanted)
             # Last: what goes live was held by it, and need not be loaded again.
             await self._perch.refresh(workspace, standing)
@@ -78,16 +85,16 @@ class Shelf:
         """Wait for the exchanges that are under way."""
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def _moved(self, workspace: WorkspaceId, standing: Standing) -> bool:
-        wanted, served = pair_of(standing), self._served.get(workspace)
-        return wanted is not None and (served is None or served.pair != wanted)
+    def _moved(self, workspace: WorkspaceId, wanted: Pair) -> bool:
+        served = self._served.get(workspace)
+        return served is None or served.pair != wanted
 
     async def _replace(self, workspace: WorkspaceId, standing: Standing, wanted: Pair) -> None:
         served = self._served.get(workspace)
         try:
             self._served[workspace] = await self._open(workspace, wanted)
         except (SnapshotRefused, EncoderRefused) as error:
-            self._refused[workspace] = wanted
+            self._refusals.note(workspace, wanted)
             log.warning("index_refused", workspace=workspace, reason=str(error))
             if served is None:
                 self._served[workspace] = await self._older(workspace, standing, error)
@@ -105,15 +112,28 @@ class Shelf:
         """A pair that fits together, loaded beside the one in service."""
         fitted = await self._encoders.open(workspace, pair.encoder)
         snapshot = await self._assembler.open(workspace, pair.index, fitted.encoder.id)
-        if pair.encoder != BASE:
+        served = self._served.get(workspace)
+        # That of the settings is loaded by who asks first, unless another serves until it is.
+        if pair.encoder != BASE or (served is not None and served.fitted.version != BASE):
             await agree(fitted, snapshot)
         return Served(snapshot=snapshot, fitted=fitted)
 
-    async def _exchange(self, workspace: WorkspaceId) -> None:
-        try:
-            await self.refresh(workspace)
-        except DragomanError as error:
-            log.warning("index_not_exchanged", workspace=workspace, reason=str(error))
+    def _exchange(self, workspace: WorkspaceId) -> asyncio.Task[None]:
+        """The exchange that is under way, or else a new one."""
+        if workspace not in self._tasks:
+            task = asyncio.create_task(self.refresh(workspace))
+            self._tasks[workspace] = task
+            task.add_done_callback(partial(self._exchanged, workspace))
+        return self._tasks[workspace]
+
+    def _exchanged(self, workspace: WorkspaceId, task: asyncio.Task[None]) -> None:
+        del self._tasks[workspace]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            unexpected = None if isinstance(error, DragomanError) else error
+            log.warning(
+                "index_not_exchanged", workspace=workspace, reason=str(error), exc_info=unexpected
+            )
 
     async def _older(
         self, workspace: WorkspaceId, standing: Standing, refused: DragomanError

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ from retrieval.vectors import Rows
 
 FORMAT = 2
 MANIFEST = "manifest.json"
+
+# How much FAISS may read is a setting of the process. And numpy has Python parse the head of each
+# file; 3.11 counts for all threads at once how deep it is in that, so that now and then one of two
+# ends in a SystemError (python/cpython#106905).
+_opening = threading.Lock()
 
 
 class SnapshotRefused(DragomanError):
@@ -156,9 +162,10 @@ def load(folder: Path, version: str, *, workspace: WorkspaceId, encoder: str) ->
             with (place / name).open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                     raise SnapshotRefused(f"{version}: {name} is damaged")
-        shards = tuple(_open_shard(place, entry, manifest.dim) for entry in manifest.shards)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SnapshotRefused(f"{version}: {error}") from error
+        with _opening:
+            shards = tuple(_open_shard(place, entry, manifest.dim) for entry in manifest.shards)
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        raise SnapshotRefused(f"{version}: {str(error) or type(error).__name__}") from error
     return Snapshot(
         version=version,
         encoder=manifest.encoder,

@@ -87,7 +87,7 @@ def save(index: faiss.Index, path: Path) -> None:
 
 
 def load(path: Path) -> faiss.Index:
-    """Read an index whose checksum was found right.
+    """Read an index whose checksum was found right; one at a time, for FAISS's limit is global.
 
     Raises: ValueError: FAISS cannot read it.
     """

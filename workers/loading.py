@@ -1,24 +1,22 @@
 """Loads models of transformers in a form that can run no code but ours."""
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import Misconfigured
-from retrieval.encoder import check_model_folder, model_folder
+from retrieval.encoder import NOT_LOADED, check_model_folder, first_line, model_folder
+from retrieval.own_thread import OwnThread
 
 BATCH = 16
-# What the loaders of transformers raise over a folder that is not what it says it is.
-_LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
 class LazyModel:
-    """A model and its tokenizer, loaded for the first batch; batches take turns on a thread."""
+    """A model and its tokenizer, loaded for the first batch; batches take turns on its thread."""
 
     def __init__(self, model: str | Path, form: str) -> None:
         """Check a folder or hub id; `form` is the Auto class of transformers that it must fit.
@@ -28,7 +26,7 @@ class LazyModel:
         self.folder = check_model_folder(model_folder(model))
         self._form = form
         self._loaded: tuple[Any, Any] | None = None
-        self._turn = asyncio.Lock()
+        self._thread = OwnThread(form)
 
     @property
     def name(self) -> str:
@@ -64,8 +62,7 @@ class LazyModel:
         made: dict[int, Out] = {}
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH]
-            async with self._turn:
-                found = await asyncio.to_thread(self._work, work, [items[at] for at in places])
+            found = await self._thread.run(self._work, work, [items[at] for at in places])
             made |= zip(places, found, strict=True)
         return [made[at] for at in range(len(items))]
 
@@ -100,9 +97,9 @@ def _load(folder: Path, form: str) -> tuple[Any, Any]:
         model, report = getattr(transformers, form).from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **safe
         )
-    except _LOADING as error:
-        said = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise Misconfigured(f"{folder}: cannot be loaded as {form} ({said[:300]})") from error
+    except NOT_LOADED as error:
+        said = first_line(error)
+        raise Misconfigured(f"{folder}: cannot be loaded as {form} ({said})") from error
     if report["missing_keys"]:
         # transformers would fill them with chance, and only warn of it.
         lacks = ", ".join(sorted(report["missing_keys"])[:2])

@@ -190,6 +190,22 @@ async def test_a_version_that_replaces_it_starts_anew(shop: Retrieval, sqlite: D
     assert replaced.state is VersionState.RETIRED
 
 
+async def test_one_that_could_not_be_loaded_for_a_moment_is_tried_again_after_a_minute(
+    shop: Retrieval, sqlite: Database, data: Path
+) -> None:
+    own, _ = await drawn(sqlite)
+    missing, now_s = version_folder(data, SHOP, "e1") / "modules.json", [0.0]
+    content = missing.read_bytes()
+    missing.unlink()
+    async with opened(sqlite, data, clock_s=lambda: now_s[0]) as there:
+        assert await serves(there, own, "fake")
+        missing.write_bytes(content)
+        now_s[0] = 59.0
+        assert await serves(there, own, "fake")
+        now_s[0] = 60.0
+        await until(partial(serves, there, own, "e1"))
+
+
 async def test_one_that_cannot_be_loaded_leaves_everyone_with_what_serves(
     shop: Retrieval, sqlite: Database, data: Path
 ) -> None:

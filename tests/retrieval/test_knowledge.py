@@ -243,6 +243,31 @@ async def test_a_corrupt_snapshot_is_refused_and_the_old_one_serves_on(
         assert (await ask(restarted, "a new subject"))[0] == "new"
 
 
+async def test_what_could_not_be_read_for_a_moment_is_tried_again_after_a_minute(
+    sqlite: Database, tmp_path: Path, docs: Path
+) -> None:
+    data, now_s = tmp_path / "data", [0.0]
+    async with (
+        open_retriever(sqlite, data, encoder=FakeEncoder()) as here,
+        open_retriever(sqlite, data, encoder=FakeEncoder(), clock_s=lambda: now_s[0]) as there,
+    ):
+        old = (await here.knowledge.add(SHOP, [str(docs)])).index
+        assert (await ask(there, "send a parcel back"))[0] == "returns"
+        path = article(tmp_path, "new", "a new subject")
+        new = (await here.knowledge.add(SHOP, [path])).index
+        folder = data / "indexes" / "shop" / new
+        folder.rename(data / "elsewhere")
+        in_service = list[str]()
+        for later_s in (0.0, 1.0, 58.0, 2.0):
+            now_s[0] += later_s
+            await ask(there, "a new subject")
+            await exchanges()
+            in_service.append((await there.knowledge.search(SHOP, "parcel", language="en")).index)
+            if later_s == 0.0:
+                (data / "elsewhere").rename(folder)
+        assert in_service == [old, old, old, new]
+
+
 async def test_workspaces_are_walls(retrieval: Retrieval, docs: Path, tmp_path: Path) -> None:
     await retrieval.knowledge.add(SHOP, [str(docs)])
     secret = article(tmp_path, "secret", "the secret parcel code is zebra")

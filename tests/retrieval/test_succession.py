@@ -2,6 +2,9 @@
 
 import asyncio
 import gc
+import os
+import shutil
+import threading
 import time
 import weakref
 from collections import Counter
@@ -28,7 +31,7 @@ from retrieval.opening import Retrieval, open_retriever
 from tests.databases import sqlite_at
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.ports import FakeDetector
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.versions import KEY, add_version, build_encoder
 
 SHOP, OTHER = WorkspaceId("shop"), WorkspaceId("other")
@@ -46,8 +49,12 @@ QUESTION = "send a parcel back"
 
 
 @asynccontextmanager
-async def opened(database: Database, data: Path) -> AsyncIterator[Retrieval]:
-    async with open_retriever(database, data, encoder=FakeEncoder(), key=KEY) as retrieval:
+async def opened(
+    database: Database, data: Path, clock_s: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Retrieval]:
+    async with open_retriever(
+        database, data, encoder=FakeEncoder(), key=KEY, clock_s=clock_s
+    ) as retrieval:
         yield retrieval
 
 
@@ -253,6 +260,61 @@ async def test_an_encoder_that_no_snapshot_uses_is_let_go(sqlite: Database, data
         assert second() is None
         await retrieval.succession.roll_back(SHOP, BASE)
         await until(lambda: _serves(retrieval, "base"))
+
+
+async def test_a_search_that_is_given_up_leaves_what_it_was_loading_to_the_next(
+    shop: Retrieval, sqlite: Database, data: Path
+) -> None:
+    await publish(shop, "e1")
+    async with opened(sqlite, data) as there:
+        with capture_logs() as logs:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await ask(there)
+            await until(lambda: "index_in_service" in [entry["event"] for entry in logs])
+            assert await _serves(there, "e1")
+        assert [entry["event"] for entry in logs].count("encoder_loaded") == 1
+
+
+async def test_who_goes_back_to_the_first_encoder_waits_for_it_with_the_one_that_serves(
+    sqlite: Database, data: Path, tmp_path: Path
+) -> None:
+    """Its disk is slow: a file of it cannot be read before customers were answered meanwhile."""
+    base = build_encoder(tmp_path / "base", seed=9)
+    async with (
+        open_retriever(sqlite, data, encoder=base, key=KEY) as here,
+        open_retriever(sqlite, data, encoder=base, key=KEY) as there,
+    ):
+        await here.knowledge.put(SHOP, [RETURNS])
+        await add_version(sqlite, data, "e1", seed=1, workspace=SHOP)
+        await publish(here, "e1")
+        gc.collect()
+        await there.succession.roll_back(SHOP)
+        answered = threading.Event()
+        reading = asyncio.create_task(asyncio.to_thread(_slow, base / "modules.json", answered))
+        await until(lambda: (base / "modules.json").is_fifo())
+        with capture_logs() as logs:
+            for _ in range(3):
+                assert await _serves(here, "e1")
+            answered.set()
+            assert await reading
+            await until(lambda: "index_in_service" in [entry["event"] for entry in logs])
+        # It is loaded already; from here on it could not be.
+        shutil.rmtree(base)
+        assert await _serves(here, "base")
+
+
+def _slow(path: Path, answered: threading.Event) -> bool:
+    """Let a file be read only once customers were answered; False if they wait in vain."""
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    with path.open("wb") as pipe:
+        in_time = answered.wait(PATIENCE_S / 4)
+        path.unlink()
+        path.write_bytes(content)
+        pipe.write(content)
+    return in_time
 
 
 async def test_who_goes_back_while_another_publishes_is_not_overruled(
