@@ -124,10 +124,10 @@ class ModelServer:
     async def start(self, ready_s: float) -> None:
         """Start the child and wait until it has answered once.
 
-        Raises: Misconfigured: it ended or stayed silent.
+        Raises: Misconfigured: it ended or stayed silent, or the machine could not start it.
         """
-        await self._spawn()
         try:
+            await self._spawn()
             async with asyncio.timeout(ready_s), httpx.AsyncClient(trust_env=False) as client:
                 while not await self._healthy(client):
                     if self._process is None or self._process.returncode is not None:
@@ -138,25 +138,30 @@ class ModelServer:
             raise Misconfigured(
                 f"{self.model} was not ready after {ready_s:.0f} s; see {self.log_file}"
             ) from error
+        # No memory or process to be had, or no room for its log.
+        except OSError as error:
+            raise Misconfigured(f"{self.model} cannot be started: {error}") from error
         self.alive = True
         log.info("model_server_ready", url=self.url, model=Path(self.model).name, pid=self.pid)
 
     async def watch(self, ready_s: float) -> None:
         """Restart the child whenever it ends or falls silent, ever more slowly if in vain."""
         wait_s = self._backoff_s
-        while True:
-            await self._until_it_fails()
-            self.alive = False
-            log.warning("model_server_lost", model=Path(self.model).name, retry_in_s=wait_s)
-            await self.stop()
-            await asyncio.sleep(wait_s)
-            try:
-                await self.start(ready_s)
-            except Misconfigured as error:
-                log.warning("model_server_restart_failed", error=str(error))
-                wait_s = min(60.0, wait_s * 2)
-            else:
-                wait_s = self._backoff_s
+        # One client for good: where file handles are short, no other might be had.
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while True:
+                await self._until_it_fails(client)
+                self.alive = False
+                log.warning("model_server_lost", model=Path(self.model).name, retry_in_s=wait_s)
+                await self.stop()
+                await asyncio.sleep(wait_s)
+                try:
+                    await self.start(ready_s)
+                except Misconfigured as error:
+                    log.warning("model_server_restart_failed", error=str(error))
+                    wait_s = min(60.0, wait_s * 2)
+                else:
+                    wait_s = self._backoff_s
 
     async def stop(self) -> None:
         """End the child's whole process group."""
@@ -201,15 +206,14 @@ class ModelServer:
             "TOKENIZERS_PARALLELISM": "false",
         }
 
-    async def _until_it_fails(self) -> None:
+    async def _until_it_fails(self, client: httpx.AsyncClient) -> None:
         failed = 0
-        async with httpx.AsyncClient(trust_env=False) as client:
-            while self._process is not None and failed < _FAILED_PROBES:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_PROBE_S):
-                        await self._process.wait()
-                        return
-                failed = 0 if await self._healthy(client) else failed + 1
+        while self._process is not None and failed < _FAILED_PROBES:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PROBE_S):
+                    await self._process.wait()
+                    return
+            failed = 0 if await self._healthy(client) else failed + 1
 
     async def _healthy(self, client: httpx.AsyncClient) -> bool:
         try:

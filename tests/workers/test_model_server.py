@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from transformers import AutoModelForCausalLM
 
 from core.adapters.generator import HttpGenerator, Limits
@@ -29,7 +32,7 @@ from core.turn import (
 )
 from tests.desk import READY_S
 from tests.fakes.ports import FakeDetector, FakeRetriever
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 from tests.workers.tiny_model import build
 from tests.workers.training.small import silent
 from workers.model_server import ModelServer, check_folder, serve_model
@@ -86,13 +89,24 @@ async def test_garbage_of_a_real_model_gives_way_to_the_passage_even_after_a_cra
             assert served.outcome == Answer(text=PASSAGE.text, citations=(PASSAGE,), verbatim=True)
             first = server.pid
             assert first
-            os.kill(first, signal.SIGKILL)
+            with capture_logs() as logs, _no_room_for(server.log_file):
+                os.kill(first, signal.SIGKILL)
+                await until(lambda: "model_server_restart_failed" in {e["event"] for e in logs})
             await _until_restarted(server, first)
             assert await _pieces(generator) > 3
         last = server.pid
         assert last
     assert _gone(last)
     assert not server.alive
+
+
+@contextmanager
+def _no_room_for(file: Path) -> Iterator[None]:
+    """As on a full disk, it cannot be made."""
+    file.unlink()
+    file.mkdir()
+    yield
+    file.rmdir()
 
 
 async def _pieces(generator: HttpGenerator) -> int:
