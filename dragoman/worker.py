@@ -1,19 +1,28 @@
 """What a worker of the distributed form does in each of its queues."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
 
 from bots.web.port import WebPort
 from core.adapters.nights import SqlNights
-from core.errors import Misconfigured
-from core.turn import Channel
+from core.errors import Misconfigured, Unavailable
+from core.turn import Channel, WorkspaceId
 from dragoman.app import make_delivery
 from dragoman.channels import open_channels
 from dragoman.composition import open_core
 from dragoman.learning import CHILD, Learning
 from dragoman.settings import Settings
 from workers import broker
-from workers.celery_app import EVERY_S, Queue, Work, build_app, start_worker
+from workers.celery_app import EVERY_S, TASK_S, Queue, Work, build_app, start_worker
+
+# Nearly a whole bell, for those who have much to index; the rest is for who comes next.
+WORKSPACE_S = 0.75 * TASK_S
+
+log = structlog.get_logger()
 
 
 def work(settings: Settings, queues: str, *, beat: bool, concurrency: int) -> None:
@@ -72,13 +81,50 @@ async def open_work(settings: Settings) -> AsyncIterator[Mapping[Queue, Work]]:
             await core.retrieval.warm(core.workspace)
             return await delivery.serve_due()
 
-        async def catch_up() -> None:
-            workspaces, _ = await SqlNights(core.database).workspaces()
-            for workspace in workspaces:
-                await core.retrieval.knowledge.catch_up(workspace)
+        async def workspaces() -> tuple[WorkspaceId, ...]:
+            names, _ = await SqlNights(core.database).workspaces()
+            return names
 
         yield {
             Queue.TURNS: serve_turns,
-            Queue.INDEXING: catch_up,
+            Queue.INDEXING: CatchingUp(workspaces, core.retrieval.knowledge.catch_up).go_on,
             Queue.TRAINING: learning.bell.ring,
         }
+
+
+class CatchingUp:
+    """Goes from workspace to workspace, bell after bell, so that none keeps the others waiting."""
+
+    def __init__(
+        self,
+        workspaces: Callable[[], Awaitable[tuple[WorkspaceId, ...]]],
+        catch_up: Callable[[WorkspaceId], Awaitable[object]],
+        *,
+        each_s: float = WORKSPACE_S,
+    ) -> None:
+        """`catch_up` may raise Unavailable, or take longer than `each_s`: the next one's turn."""
+        self._workspaces = workspaces
+        self._catch_up = catch_up
+        self._each_s = each_s
+        self._left: deque[WorkspaceId] = deque()
+
+    async def go_on(self) -> None:
+        """Look into those that are left of the round, or of a new one."""
+        if not self._left:
+            self._left.extend(await self._workspaces())
+        while self._left:
+            await self._look_into(self._left.popleft())
+
+    async def _look_into(self, workspace: WorkspaceId) -> None:
+        try:
+            async with asyncio.timeout(self._each_s):
+                await self._catch_up(workspace)
+        except Unavailable as error:
+            log.warning("index_not_caught_up", workspace=workspace, reason=str(error))
+        except TimeoutError:
+            reason = f"took longer than {self._each_s:.0f} s"
+            log.warning("index_not_caught_up", workspace=workspace, reason=reason)
+        except asyncio.CancelledError:
+            # It had less than its time.
+            self._left.appendleft(workspace)
+            raise
