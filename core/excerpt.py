@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from unicodedata import east_asian_width
 
+from core.language import same_language
 from core.sentences import split
 from core.turn import Passage
 from core.words import content, share_found
@@ -18,16 +19,15 @@ _CLOSE_TO_INTRODUCTION = 0.5
 _LIST_ITEM = re.compile(r"[ \t]*(?:(?:[-*+•·–]|\d{1,2}[.)．]|[a-z][.)])\s|\d{1,2}、)")
 
 
-def select(passages: Sequence[Passage], question: str) -> tuple[Passage, ...]:
+def select(passages: Sequence[Passage], question: str, language: str) -> tuple[Passage, ...]:
     """The first of some ranked passages, with others of its document that may say more.
 
     What ranks first may be the introduction, where the words of the question stand, while the
-    answer is a section below, as likely the next one as any. What the title says does not tell
-    one section from another.
+    answer is a section below, as likely the next one as any. Where no word of the question tells
+    sections apart, their ranks do. `language` is that of the question.
     """
     first = passages[0]
-    title = content(first.title)
-    asked = [word for word in content(question) if not share_found([word], title)]
+    asked = _telling(passages, question, language)
     introduced = not section(first)
     close = (_CLOSE_TO_INTRODUCTION if introduced else _CLOSE) * first.score
     others = [p for p in passages[1:] if p.document == first.document and p.score >= close]
@@ -42,6 +42,20 @@ def select(passages: Sequence[Passage], question: str) -> tuple[Passage, ...]:
             chosen.append(passage)
             size += _width(passage.text)
     return tuple(chosen)
+
+
+def _telling(passages: Sequence[Passage], question: str, language: str) -> list[str]:
+    """The words that may tell a section from another: no word of the title does.
+
+    Nor does a cognate: "universitários" is not what "university" is in some section. What is
+    written the same in two languages is a name or a number.
+    """
+    title = content(passages[0].title)
+    asked = [word for word in content(question) if not share_found([word], title)]
+    if same_language(passages[0].language, language):
+        return asked
+    written = {word for passage in passages for word in content(_said(passage))}
+    return [word for word in asked if word in written]
 
 
 def compose(passages: Sequence[Passage], question: str) -> str:
@@ -87,7 +101,11 @@ def excerpt(text: str, question: str, *, max_width: int = MAX_WIDTH) -> str:
 
 
 def _share(passage: Passage, asked: Sequence[str]) -> float:
-    return share_found(asked, content(f"{section(passage)} {passage.text}"))
+    return share_found(asked, content(_said(passage)))
+
+
+def _said(passage: Passage) -> str:
+    return f"{section(passage)} {passage.text}"
 
 
 def _width(text: str) -> int:

@@ -206,7 +206,7 @@ class _Reply:
 
 def verbatim(passages: Sequence[Passage], question: str, language: str) -> Answer:
     """The best document's own words; in another language than the customer's, said to be so."""
-    chosen = select(passages, question)
+    chosen = select(passages, question, language)
     text = _introduced(visible(compose(chosen, question)), chosen[0].language, language)
     return Answer(text=text, citations=chosen, verbatim=True)
 
