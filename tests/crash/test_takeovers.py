@@ -94,8 +94,8 @@ def assert_kept(verdict: Counter[str], *, count: int) -> None:
     """The promise, and that enough happened for it to mean something."""
     assert {name: verdict[name] for name in BROKEN if verdict[name]} == {}
     assert verdict["asked"] >= count // 5
-    assert verdict["stays"] >= max(1, count // 100)
-    # In few steps, chance may have agents say nothing.
+    # In few steps, chance may have nobody stay, and agents say nothing.
+    assert verdict["stays"] >= count // 100
     assert verdict["replies read"] >= count // 100
     assert verdict["questions read by agents"] >= count // 20
 

@@ -117,7 +117,7 @@ async def test_a_message_written_offline_is_sent_later_and_once(
         await expect(page.locator("#lines .customer")).to_have_count(2)
         await expect(page.locator("#lines .pending")).to_have_count(0)
         await expect(page.locator("#notice")).to_be_hidden()
-        await page.wait_for_function("localStorage.length === 0")
+        await until(lambda: page.evaluate("localStorage.length === 0"))
         # What the server kept, not what this page remembers.
         await page.reload()
         await expect(page.locator("#lines .customer")).to_have_count(2)
@@ -142,7 +142,8 @@ async def test_what_was_written_when_the_cookie_was_gone_is_said_in_a_new_conver
         said = page.locator("#lines .customer .said")
         await expect(said).to_have_text(["one", "two"])
         await expect(page.locator("#lines .bot").first).to_be_visible()
-        await page.wait_for_function("localStorage.length === 1 && !sessionStorage.length")
+        kept = "localStorage.length === 1 && !sessionStorage.length"
+        await until(lambda: page.evaluate(kept))
         assert await page.evaluate("localStorage.key(0)") == elsewhere
         # What the server kept, not what this page remembers.
         await page.reload()
