@@ -15,7 +15,7 @@ from core.adapters.tables import messages
 from core.cases import Act
 from core.staff import Role
 from core.turn import Address, Channel, ConversationId, Inbound
-from tests.bots.web.console.world import HERE, RETURNS, Client, Console, browser_of
+from tests.bots.web.console.world import CURVES, HERE, RETURNS, Client, Console, browser_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -177,6 +177,15 @@ async def test_the_curve_marks_what_holds(admin: Client) -> None:
     page = await admin.get("/desk/settings")
     assert page.text.count('class="dot mark"') == 2
     assert 'data-precision="0.9"' in page.text
+
+
+async def test_one_curve_is_of_all_languages(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(CURVES, "fluent")
+    page = await admin.get("/desk/settings")
+    assert "All languages" in page.text
+    assert "All other languages" not in page.text
 
 
 async def test_words_and_answers_are_kept_changed_and_forgotten(

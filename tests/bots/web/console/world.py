@@ -85,6 +85,7 @@ CURVE = tuple(
     CurvePoint(precision=precision, threshold=precision - 0.3, coverage=1.2 - precision)
     for precision in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 )
+CURVES = {"fluent": CURVE, "others": CURVE}
 
 
 @dataclass(kw_only=True)
@@ -152,7 +153,7 @@ async def _threshold() -> float:
 
 
 async def _curves() -> Mapping[str, Sequence[CurvePoint]]:
-    return {"fluent": CURVE, "others": CURVE}
+    return CURVES
 
 
 async def bot(turn: Turn, show: ShowPartial) -> Served:
