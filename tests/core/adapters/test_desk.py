@@ -86,6 +86,15 @@ async def hurried(database: Database) -> AsyncIterator[None]:
         await asyncio.gather(hurrying, return_exceptions=True)
 
 
+async def claimed(rig: Rig) -> tuple[Account, ConversationId]:
+    """A conversation in which the first agent has taken over, and the customer was told."""
+    anna, *_ = rig.agents
+    where = await rig.says(PERSON)
+    await rig.desk.change(anna, where, Act.CLAIM)
+    await rig.idle()
+    return anna, where
+
+
 async def edit(
     rig: Rig,
     agent: Account,
@@ -201,10 +210,7 @@ async def test_what_nobody_can_translate_goes_out_as_it_is_and_both_sides_are_to
 async def test_a_reply_that_ends_each_try_arrives_as_it_was_written(database: Database) -> None:
     translator = FakeTranslator()
     async with open_rig(database, translator=translator) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         translator.fault = ValueError("a bug")
         async with hurried(database):
             await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
@@ -219,10 +225,7 @@ async def test_what_ends_each_try_takes_no_conversation_from_the_person_who_has_
 ) -> None:
     translator = FakeTranslator()
     async with open_rig(database, translator=translator) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         said = list(rig.port.texts)
         translator.fault = ValueError("a bug")
         async with hurried(database):
@@ -398,10 +401,7 @@ async def test_words_sent_just_before_a_resolution_still_arrive_and_before_its_n
 ) -> None:
     port = FakePort()
     async with open_rig(database, port=port) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         port.faults = [(Unavailable("web", retry_after_s=0.05), False)] * 3
         for number in range(3):
             await rig.desk.reply(anna, where, f"日本 {number}", event_id=str(number))
@@ -560,10 +560,7 @@ async def test_an_edit_changes_what_the_customer_sees_and_a_removal_takes_it_bac
 async def test_an_edit_of_what_is_not_sent_yet_is_sent_instead(database: Database) -> None:
     translator = FakeTranslator()
     async with open_rig(database, translator=translator) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         translator.delay_s = 0.2
         await rig.desk.reply(anna, where, "Guten Tga", event_id="1")
         while not translator.asked or "Tga" not in translator.asked[-1]:
@@ -579,10 +576,7 @@ async def test_of_edits_that_come_in_any_order_the_newest_stands(
 ) -> None:
     """Where the reply `waits`, the edits come before it is served."""
     async with open_rig(database) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         async with unserved(database) if waits else nullcontext():
             await rig.desk.reply(anna, where, "日本 1", event_id="1")
             for version in (3.0, 3.0, 2.0):
@@ -617,10 +611,7 @@ async def test_files_stay_beside_changed_words_and_go_when_the_reply_is_taken_ba
     port = Chat()
     files = (Attachment(kind="file", ref="F1"), Attachment(kind="file", ref="F2"))
     async with open_rig(database, port=port) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         before = list(port.shown)
         await rig.desk.reply(anna, where, "日本", event_id="1", attachments=files)
         await rig.idle()
@@ -640,10 +631,7 @@ async def test_a_reply_with_a_file_that_is_taken_back_in_time_is_never_sent(
     database: Database,
 ) -> None:
     async with open_rig(database) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         file = Attachment(kind="file", ref="F1")
         async with unserved(database):
             await rig.desk.reply(anna, where, "日本", event_id="1", attachments=[file])
@@ -662,10 +650,7 @@ async def test_a_reply_that_edits_make_longer_and_shorter_is_there_once_and_goes
 ) -> None:
     port = Chat()
     async with open_rig(database, port=port) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         before = list(port.shown)
         await rig.desk.reply(anna, where, "日本", event_id="1")
         one, two, three = "日本 1", "日本 1/日本 2", "日本 1/日本 2/日本 3"
@@ -682,10 +667,7 @@ async def test_an_edit_of_what_was_refused_is_dropped_and_the_desk_knows_why(
 ) -> None:
     port = FakePort()
     async with open_rig(database, port=port) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
-        await rig.idle()
+        anna, where = await claimed(rig)
         port.faults = [(Rejected("the customer has blocked the bot"), False)]
         await rig.desk.reply(anna, where, "日本", event_id="1")
         await rig.idle()

@@ -67,6 +67,15 @@ async def hands_over(console: Console, place: str, text: str) -> None:
     )
 
 
+async def take_over(page: Page, console: Console) -> None:
+    """Open the one conversation that waits, and take it."""
+    await page.goto(f"{console.url}/desk")
+    await page.locator(".case").click()
+    await page.wait_for_url(re.compile("/desk/conversations/"))
+    await page.keyboard.press("c")
+    await expect(page.locator("#who")).to_contain_text("You have it")
+
+
 async def resolve_all(console: Console) -> None:
     admin = await console.person(Role.ADMIN)
     for each in await console.needs.cases.list(HERE, Filter.OPEN):
@@ -181,11 +190,7 @@ async def test_a_note_stays_one_until_somebody_says_otherwise(
     ana = await console.person(Role.AGENT, "ana@shop.example")
     await hands_over(console, "noted", "A person, please.")
     async with opened(browser, console, ana) as page:
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
-        await page.wait_for_url(re.compile("/desk/conversations/"))
-        await page.keyboard.press("c")
-        await expect(page.locator("#who")).to_contain_text("You have it")
+        await take_over(page, console)
         await page.keyboard.press("n")
         await page.keyboard.type("Angry, be kind")
         await page.keyboard.press("Control+Enter")
@@ -214,11 +219,7 @@ async def test_a_page_older_than_the_session_recovers_with_its_draft(
     cleo = await console.person(Role.AGENT, "cleo@shop.example")
     await hands_over(console, "stale", "A person, please.")
     async with opened(browser, console, cleo) as page:
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
-        await page.wait_for_url(re.compile("/desk/conversations/"))
-        await page.keyboard.press("c")
-        await expect(page.locator("#who")).to_contain_text("You have it")
+        await take_over(page, console)
         await page.keyboard.press("n")
         await page.keyboard.type("VIP")
         profile = await page.context.new_page()
