@@ -48,8 +48,8 @@ class SlackFiles:
 
     async def upload(
         self, team: Team, file: Attachment, content: bytes, *, channel: str, thread: str | None
-    ) -> None:
-        """Put a file into a thread; where exactly it stands there, Slack does not say.
+    ) -> str:
+        """Put a file into a thread; its id, for Slack does not say where exactly it stands there.
 
         Raises: as `bots.slack.api.asked` does.
         """
@@ -57,7 +57,7 @@ class SlackFiles:
         begun = await asked(
             team.client.files_getUploadURLExternal(filename=name, length=len(content))
         )
-        url = str(begun["upload_url"])
+        url, ref = str(begun["upload_url"]), str(begun["file_id"])
         if not self._is_slacks(url):
             raise Rejected("slack: the file would go elsewhere")
         try:
@@ -69,11 +69,12 @@ class SlackFiles:
             raise Unavailable("slack", f"no file taken ({type(error).__name__})") from error
         await asked(
             team.client.files_completeUploadExternal(
-                files=[{"id": str(begun["file_id"]), "title": name}],
+                files=[{"id": ref, "title": name}],
                 channel_id=channel,
                 thread_ts=thread,
             )
         )
+        return ref
 
     async def _download(self, team: Team, url: str, max_bytes: int) -> bytes:
         headers = {"Authorization": f"Bearer {team.client.token}"}

@@ -20,6 +20,10 @@ from core.turn import Address, Attachment, Channel, Parcel, Served, Turn
 
 PARCEL = "dragoman_parcel"
 PAGE = 200
+# How the id of a file begins; that of a message is a number.
+FILE_ID = "F"
+# What is to be taken back and is gone already, as after a crash.
+GONE = ("message_not_found", "file_not_found", "file_deleted")
 # Slack takes a status down after two minutes without a message.
 STATUS_S = 100.0
 REMEMBERED = 10_000
@@ -63,7 +67,10 @@ class SlackPort:
         return 0.0
 
     async def send(self, parcel: Parcel) -> str:
-        """Post one message; its metadata names the parcel, so that it can be found again."""
+        """Post one message; its metadata names the parcel, so that it can be found again.
+
+        A file has its own id, for Slack tells none of the message that it came with.
+        """
         place = Place.parse(parcel.address.place)
         team = await self._teams.serving(parcel.address.workspace)
         if parcel.replaces:
@@ -108,13 +115,14 @@ class SlackPort:
                 return None
 
     async def _send_file(self, team: Team, place: Place, file: Attachment) -> str:
-        """Fetch a file where it was sent from, and upload it; Slack tells no id of the message."""
+        """Fetch a file where it was sent from, and upload it."""
         files = self._files.get(Channel(file.channel or Channel.SLACK))
         if files is None:
             raise Rejected(f"no files come from {file.channel}")
         content = await files.fetch(file, max_bytes=MAX_BYTES)
-        await self._uploads.upload(team, file, content, channel=place.channel, thread=place.thread)
-        return ""
+        return await self._uploads.upload(
+            team, file, content, channel=place.channel, thread=place.thread
+        )
 
     def heard(self, address: Address, ts: str) -> None:
         """Remember the newest message of a place."""
@@ -155,20 +163,27 @@ class SlackPort:
 
 
 async def _replace(team: Team, place: Place, parcel: Parcel) -> None:
-    """Change a message of ours, or take it back."""
+    """Change a message of ours, or take it back; of a file nothing can be changed."""
     if not parcel.body:
-        try:
-            await asked(team.client.chat_delete(channel=place.channel, ts=parcel.replaces))
-        except Rejected as error:
-            # Gone already, as after a crash.
-            if not str(error).endswith("message_not_found"):
-                raise
-        return
-    await asked(
-        team.client.chat_update(
-            channel=place.channel, ts=parcel.replaces, **json.loads(parcel.body)
+        await _take_back(team, place, parcel.replaces)
+    elif render.file_in(parcel.body) is None:
+        await asked(
+            team.client.chat_update(
+                channel=place.channel, ts=parcel.replaces, **json.loads(parcel.body)
+            )
         )
-    )
+
+
+async def _take_back(team: Team, place: Place, ref: str) -> None:
+    if ref.startswith(FILE_ID):
+        call = team.client.files_delete(file=ref)
+    else:
+        call = team.client.chat_delete(channel=place.channel, ts=ref)
+    try:
+        await asked(call)
+    except Rejected as error:
+        if not str(error).endswith(GONE):
+            raise
 
 
 async def _clear(team: Team, channel: str, thread: str) -> None:

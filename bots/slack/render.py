@@ -44,8 +44,7 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
     """The bodies of the messages, as JSON: `text` and `blocks` of chat.postMessage.
 
     There is none where an agent takes back what they said. Files stand behind the first message:
-    a later change of the words finds each part where it was, and a file that nobody can tell the
-    message of is left alone.
+    a later change of the words finds each part where it was.
     """
     if isinstance(served.outcome, Words) and not (
         served.outcome.text or served.outcome.attachments

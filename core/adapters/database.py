@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Float
 from sqlalchemy.util import greenlet_spawn
@@ -33,10 +34,21 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 7_305_621_188
 BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 4
+# How long a PostgreSQL server may take to be connected to, to carry out a statement that is no
+# migration, and to give a first answer when we start.
+CONNECT_S = 10.0
+STATEMENT_S = 30.0
+START_S = 60.0
 SQLITE_VERSION = "select sqlite_version()"
 POSTGRES_VERSION = "show server_version"
 # SQLSTATE read_only_sql_transaction.
 READ_ONLY = "25006"
+
+# What a role, a database or a server may have set; not each release of PostgreSQL knows each.
+NO_LIMITS = text(
+    "select set_config(name, '0', true) from pg_settings where name in"
+    " ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+)
 
 T = TypeVar("T")
 
@@ -309,22 +321,39 @@ async def _open_sqlite(parsed: URL) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def _open_postgres(parsed: URL, pool_size: int) -> AsyncIterator[Database]:
+    await _migrate_postgres(parsed)
     engine = create_async_engine(
         parsed.set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
         hide_parameters=True,
-        connect_args={"timeout": 10, "command_timeout": 30},
+        connect_args={"timeout": CONNECT_S, "command_timeout": STATEMENT_S},
     )
     event.listen(engine.sync_engine, "handle_error", _on_postgres_error)
     try:
-        try:
-            async with asyncio.timeout(60), engine.begin() as connection:
-                await connection.run_sync(_migrate)
-        except (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError) as error:
-            cause = str(getattr(error, "orig", None) or error) or type(error).__name__
-            raise Unavailable("database", cause.splitlines()[0]) from error
         yield PostgresDatabase(engine)
     finally:
         await engine.dispose()
+
+
+async def _migrate_postgres(parsed: URL) -> None:
+    """Migrate over a connection of its own, which nothing cuts off once the server is there.
+
+    Nobody can say how long it takes to build an index over many million rows, nor how long another
+    replica, which waits for that, has to.
+    """
+    engine = create_async_engine(
+        parsed.set(drivername="postgresql+asyncpg"),
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args={"timeout": CONNECT_S},
+    )
+    try:
+        async with asyncio.timeout(START_S) as limit, engine.begin() as connection:
+            await connection.execute(NO_LIMITS)
+            limit.reschedule(None)
+            await connection.run_sync(_migrate)
+    except (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        cause = str(getattr(error, "orig", None) or error) or type(error).__name__
+        raise Unavailable("database", cause.splitlines()[0]) from error

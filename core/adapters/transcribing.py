@@ -77,13 +77,11 @@ def write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) -> 
         "inbox_id": turn.id,
         "epoch": ANY_EPOCH if turn.kind.by_agent else turn.epoch,
     }
-    arrived = _parcels_of(connection, turn) if turn.kind is Kind.AGENT_EDIT else ()
-    bodies = (*bodies, *[""] * (len(arrived) - len(bodies)))
-    for part, body in enumerate(bodies):
-        replaces = arrived[part] if part < len(arrived) else None
-        connection.execute(
-            _ADD_PARCEL, {**shared, "part": part, "body": body, "replaces": replaces}
-        )
+    arrived = _parcels_of(connection, turn) if turn.kind is Kind.AGENT_EDIT else {}
+    for part in sorted({*range(len(bodies)), *arrived}):
+        body = bodies[part] if part < len(bodies) else ""
+        parcel = {**shared, "part": part, "body": body, "replaces": arrived.get(part)}
+        connection.execute(_ADD_PARCEL, parcel)
 
 
 def _customers_words(
@@ -279,10 +277,13 @@ def _keep_survey(connection: Connection, turn: Turn, survey: Survey) -> None:
     )
 
 
-def _parcels_of(connection: Connection, turn: Turn) -> Sequence[int]:
-    """The parcels of the reply that a turn changes, in order, but for those taken back."""
+def _parcels_of(connection: Connection, turn: Turn) -> dict[int, int]:
+    """The parcels of the reply that a turn changes by part, but for those taken back.
+
+    A part may stay where others went: a file that the platform does not let go of.
+    """
     wanted = {"conversation": turn.conversation, "target": turn.target}
-    return connection.execute(_PARCELS, wanted).scalars().all()
+    return {row.part: row.id for row in connection.execute(_PARCELS, wanted)}
 
 
 def _belongs_to(turn: Turn) -> dict[str, object]:
@@ -396,7 +397,7 @@ _OF_REPLY = select(inbox.c.id).where(
 )
 _LATER = outbox.alias("later")
 _PARCELS = (
-    select(outbox.c.id)
+    select(outbox.c.part, outbox.c.id)
     .where(
         outbox.c.inbox_id.in_(_OF_REPLY),
         outbox.c.replaces.is_(None),

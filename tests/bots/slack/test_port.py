@@ -12,6 +12,7 @@ from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.turn import Address, Answer, Channel, ConversationId, Parcel, Served, Turn, TurnId
 from tests.bots.slack.conftest import HOME, Rig
+from tests.fakes.slack.team import FakeFile
 
 DM, ROOM = "D0CUSTOMER", "C0GENERAL"
 
@@ -187,3 +188,20 @@ async def test_an_agents_words_are_changed_and_taken_back_as_often_as_it_takes(
     assert shown.deleted
     with pytest.raises(Rejected, match="message_not_found"):
         await port.send(better)
+
+
+async def test_a_file_of_ours_is_taken_back_as_often_as_it_takes(rig: Rig, port: SlackPort) -> None:
+    ours, gone = "FAPP1", "FNEVER"
+    rig.slack.team.files[ours] = FakeFile(ours, "a.txt", b"a", user=rig.slack.team.bot_user)
+    theirs = rig.slack.user_uploads("b.txt", b"b")["id"]
+    for ref in (ours, ours, gone):
+        assert await port.send(replace(parcel(1), replaces=ref, body="")) == ref
+    assert rig.slack.team.files[ours].deleted
+    with pytest.raises(Rejected, match="cant_delete_file"):
+        await port.send(replace(parcel(1), replaces=theirs, body=""))
+    rig.slack.api.refuse["files.delete"] = "ratelimited"
+    with pytest.raises(Unavailable):
+        await port.send(replace(parcel(1), replaces=ours, body=""))
+    rig.slack.api.down = True
+    with pytest.raises(TimeoutError):
+        await port.send(replace(parcel(1), replaces=ours, body=""))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Connection,
     PrimaryKeyConstraint,
@@ -81,6 +83,64 @@ async def test_opening_a_new_database_twice_at_once_migrates_once(postgres_url: 
     async with new_postgres(postgres_url) as url:
         versions = await asyncio.gather(_version(url), _version(url))
     assert versions[0].startswith("PostgreSQL 1")
+
+
+def add_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, takes_s: float) -> None:
+    """Let the next release have one that takes that long, and can be carried out only once."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(database_module.MIGRATIONS, folder)
+    monkeypatch.setattr(database_module, "MIGRATIONS", folder)
+    head = ScriptDirectory(str(folder)).get_current_head()
+    (folder / "versions" / "9999_slow.py").write_text(
+        "from alembic import op\n"
+        f"revision, down_revision = '9999', '{head}'\n"
+        "def upgrade():\n"
+        "    op.execute('create table slow (id bigint)')\n"
+        f"    op.execute('select pg_sleep({takes_s})')\n"
+    )
+
+
+async def test_a_migration_takes_as_long_as_it_takes_and_whoever_waits_for_it_waits(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_migration(tmp_path, monkeypatch, takes_s=1.5)
+    monkeypatch.setattr(database_module, "STATEMENT_S", 0.2)
+    monkeypatch.setattr(database_module, "START_S", 1.2)
+
+    async def start(url: str) -> None:
+        async with open_database(url):
+            pass
+
+    async with new_postgres(postgres_url) as url:
+        await asyncio.gather(start(url), start(url))
+        admin = await asyncpg.connect(url)
+        assert await admin.fetchval("select version_num from alembic_version") == "9999"
+        await admin.close()
+
+
+async def test_what_is_no_migration_keeps_its_limit(
+    postgres_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "STATEMENT_S", 0.2)
+    sleep = text("select pg_sleep(600)")
+    async with open_database(postgres_database_url) as opened:
+        for run in (opened.read, opened.write):
+            with pytest.raises(Unavailable):
+                await run(lambda connection: connection.scalar(sleep))
+
+
+async def test_a_server_that_limits_its_statements_lets_a_migration_end(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_migration(tmp_path, monkeypatch, takes_s=0.6)
+    show = text("show statement_timeout")
+    async with new_postgres(postgres_url) as url:
+        name = make_url(url).database
+        admin = await asyncpg.connect(postgres_url)
+        await admin.execute(f"alter database \"{name}\" set statement_timeout = '500ms'")
+        await admin.close()
+        async with open_database(url) as opened:
+            assert await opened.read(lambda connection: connection.scalar(show)) == "500ms"
 
 
 async def test_an_error_in_a_transaction_leaves_nothing_behind(database: Database) -> None:

@@ -97,10 +97,21 @@ class DeskApi:
         return {"channel": args["channel"], "permalink": f"https://fake.slack.com/archives/{where}"}
 
     def files_info(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
-        file = team.files.get(str(args.get("file")))
-        if file is None or not file.complete:
-            raise Refused("file_not_found")
-        return {"file": file.shown(self.url)}
+        return {"file": _file(team, args).shown(self.url)}
+
+    def files_delete(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
+        """Delete a file of the app's; what it was shared in stays, without it."""
+        file = _file(team, args)
+        if file.user != team.bot_user:
+            raise Refused("cant_delete_file")
+        file.deleted = True
+        for channel in team.channels.values():
+            for message in channel.messages.values():
+                message.files = [
+                    file.shown(self.url) if shown["id"] == file.id else shown
+                    for shown in message.files
+                ]
+        return {}
 
     def files_getUploadURLExternal(self, team: FakeTeam, args: dict[str, Any]) -> dict[str, Any]:
         name, length = str(args.get("filename") or ""), int(args.get("length") or 0)
@@ -108,7 +119,8 @@ class DeskApi:
             raise Refused("invalid_arguments")
         if length > UPLOADS_BYTES:
             raise Refused("file_upload_size_restricted")
-        file = FakeFile(f"FAPP{len(team.files) + 1}", name, b"", complete=False)
+        number = len(team.files) + 1
+        file = FakeFile(f"FAPP{number}", name, b"", complete=False, user=team.bot_user)
         team.files[file.id] = file
         self.lengths[file.id] = length
         return {"upload_url": f"{self.url}/upload/{file.id}", "file_id": file.id}
@@ -143,3 +155,12 @@ class DeskApi:
             return web.Response(status=404)
         file.content = content
         return web.Response(text=f"OK - {len(content)}")
+
+
+def _file(team: FakeTeam, args: dict[str, Any]) -> FakeFile:
+    file = team.files.get(str(args.get("file")))
+    if file is None or not file.complete:
+        raise Refused("file_not_found")
+    if file.deleted:
+        raise Refused("file_deleted")
+    return file

@@ -75,10 +75,16 @@ class FakeFile:
     complete: bool = True
     # Where Slack says that it is; None for where it is.
     url: str | None = None
+    user: str = ""
+    deleted: bool = False
 
     def shown(self, url: str) -> dict[str, Any]:
+        """The file as messages spell it: of a deleted one they keep the id."""
+        if self.deleted:
+            return {"id": self.id, "mode": "tombstone"}
         return {
             "id": self.id,
+            "user": self.user,
             "name": self.name,
             "title": self.name,
             "mimetype": self.mimetype,

@@ -34,6 +34,7 @@ NEEDED = {
     "conversations.members": "channels:read",
     "conversations.info": "channels:read",
     "files.info": "files:read",
+    "files.delete": "files:write",
     "files.getUploadURLExternal": "files:write",
     "files.completeUploadExternal": "files:write",
     "reactions.add": "reactions:write",
@@ -140,6 +141,8 @@ class WebApi:
         if file is None:
             page_ = "<!DOCTYPE html><title>Sign in</title>"
             return web.Response(text=page_, content_type="text/html")
+        if file.deleted:
+            return web.Response(status=404)
         return web.Response(body=file.content, content_type=file.mimetype)
 
     def _exchange(self, args: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from tests.fakes.slack.team import FakeMessage
 
 
 def files_in(shown: list[FakeMessage]) -> list[tuple[str, str]]:
-    return [(m.thread_ts or "", file["title"]) for m in shown for file in m.files]
+    """Where which file can still be had."""
+    return [
+        (m.thread_ts or "", file["title"])
+        for m in shown
+        for file in m.files
+        if file.get("mode") != "tombstone"
+    ]
 
 
 async def test_a_customers_file_is_copied_into_the_thread_once(world: World) -> None:
@@ -118,6 +124,66 @@ async def test_an_edit_beside_a_file_uploads_nothing_again(world: World) -> None
 
 def read_by_customer(world: World) -> str:
     return "\n".join(words_of(message) for message in world.slack.messages("D0CUSTOMER"))
+
+
+async def sent_with_files(world: World, text: str, *names: str) -> str:
+    """What an agent has sent to a customer in Slack, with files that have arrived."""
+    world.slack.user_says("D0CUSTOMER", PERSON, user="U0CUSTOMER")
+    await world.shown(say(Phrase.DESK_WAITING, "de"))
+    await world.settled()
+    await world.claimed()
+    ts = world.agent_says(text, files=[world.slack.user_uploads(n, b"Schritt") for n in names])
+    await world.until(lambda: len(files_in(world.slack.messages("D0CUSTOMER"))) == len(names))
+    await world.settled()
+    return ts
+
+
+async def test_a_reply_that_is_taken_back_takes_its_files_with_it(world: World) -> None:
+    ts = await sent_with_files(world, "das falsche", "1.txt", "2.txt")
+    world.slack.user_deletes(DESK, ts)
+    await world.until(lambda: not files_in(world.slack.messages("D0CUSTOMER")))
+    await world.settled()
+    assert "falsche" not in read_by_customer(world)
+    # What the agent uploaded is theirs.
+    kept = [file.user for file in world.slack.team.files.values() if not file.deleted]
+    assert kept == ["", ""]
+    assert say(Phrase.DESK_UNDELIVERED, "de") not in world.read()
+
+
+async def test_a_file_is_taken_back_once_slack_is_there_again(world: World) -> None:
+    ts = await sent_with_files(world, "das falsche", "1.txt")
+    world.slack.api.refuse["files.delete"] = "service_unavailable"
+    world.slack.user_deletes(DESK, ts)
+    await world.until(lambda: deletions(world) > 0)
+    # Whether it was carried out is not known.
+    world.slack.api.refuse["files.delete"] = "internal_error"
+    before = deletions(world)
+    await world.until(lambda: deletions(world) > before)
+    assert files_in(world.slack.messages("D0CUSTOMER"))
+    del world.slack.api.refuse["files.delete"]
+    await world.until(lambda: not files_in(world.slack.messages("D0CUSTOMER")))
+    await world.settled()
+    assert say(Phrase.DESK_UNDELIVERED, "de") not in world.read()
+
+
+async def test_a_file_that_slack_does_not_let_go_is_told_and_its_words_can_come_back(
+    world: World,
+) -> None:
+    ts = await sent_with_files(world, "bitte sher", "1.txt")
+    world.slack.api.refuse["files.delete"] = "file_deleting_disabled"
+    world.slack.user_edits(DESK, ts, "! bitte sher")
+    await world.shown(say(Phrase.DESK_UNDELIVERED, "de"))
+    await world.settled()
+    assert "sher" not in read_by_customer(world)
+    world.slack.user_edits(DESK, ts, "bitte sehr")
+    await world.until(lambda: "bitte sehr" in read_by_customer(world))
+    await world.settled()
+    assert [name for _, name in files_in(world.slack.messages("D0CUSTOMER"))] == ["1.txt"]
+
+
+def deletions(world: World) -> int:
+    """How often Slack was asked to delete a file."""
+    return sum(method == "files.delete" for method, _ in world.slack.api.requests)
 
 
 async def test_a_file_beside_an_internal_word_stays_here(world: World) -> None:
