@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match
 
 from bots.web.console.cookies import form_token, keep_form_token, session_token
 from bots.web.console.doors import LARGER_BODIES, Anyone, Door
@@ -118,8 +119,20 @@ class Guard:
 
 
 def _to_sign_in(request: Request) -> Response:
-    if request.method not in SAFE or PART in request.headers:
+    for_people = request.method in SAFE or "text/html" in request.headers.get("accept", "")
+    if PART in request.headers or not for_people:
         return JSONResponse({"error": "signed_out"}, HTTPStatus.UNAUTHORIZED)
-    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    back = _page(request)
     query = urlencode({"next": back}) if back != "/desk" else ""
     return RedirectResponse(f"/desk/sign-in?{query}".rstrip("?"), 303)
+
+
+def _page(request: Request) -> str:
+    """The path and query to come back to: of a form, those of the page that it stood on."""
+    if request.method in SAFE:
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    _, _, back = request.headers.get("referer", "").partition(request.url.netloc)
+    # A page that itself answered a post may stand at an address that nobody can get.
+    asked = {"type": "http", "method": "GET", "path": back.partition("?")[0]}
+    got = any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+    return back if got else "/desk"

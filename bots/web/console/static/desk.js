@@ -264,6 +264,27 @@ $("help")?.addEventListener("click", () => $("shortcuts").showModal());
 // --- keys ----------------------------------------------------------------------------------------
 
 let after = "";
+const single = $("single-keys");
+
+/** As it was last left in this browser, in whichever window. */
+function recall() {
+  try {
+    if (single) single.checked = localStorage.getItem("dragoman.keys") !== "off";
+  } catch {
+    // Storage may be closed; what is picked holds for this page then.
+  }
+}
+recall();
+addEventListener("storage", recall);
+single?.addEventListener("change", () => localStorage.setItem("dragoman.keys", single.checked ? "on" : "off"));
+
+/** What the key has on a Latin keyboard, if the letters on it are of another script; else what it is. */
+function latin({ key, code, shiftKey }) {
+  // Letters only: with AltGr or on Dvorak, E gives a sign, which must not resolve anything.
+  if (!/^(?!\p{Script=Latin})[\p{L}\p{M}؟]/u.test(key)) return key;
+  if (code === "Slash") return shiftKey ? "?" : "/";
+  return shiftKey ? key : code.replace(/^Key/, "").toLowerCase();
+}
 
 document.addEventListener("keydown", (event) => {
   const box = event.target.closest("input, textarea, select");
@@ -272,9 +293,12 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) box.form?.requestSubmit();
     return;
   }
+  // A voice that is taken for typing must not act (WCAG 2.1.4): whoever speaks switches these off.
+  if (!single?.checked) return;
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const keys = after ? `${after} ${event.key}` : event.key;
-  after = event.key === "g" && !after ? "g" : "";
+  const key = latin(event);
+  const keys = after ? `${after} ${key}` : key;
+  after = key === "g" && !after ? "g" : "";
   if (act(keys)) event.preventDefault();
 });
 

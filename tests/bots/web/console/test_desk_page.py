@@ -391,6 +391,79 @@ async def test_keys_theme_and_phone(browser: Browser, console: Console) -> None:
         await expect(page).to_have_url(re.compile("/desk/statistics"))
 
 
+async def test_a_form_sent_without_scripts_after_the_session_ended_comes_back_to_its_page(
+    browser: Browser, console: Console
+) -> None:
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    async with opened(browser, console, ana, java_script_enabled=False) as page:
+        await page.goto(f"{console.url}/desk/replies?of=signature")
+        (cookie,) = await page.context.cookies()
+        await console.needs.sessions.end(cookie["value"])
+        form = page.locator("form[action='/desk/replies']").last
+        await form.locator("[name=title]").fill("Greeting")
+        await form.locator("[name=text]").fill("Good morning!")
+        await form.locator("button").click()
+        await page.get_by_label("Login").fill("ana@shop.example")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page).to_have_url(f"{console.url}/desk/replies?of=signature")
+
+
+async def takes(page: Page, key: str, code: str, **held: bool) -> bool:
+    """Whether the console does something at this key; `code` is its place on the keyboard."""
+    return not await page.evaluate(
+        """told => document.body.dispatchEvent(
+            new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...told })
+        )""",
+        {"key": key, "code": code, **held},
+    )
+
+
+async def test_keys_count_by_their_place_where_a_layout_has_no_latin_letters(
+    browser: Browser, console: Console
+) -> None:
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    async with opened(browser, console, ana) as page:
+        await page.goto(f"{console.url}/desk")
+        # J on a Russian, Greek, Arabic, Hebrew, Hindi and Korean keyboard.
+        for key in "оξتחरㅓ":
+            assert await takes(page, key, "KeyJ"), key
+        # Latin letters and signs count as what they are: Dvorak, German with AltGr, Colemak.
+        for key, code in (("h", "KeyJ"), ("ĸ", "KeyK"), (";", "KeyP")):
+            assert not await takes(page, "g", "KeyG")
+            assert not await takes(page, key, code), key
+        assert await takes(page, "؟", "Slash", shiftKey=True)
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await page.keyboard.press("Escape")
+        # "g a", on a Hindi keyboard: two vowel signs.
+        await takes(page, "ु", "KeyG")
+        await takes(page, "ो", "KeyA")
+        await expect(page).to_have_url(f"{console.url}/desk/knowledge")
+
+
+async def test_who_speaks_to_the_computer_switches_single_keys_off(
+    browser: Browser, console: Console
+) -> None:
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    async with opened(browser, console, ana, locale="en") as page:
+        other = await page.context.new_page()
+        for each in (page, other):
+            await each.goto(f"{console.url}/desk")
+            assert await takes(each, "j", "KeyJ")
+        await page.locator("#help").click()
+        await page.get_by_label("Use single keys as shortcuts").uncheck()
+        await page.get_by_role("button", name="Close").click()
+        await until(lambda: other.evaluate("!document.getElementById('single-keys').checked"))
+        await page.reload()
+        for each in (page, other):
+            for key, code in (("j", "KeyJ"), ("/", "Slash"), ("?", "Slash")):
+                assert not await takes(each, key, code), key
+        await page.locator("#help").click()
+        await page.get_by_label("Use single keys as shortcuts").check()
+        await page.get_by_role("button", name="Close").click()
+        assert await takes(page, "j", "KeyJ")
+
+
 @pytest.mark.parametrize("path", ["/desk", "/desk/settings", "/desk/people", "/desk/knowledge"])
 async def test_everything_has_a_name_for_who_cannot_see_it(
     browser: Browser, console: Console, path: str

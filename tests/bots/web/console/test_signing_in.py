@@ -181,6 +181,44 @@ async def test_signing_out_ends_the_session_on_the_server(console: Console) -> N
         assert (await client.get("/desk/profile")).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("came_from", "back"),
+    [
+        ("/desk/replies", "?next=%2Fdesk%2Freplies"),
+        ("/desk/conversations/7?filter=mine", "?next=%2Fdesk%2Fconversations%2F7%3Ffilter%3Dmine"),
+        ("/desk", ""),
+        # A page that a post has answered with: nobody can come back to its address.
+        ("/desk/people/invite", ""),
+        ("//[", ""),
+        (None, ""),
+    ],
+)
+async def test_a_form_of_an_ended_session_leads_to_the_sign_in_and_back_to_its_page(
+    console: Console, came_from: str | None, back: str
+) -> None:
+    headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    if came_from is not None:
+        headers["Referer"] = console.url + came_from
+    async with browser_of(console, await console.person(Role.AGENT)) as client:
+        await console.needs.sessions.end(client.http.cookies["dragoman-desk"])
+        response = await client.http.post("/desk/replies", data={"text": "Hi"}, headers=headers)
+        assert response.status_code == 303
+        assert response.headers["location"] == f"/desk/sign-in{back}"
+        elsewhere = {**headers, "Referer": "https://evil.example/desk/replies"}
+        response = await client.http.post("/desk/replies", headers=elsewhere)
+        assert response.headers["location"] == "/desk/sign-in"
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Accept": "application/json"}, {"Accept": "text/html", "X-Part": "1"}]
+)
+async def test_a_program_of_an_ended_session_reads_that_it_is_signed_out(
+    stranger: Client, headers: dict[str, str]
+) -> None:
+    response = await stranger.http.post("/desk/replies", headers=headers)
+    assert (response.status_code, response.json()) == (401, {"error": "signed_out"})
+
+
 async def test_a_changed_password_signs_out_every_other_browser(console: Console) -> None:
     account = await console.person(Role.AGENT, "changes@shop.example")
     async with browser_of(console, account) as here, browser_of(console, account) as there:
