@@ -81,9 +81,10 @@ async def read_only(server: str, url: str) -> AsyncIterator[None]:
 
 async def is_blocked(by: "asyncpg.Connection[asyncpg.Record]") -> bool:
     """Whether somebody waits for a lock of that connection's."""
+    # In a transaction pg_stat_activity stays as it was when it was first asked for; locks do not.
     waiting = (
-        "select exists (select from pg_stat_activity"
-        " where pg_backend_pid() = any(pg_blocking_pids(pid)))"
+        "select exists (select from pg_locks"
+        " where not granted and pg_backend_pid() = any(pg_blocking_pids(pid)))"
     )
     return bool(await by.fetchval(waiting))
 
