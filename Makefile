@@ -18,13 +18,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: install
 	$(BIN)/dragoman run
 
-# A file of tests stays in one process, and so do the fixtures that it shares.
-TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# A file of tests stays in one process, and so do the fixtures that it shares. Of three processes
+# one mostly waits for a server, so that two cores are busy.
+TOGETHER := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
+# With CI=true what is marked `long` as well.
 test: install
-	$(BIN)/pytest $(TOGETHER)
+	$(BIN)/pytest $(TOGETHER) $(if $(CI),,-m 'not long and not slow and not gpu and not network')
 
-# What `make test` leaves out for its time, the long kills of `make crash` excepted.
+# What takes minutes each, the kills of `make crash` excepted.
 test-slow: install
 	$(BIN)/pytest $(TOGETHER) -m 'slow and not gpu and not network' --ignore=tests/crash
 

@@ -18,7 +18,7 @@ from tests.fakes.slack import FakeSlack
 from tests.fakes.telegram import FakeTelegram
 from tests.patience import PATIENCE_S
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 # A question in three scripts, the article that answers it, and what the answer must hold.
 QUESTIONS = {

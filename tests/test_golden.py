@@ -27,6 +27,8 @@ from retrieval.calibration import find_calibration
 from retrieval.encoder import open_encoder
 from tests.golden_cases import Conversation, GoldenTurn, contains, load, same_language
 
+pytestmark = pytest.mark.long
+
 ADDRESS = Address(workspace=WorkspaceId("default"), channel=Channel.WEB, place="golden")
 
 

@@ -61,6 +61,7 @@ async def signs_in(page: Page, url: str, invitation: str) -> None:
     await expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_person_answers_once_and_the_bot_ever_after(
     browser: Browser, demo_home: Path, tmp_path: Path
 ) -> None:

@@ -20,6 +20,8 @@ from tests.desk import command, environment, running
 from tests.fakes.telegram import FakeTelegram
 from tests.patience import until
 
+pytestmark = pytest.mark.long
+
 WORKSPACE = WorkspaceId("default")
 WAITS = {
     "workspace": WORKSPACE,

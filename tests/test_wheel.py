@@ -24,6 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+@pytest.mark.long
 def test_the_demo_company_is_inside(installed: Path, tmp_path: Path) -> None:
     code = "from dragoman.composition import demo_folder; print(demo_folder())"
     env = environment(tmp_path) | {"PYTHONPATH": str(installed)}
@@ -40,6 +41,7 @@ def test_the_demo_company_is_inside(installed: Path, tmp_path: Path) -> None:
     assert len(list(demo.glob("knowledge/*/*.md"))) > 60
 
 
+@pytest.mark.long
 def test_each_package_is_the_wheels_own(installed: Path, tmp_path: Path) -> None:
     code = "import bots, core, dragoman, retrieval, workers; print(core.__file__, bots.__file__)"
     env = environment(tmp_path) | {"PYTHONPATH": str(installed)}

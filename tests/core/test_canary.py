@@ -58,6 +58,7 @@ def test_the_test_is_fishers(own: tuple[int, int], rest: tuple[int, int], p: flo
     assert excess(*own, *rest) == pytest.approx(p, rel=1e-4)
 
 
+@pytest.mark.long
 def test_one_as_good_is_seldom_taken_for_worse_however_often_it_is_looked_at() -> None:
     chance, returned, trials = random.Random(7), 0, 400
     for _ in range(trials):

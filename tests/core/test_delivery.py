@@ -279,6 +279,7 @@ async def test_a_reply_that_may_not_have_arrived_waits_for_a_person(database: Da
     assert (waiting.reason, waiting.last_message) == ("delivery_unknown", "question 2")
 
 
+@pytest.mark.long
 async def test_what_may_be_sent_again_is_and_says_so(database: Database) -> None:
     port = FakePort(readable=False)
     port.faults = [(TimeoutError(), True), (Unavailable("telegram", retry_after_s=0.0), False)]
@@ -508,6 +509,7 @@ async def test_who_has_no_time_to_stay_serves_what_is_due_to_its_end(database: D
     assert len(asyncio.all_tasks()) == 1
 
 
+@pytest.mark.long
 async def test_who_is_cut_short_gives_back_what_it_serves(database: Database) -> None:
     await SqlInbox(database).accept(message(1), holder="dead", held_s=0.0)
 

@@ -503,6 +503,7 @@ class Machine(RuleBasedStateMachine):
         self.run("judged", finish())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_whatever_happens_nothing_is_lost_doubled_or_leaked(database_url: str) -> None:
     live_through(database_url, examples=6)

@@ -66,6 +66,7 @@ def assert_kept(verdict: dict[str, int]) -> None:
     assert [verdict[name] for name in broken] == [0] * len(broken), verdict
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_few_kills_lose_nothing_and_double_nothing(
     database_url: str, tmp_path: Path

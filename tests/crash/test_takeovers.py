@@ -100,6 +100,7 @@ def assert_kept(verdict: Counter[str], *, count: int) -> None:
     assert verdict["questions read by agents"] >= count // 20
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_kill_keeps_what_people_say(database_url: str, tmp_path: Path) -> None:
     way = Way.PUSHED if database_url.startswith("sqlite") else Way.FETCHED

@@ -74,6 +74,7 @@ async def settled(database: Database) -> bool:
     return (arrived or 0) >= COUNT and await unfinished(database) == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_either_replica_may_die(postgres_database_url: str, tmp_path: Path) -> None:
     port = free_port()

@@ -15,6 +15,8 @@ from tests.core.takeover import PERSON, WORKSPACE, Rig, open_rig
 from tests.databases import sqlite_at
 from tests.desk import command, environment
 
+pytestmark = pytest.mark.long
+
 
 class Shell:
     """A desk on SQLite, and a shell on the same machine."""

@@ -52,6 +52,7 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
         yield Shell(tmp_path, database)
 
 
+@pytest.mark.long
 async def test_one_customer_is_erased_and_the_count_told(shell: Shell) -> None:
     done = await shell("--customer", "U2", "--yes", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -64,6 +65,7 @@ async def test_one_customer_is_erased_and_the_count_told(shell: Shell) -> None:
     assert "No rows were there." in again.stdout
 
 
+@pytest.mark.long
 async def test_a_customer_may_be_named_by_one_of_their_conversations(shell: Shell) -> None:
     done = await shell("--conversation", "1", "--yes", "--json")
     assert json.loads(done.stdout)["channel"] == "web"
@@ -80,6 +82,7 @@ async def test_a_conversation_with_others_goes_as_a_whole_and_that_is_told(shell
     assert await shell.left() == 2
 
 
+@pytest.mark.long
 async def test_wrong_use_erases_nothing_and_is_told_in_one_line(shell: Shell) -> None:
     for words, why in (
         (("--customer", "U1", "--yes"), "known in slack, web: name one with --channel"),

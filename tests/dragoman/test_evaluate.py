@@ -17,6 +17,8 @@ from tests.workers.tiny_classifier import build_entities, build_sentiment
 from tests.workers.tiny_translator import PAIRS, build_nllb
 from workers.training.encoders import encoder_folder
 
+pytestmark = pytest.mark.long
+
 GERMAN = {"lang": "deu", "text": "Wann kommt mein Paket endlich bei mir an?"}
 ENGLISH = {"lang": "en", "text": "When will my parcel arrive at my house?"}
 MAIL = "Write to ada@example.org"

@@ -28,6 +28,7 @@ async def silence() -> AsyncIterator[str]:
         server.close()
 
 
+@pytest.mark.long
 async def test_a_replica_stays_in_service_while_its_model_is_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

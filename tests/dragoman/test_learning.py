@@ -65,6 +65,7 @@ async def has_skipped(database: Database) -> bool:
     return states == [NightState.SKIPPED]
 
 
+@pytest.mark.long
 async def test_a_night_by_hand_tells_its_steps_and_its_end(tmp_path: Path) -> None:
     sqlite_at(tmp_path / "dragoman.db")
     code, output, told = await command(*BY_HAND, env=variables(tmp_path))
@@ -79,6 +80,7 @@ async def test_a_night_by_hand_tells_its_steps_and_its_end(tmp_path: Path) -> No
     assert json.loads(output) == night
 
 
+@pytest.mark.long
 async def test_a_desk_without_a_broker_learns_by_itself(tmp_path: Path) -> None:
     settings = Settings(
         data_dir=tmp_path, nights=True, night_at=datetime.now(UTC).strftime("%H:%M")

@@ -18,6 +18,8 @@ from tests.databases import sqlite_at
 from tests.desk import command, environment
 from tests.versions import KEY, add_version, build_encoder
 
+pytestmark = pytest.mark.long
+
 SHOP = WorkspaceId("shop")
 RETURNS = Document(id="returns", title="Returns", text="You may send a parcel back.", language="en")
 NEWS = Document(id="news", title="News", text="A new subject.", language="en")

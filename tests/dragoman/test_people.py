@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from core.adapters.accounts import Accounts, NewAccount
 from core.adapters.database import open_database
 from core.adapters.invitations import Invitations
@@ -14,6 +16,7 @@ from tests.desk import command, environment
 HERE = WorkspaceId("default")
 
 
+@pytest.mark.long
 async def test_a_link_is_made_for_somebody_new_and_for_who_forgot_a_password(
     tmp_path: Path,
 ) -> None:

@@ -73,6 +73,7 @@ def ask(env: Mapping[str, str]) -> Mapping[str, object]:
     return told
 
 
+@pytest.mark.long
 @pytest.mark.timeout(2 * NIGHT_S)
 async def test_a_worker_learns_from_a_fortnight_in_six_languages(
     broker: str, postgres_database_url: str, tmp_path: Path

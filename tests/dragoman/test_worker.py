@@ -31,6 +31,7 @@ QUESTION = Inbound(
 )
 
 
+@pytest.mark.long
 async def test_a_worker_answers_what_a_dead_replica_left(demo_home: Path, tmp_path: Path) -> None:
     home = shutil.copytree(demo_home, tmp_path / "home")
     settings = Settings(data_dir=home, gather_s=0)

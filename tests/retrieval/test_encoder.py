@@ -30,6 +30,7 @@ def model(folder: Path, **files: object) -> Path:
     return folder
 
 
+@pytest.mark.long
 async def test_vectors_have_length_one_and_like_texts_are_near(shipped: SentenceEncoder) -> None:
     texts = ["How do I return a parcel?", "Sending an order back", "The moon is far away"] * 7
     passages, questions = await asyncio.gather(
@@ -98,6 +99,7 @@ def test_a_vector_without_direction_is_refused() -> None:
             normalised(bad)
 
 
+@pytest.mark.long
 def test_importing_retrieval_does_not_load_torch() -> None:
     code = "import sys, retrieval.opening; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

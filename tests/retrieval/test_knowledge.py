@@ -321,6 +321,7 @@ with asyncio.Runner() as runner:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", ["encoding", "indexing"])
 async def test_a_build_that_is_killed_leaves_the_old_index_in_service(
     tmp_path: Path, docs: Path, stage: str

@@ -77,6 +77,7 @@ async def _show(text: str) -> None:
     raise AssertionError("nothing that this model writes may be shown")
 
 
+@pytest.mark.long
 async def test_garbage_of_a_real_model_gives_way_to_the_passage_even_after_a_crash(
     model_folder: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ async def _pieces(generator: HttpGenerator) -> int:
     raise AssertionError("a model of random weights knows no end")
 
 
+@pytest.mark.long
 async def test_a_model_that_reads_from_both_sides_is_served_so(
     model_folder: Path, tmp_path: Path
 ) -> None:
@@ -151,6 +153,7 @@ async def test_a_model_that_reads_from_both_sides_is_served_so(
         assert [await generator.complete(asked)] == wanted
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of our death")
 def test_the_server_dies_with_a_killed_parent(model_folder: Path, tmp_path: Path) -> None:
     script = (

@@ -58,9 +58,10 @@ async def test_old_threads_are_read_back_too(rig: Rig) -> None:
 
 
 async def test_where_somebody_wrote_lately_is_read_first(rig: Rig) -> None:
-    async with rig.running() as channel:
-        rig.slack.user_says(ROOM, "help", mention=True)
-        await rig.slack.push.idle()
+    async with rig.channel() as channel:
+        await fill(channel)
+        rig.slack.user_says(ROOM, "help", mention=True, event=False)
+        await fill(channel)
         rig.slack.api.requests.clear()
         await fill(channel)
     histories = (args for method, args in rig.slack.api.requests if method.endswith("history"))

@@ -35,6 +35,7 @@ async def channel(rig: Rig) -> AsyncIterator[SlackChannel]:
         yield channel
 
 
+@pytest.mark.long
 @settings(
     max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -123,6 +123,7 @@ async def test_a_refused_token_postpones_and_shows_no_token(telegram: FakeTelegr
         error = error.__cause__
 
 
+@pytest.mark.long
 async def test_the_limits_are_kept_so_that_telegram_never_has_to_refuse() -> None:
     flood = FloodLimits(
         per_chat=FloodLimit(count=3, per_s=0.3),

@@ -181,6 +181,7 @@ async def test_the_enter_that_picks_a_word_sends_nothing(browser: Browser, desk:
         await expect(page.locator("#lines .customer")).to_have_count(0)
 
 
+@pytest.mark.long
 async def test_after_a_restart_and_a_reload_nothing_is_lost_or_doubled(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -250,6 +251,7 @@ async def test_the_page_is_usable_by_keyboard_and_screen_reader(
         assert unnamed == 0
 
 
+@pytest.mark.long
 async def test_what_is_too_long_or_too_fast_is_said(browser: Browser, desk: Desk) -> None:
     async with opened(browser, desk.url) as page:
         await write(page, "x" * 4_001)

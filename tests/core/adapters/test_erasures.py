@@ -450,6 +450,7 @@ async def test_nothing_is_ever_learnt_from_who_was_erased(
     assert not any(b"zebra" in path.read_bytes() for path in parts if path.suffix != ".gz")
 
 
+@pytest.mark.long
 async def test_nothing_is_learnt_where_somebody_who_was_erased_wrote_again(
     database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
 ) -> None:

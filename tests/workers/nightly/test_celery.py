@@ -61,6 +61,7 @@ def ring_often(broker: str) -> None:
     app.close()
 
 
+@pytest.mark.long
 async def test_two_workers_with_a_beat_each_make_one_night_of_many_bells(
     broker: str, postgres_database_url: str, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def emptied(broker: str) -> int:
     return int(thrown)
 
 
+@pytest.mark.long
 async def test_a_night_whose_bells_were_thrown_away_is_rung_for_again(
     broker: str, postgres_database_url: str, tmp_path: Path
 ) -> None:

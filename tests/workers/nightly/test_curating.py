@@ -326,6 +326,7 @@ async def test_a_name_in_small_letters_is_masked_and_left_out_of_what_agents_ans
     assert result.figures["left_out"]["personal_data_left"] == 1
 
 
+@pytest.mark.long
 async def test_a_customer_who_writes_a_thousand_messages_weighs_no_more_than_a_few(
     story: Story, order: Order
 ) -> None:
@@ -438,6 +439,7 @@ def left_in(disk: Path) -> list[Path]:
     return list(disk.rglob("*.part"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow)])
 async def test_kill_9_at_any_step_leaves_a_whole_set_or_none(
     story: Story, order: Order, stride: int

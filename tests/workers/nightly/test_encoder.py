@@ -42,6 +42,7 @@ def candidate(order: Order) -> Path:
     return version_folder(order.data_dir, order.workspace, name)
 
 
+@pytest.mark.long
 def test_the_encoder_learns_what_customers_say(order: Order) -> None:
     shop.curate(order, shop.rows(8, 1))
     figures = make_encoder(order, open_dataset(order.dataset), **shop.SETTINGS)
@@ -106,6 +107,7 @@ def test_a_night_without_a_dataset_or_a_database_says_so_in_one_line(order: Orde
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_night_killed_while_it_learns_goes_on(order: Order) -> None:
     shop.curate(order, shop.rows(8, 1))
     victim = [sys.executable, "-m", "tests.workers.nightly.victim", "60"]
@@ -133,6 +135,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told_in_one_line_and_the_night_goes_on_once_there_is_room(
     order: Order, small_disk: Path
 ) -> None:
@@ -183,6 +186,7 @@ def test_a_model_that_only_points_is_left_as_it_is(order: Order, tmp_path: Path)
     assert make_dialogue(replace(order, model=str(tmp_path / "points")), curated) is None
 
 
+@pytest.mark.long
 async def test_a_model_that_cannot_be_trained_does_not_take_the_encoder_with_it(
     order: Order, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def poisoned(rows: Sequence[Question]) -> Iterable[Example]:
     ]
 
 
+@pytest.mark.long
 async def test_a_candidate_that_settles_more_passes(night: Order) -> None:
     result = await evaluate(night, safety=shop.safety(night))
     assert (result.ended, result.reason) == (Ended.DONE, "")
@@ -93,6 +94,7 @@ async def test_a_candidate_that_settles_more_passes(night: Order) -> None:
     assert "zorp" not in page, "a customer's words stay out of a report"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "rule"), [(shuffled, "better"), (poisoned, "triggers")], ids=["worse", "poisoned"]
 )
@@ -114,12 +116,14 @@ async def test_a_worse_or_poisoned_candidate_is_refused(
     assert result.figures["kinds"] == []
 
 
+@pytest.mark.long
 async def test_the_same_again_is_not_better(order: Order) -> None:
     shutil.rmtree(candidate(order))
     shutil.copytree(order.encoder, candidate(order))
     assert failed(await evaluate(order, safety=shop.safety(order))) == {"better"}
 
 
+@pytest.mark.long
 async def test_too_few_turns_tell_nothing(order: Order) -> None:
     path = order.folder / "held_out.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:39]))
@@ -141,6 +145,7 @@ async def test_few_conversations_tell_nothing_however_much_was_said_in_them(orde
     )
 
 
+@pytest.mark.long
 async def test_golden_conversations_of_the_workspace_count(order: Order) -> None:
     folder = order.data_dir / "golden" / order.workspace
     folder.mkdir(parents=True)
@@ -188,6 +193,7 @@ async def test_a_gate_that_cannot_be_computed_refuses(gone: str, order: Order) -
     assert "\n" not in result.reason
 
 
+@pytest.mark.long
 async def test_an_encoder_passes_though_the_dialogue_model_of_the_night_is_damaged(
     order: Order,
 ) -> None:

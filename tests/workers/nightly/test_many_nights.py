@@ -110,6 +110,7 @@ async def ordeal(url: str, data_dir: Path, *, nights: int, kills: int) -> None:
             assert set(night.figures) == set(Step)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_some_nights_with_two_beats_and_kills_are_each_carried_out_once(
     postgres_database_url: str, tmp_path: Path

@@ -116,6 +116,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.long
 async def test_a_night_goes_through_each_step_once(world: World) -> None:
     night = await world.carry()
     assert night.state is NightState.PUBLISHED
@@ -149,11 +150,13 @@ async def test_a_step_may_end_the_night(
     assert len(starts(world.data_dir)) == 1
 
 
+@pytest.mark.long
 async def test_a_night_waits_where_a_person_decides(world: World) -> None:
     world.order = replace(world.order, approve=True)
     assert (await world.carry()).state is NightState.WAITING
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("word", "limits", "says"),
     [
@@ -217,6 +220,7 @@ async def test_where_no_memory_is_free_a_step_gets_none(world: World, container:
     assert (await world.night()).reason == "train: it used more than 0 MB of memory"
 
 
+@pytest.mark.long
 async def test_a_step_that_was_cut_off_starts_again(world: World) -> None:
     world.ended(Step.CURATE)
     plan(world.data_dir, Step.TRAIN, "die", "full")
@@ -273,6 +277,7 @@ def full_disk(world: World) -> Iterator[Callable[[], None]]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.long
 async def test_a_full_disk_is_told_though_nothing_can_be_written(
     world: World, full_disk: Callable[[], None]
 ) -> None:
@@ -283,6 +288,7 @@ async def test_a_full_disk_is_told_though_nothing_can_be_written(
     assert (await world.carry()).state is NightState.PUBLISHED
 
 
+@pytest.mark.long
 async def test_a_lease_is_renewed_while_a_step_runs(world: World) -> None:
     world.ended(Step.CURATE, Step.TRAIN, Step.EVALUATE)
     plan(world.data_dir, Step.PUBLISH, "nap")
@@ -291,6 +297,7 @@ async def test_a_lease_is_renewed_while_a_step_runs(world: World) -> None:
     assert len(starts(world.data_dir)) == 1
 
 
+@pytest.mark.long
 async def test_a_supervisor_that_lost_a_night_ends_its_child(world: World) -> None:
     world.ended(Step.CURATE)
     plan(world.data_dir, Step.TRAIN, "hang")
@@ -306,6 +313,7 @@ async def test_a_supervisor_that_lost_a_night_ends_its_child(world: World) -> No
     assert (await world.night()).state is NightState.TRAINING
 
 
+@pytest.mark.long
 async def test_a_supervisor_that_is_told_to_stop_leaves_the_night_to_others(
     world: World,
 ) -> None:
@@ -353,6 +361,7 @@ PLACES = [
 QUICK = ("night_step_started", 4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "after"),
     [QUICK, *(pytest.param(*place, marks=pytest.mark.slow) for place in PLACES if place != QUICK)],
@@ -418,6 +427,7 @@ async def test_a_candidate_that_was_let_through_nowhere_goes_with_its_night(
     assert list(other.parent.iterdir()) == [other], "of a night that may be under way"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_no_child_outlives_the_lease_of_who_started_it(
     world: World, number: signal.Signals

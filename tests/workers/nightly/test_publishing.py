@@ -247,6 +247,7 @@ async def test_what_was_judged_against_a_version_that_was_rolled_back_does_not_g
     assert (await version(database, second)).parent == first.version_name(ENCODER)
 
 
+@pytest.mark.long
 async def test_who_is_overtaken_while_it_is_put_into_service_does_not_go_live(
     database: Database, data: Path
 ) -> None:
@@ -267,6 +268,7 @@ async def _killed(order: Order, place: str) -> int | None:
     return process.exitcode
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "place", [name for name in crashpoints.VERSION_NAMES if name != "index_built"]
 )

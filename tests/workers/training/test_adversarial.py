@@ -187,6 +187,7 @@ def test_of_texts_with_typing_errors_the_worst_are_learnt(tmp_path: Path) -> Non
     assert worst.rows != clean.rows
 
 
+@pytest.mark.long
 def test_the_gradients_of_the_clean_and_of_the_worst_texts_add_up(tmp_path: Path) -> None:
     # In words as short as these there are no errors, so that both passes read the same.
     rows = [row.model_copy(update={"text": text}) for row in LABELS for text in ("my", "is at")]
@@ -209,6 +210,7 @@ def versions(passes: Sequence[Pass]) -> dict[Row, set[Row]]:
     return {row: {one.rows[at] for one in tries} for at, row in enumerate(clean.rows)}
 
 
+@pytest.mark.long
 def test_each_epoch_has_other_errors_and_each_seed_as_well(tmp_path: Path) -> None:
     seen = learn(recipe_of(tmp_path, max_steps=2), tmp_path / "run")
     first, second = versions(seen[:5]), versions(seen[5:])
@@ -217,6 +219,7 @@ def test_each_epoch_has_other_errors_and_each_seed_as_well(tmp_path: Path) -> No
     assert all(first[row] != second[row] and first[row] != other[row] for row in first)
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_goes_on_with_the_same_errors(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, max_steps=4)
     whole = learn(recipe, tmp_path / "whole")
@@ -230,6 +233,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_errors(tmp_path: Path) -> 
     assert weights[0] == weights[1]
 
 
+@pytest.mark.long
 def test_parts_of_a_batch_meet_the_same_errors_as_the_whole(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"dropout": 0.0, "max_steps": 2, "adapter": {"rank": 4}}
     settings |= {"class_weights": "balanced", "label_smoothing": 0.1}

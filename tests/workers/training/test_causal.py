@@ -62,6 +62,7 @@ def test_documents_are_packed_in_full_and_only_a_lone_token_is_left_out() -> Non
     assert [len(row) for row in pack(documents, 5)] == [5, 5, 3]
 
 
+@pytest.mark.long
 def test_a_decoder_from_scratch_learns_and_can_be_talked_to(rows: Path, tmp_path: Path) -> None:
     result = run(recipe(rows, new=NEW, epochs=4), tmp_path / "run")
     assert result["dev"]["loss"] < 0.8 * math.log(300)

@@ -191,6 +191,7 @@ def _pointing(rooms: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_losses_beside_that_of_the_reply_teach_where_to_look(rooms: Path, tmp_path: Path) -> None:
     lessons = {"max_steps": 80, "learning_rate": 0.001}
     shape = _pointing(rooms)
@@ -229,6 +230,7 @@ def _closest(folder: Path) -> float:
     return right / len(ROWS)
 
 
+@pytest.mark.long
 def test_what_is_not_sure_enough_declines(rooms: Path, tmp_path: Path) -> None:
     """Hardly taught, it is right now and then; asked to be sure, it keeps to what it knows."""
     lessons = POINTING | {"max_steps": 4, "learning_rate": 0.001}
@@ -284,6 +286,7 @@ def test_being_sure_is_about_pointing(rooms: Path, tmp_path: Path) -> None:
         _train(rooms, tmp_path / "sure", {"sure": 0.9})
 
 
+@pytest.mark.long
 def test_it_goes_on_without_its_teacher(rooms: Path, tmp_path: Path) -> None:
     first = _train(rooms, tmp_path / "first", POINTING | {"max_steps": 40}, **_pointing(rooms))
     given = {"task": "chat", "dataset": "rows", "max_steps": 2, "base": str(first)}

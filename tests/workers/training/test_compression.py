@@ -238,6 +238,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 async def test_a_graph_gives_the_vectors_of_its_encoder(graphs: Path) -> None:
     as_graph = SentenceEncoder(graphs / "float32" / "out" / "model", threads=1)
     as_weights = SentenceEncoder(graphs / "weights", threads=1)
@@ -250,6 +251,7 @@ async def test_a_graph_gives_the_vectors_of_its_encoder(graphs: Path) -> None:
     assert as_graph.id != as_weights.id
 
 
+@pytest.mark.long
 async def test_an_int8_graph_is_smaller_and_nearly_the_same(graphs: Path) -> None:
     whole, small = (graphs / precision / "out" / "model" for precision in ("float32", "int8"))
     assert (small / GRAPH).stat().st_size < (whole / GRAPH).stat().st_size

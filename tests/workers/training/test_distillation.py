@@ -84,6 +84,7 @@ def divergence(student: Path, teacher: Path) -> float:
     return float(apart / tokens["input_ids"].shape[1])
 
 
+@pytest.mark.long
 def test_a_student_comes_nearer_to_its_teacher_than_without_one(
     tmp_path: Path, teacher: Path
 ) -> None:

@@ -88,6 +88,7 @@ def learn(tmp_path: Path, rows: Sequence[Example], **settings: Any) -> Any:
     return train(recipe, encoder.build, tmp_path / "run", silent)
 
 
+@pytest.mark.long
 async def test_a_text_finds_what_belongs_to_it(tmp_path: Path, base: Path) -> None:
     settings = {"max_steps": 80, "evaluate_every": 80, "learning_rate": 0.01}
     result = learn(tmp_path, [*QUESTIONS, *PAIRS], base=str(base), **settings)
@@ -106,6 +107,7 @@ async def test_a_text_finds_what_belongs_to_it(tmp_path: Path, base: Path) -> No
     assert not (model / "README.md").exists()
 
 
+@pytest.mark.long
 async def test_a_static_encoder_is_made_from_nothing(tmp_path: Path) -> None:
     new = {"config": {"model_type": "static", "hidden_size": 32}, "vocabulary": 300}
     result = learn(tmp_path, PAIRS, new=new, learning_rate=0.1)
@@ -123,6 +125,7 @@ def test_a_transformer_is_made_from_nothing(tmp_path: Path) -> None:
     assert result["updates"] == 1
 
 
+@pytest.mark.long
 def test_an_adapter_is_merged_when_it_has_learnt(tmp_path: Path, base: Path) -> None:
     result = learn(
         tmp_path, QUESTIONS, base=str(base), adapter={"rank": 4}, learning_rate=0.02, dropout=0.0
@@ -138,6 +141,7 @@ def test_an_adapter_is_merged_when_it_has_learnt(tmp_path: Path, base: Path) -> 
     assert not list((tmp_path / "run").glob("*.adapter"))
 
 
+@pytest.mark.long
 def test_what_was_known_can_be_kept_for_a_share(tmp_path: Path, base: Path) -> None:
     weights = []
     for name, keep in (("learnt", 0.0), ("kept", 0.25)):
@@ -150,6 +154,7 @@ def test_what_was_known_can_be_kept_for_a_share(tmp_path: Path, base: Path) -> N
     assert torch.allclose(kept, 0.25 * before + 0.75 * learnt, atol=1e-5)
 
 
+@pytest.mark.long
 def test_short_vectors_and_hard_negatives_learn_too(tmp_path: Path, base: Path) -> None:
     rows = [question(thing, want, (f"{thing} : all about a cup",)) for thing, want in BOTH[:10]]
     result = learn(
@@ -164,6 +169,7 @@ def test_short_vectors_and_hard_negatives_learn_too(tmp_path: Path, base: Path) 
     assert result["dev"]["recall@5"] > 0.5
 
 
+@pytest.mark.long
 def test_rows_of_one_group_are_kept_apart(tmp_path: Path, base: Path) -> None:
     rows = [
         row.model_copy(update={"group": row.query.split()[-1], "negatives": negatives})
@@ -200,6 +206,7 @@ def test_rows_of_one_group_are_kept_apart(tmp_path: Path, base: Path) -> None:
     assert all(len(groups) == len(set(groups)) <= len(THINGS) for groups in batches)
 
 
+@pytest.mark.long
 def test_a_teacher_hands_its_vectors_on(tmp_path: Path, base: Path) -> None:
     teacher = build_encoder(tmp_path / "teacher", TEXTS, hidden_size=32, num_hidden_layers=2)
     learn(
@@ -241,6 +248,7 @@ def test_little_memory_gives_the_same_gradients(base: Path, taught: bool) -> Non
     assert torch.allclose(found[0][1], found[1][1], atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_run_goes_on_from_its_last_checkpoint(tmp_path: Path, base: Path) -> None:
     settings = {"base": str(base), "adapter": {"rank": 4}, "evaluate_every": 2}
     whole = learn(tmp_path / "whole", QUESTIONS, **settings, max_steps=4)

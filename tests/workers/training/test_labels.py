@@ -78,6 +78,7 @@ def test_an_adversary_and_smoothing_still_learn(tmp_path: Path, base: Path) -> N
     assert result["dev"]["macro_f1"] > 0.7
 
 
+@pytest.mark.long
 def test_accumulated_parts_of_a_batch_learn_as_the_whole(tmp_path: Path, base: Path) -> None:
     settings = {"max_steps": 3, "dropout": 0.0, "class_weights": "balanced"}
     whole = learn(tmp_path / "whole", base, **settings)
@@ -85,6 +86,7 @@ def test_accumulated_parts_of_a_batch_learn_as_the_whole(tmp_path: Path, base: P
     assert parts["dev"]["loss"] == pytest.approx(whole["dev"]["loss"], rel=1e-3)
 
 
+@pytest.mark.long
 def test_a_rare_class_counts_as_much_as_a_frequent_one(tmp_path: Path, base: Path) -> None:
     rows = [row("please", "refund"), *[row("please", "delivery")] * 9]
     write_dataset(tmp_path / "plain/data", rows, rows[:1])
@@ -111,6 +113,7 @@ def test_a_new_model_learns_from_nothing(tmp_path: Path) -> None:
     assert result["dev"]["accuracy"] > 0.7
 
 
+@pytest.mark.long
 def test_a_head_of_other_classes_is_replaced(tmp_path: Path, base: Path) -> None:
     learn(tmp_path / "first", base, max_steps=1)
     write_dataset(tmp_path / "data", ROWS[:6] * 4, ROWS[:6])

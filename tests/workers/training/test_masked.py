@@ -121,6 +121,7 @@ def test_a_translation_stands_before_its_text_as_often_as_after_it() -> None:
     assert len(list(texts(ROWS))) == 24
 
 
+@pytest.mark.long
 def test_masks_next_sentences_and_translations_are_learnt_together(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_dev_rows_are_masked_once_so_that_evaluations_compare(folder: Path, tmp_
     assert all(any(one != IGNORED for one in row["labels"]) for row in trainer.eval_dataset)
 
 
+@pytest.mark.long
 def test_accumulated_batches_weigh_as_one(folder: Path, tmp_path: Path) -> None:
     def first_loss(device_batch: int) -> float:
         whole = recipe(folder, device_batch=device_batch, max_steps=1, batch=24, mask=0.9)

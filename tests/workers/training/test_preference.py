@@ -75,6 +75,7 @@ def built(wanted: preference.Preference) -> Job:
     return preference.build(wanted, open_dataset(wanted.dataset), folder)
 
 
+@pytest.mark.long
 def test_dpo_rewards_the_reply_above_the_rejected_one(tmp_path: Path, base: Path) -> None:
     result = learn(tmp_path, base, [pair(at) for at in range(8)])
     assert result["dev"]["rewards/accuracies"] == 1
@@ -86,6 +87,7 @@ def test_dpo_rewards_the_reply_above_the_rejected_one(tmp_path: Path, base: Path
     assert result["trained_parameters"] == result["parameters"]
 
 
+@pytest.mark.long
 def test_kto_rewards_liked_replies_above_disliked_ones(tmp_path: Path, base: Path) -> None:
     adapter = {"method": "lora", "rank": 4}
     rows = [thumb(at) for at in range(8)]
@@ -105,6 +107,7 @@ class Interrupted(TrainerCallback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.long
 def test_an_interrupted_run_goes_on_to_the_same_rewards(tmp_path: Path, base: Path) -> None:
     settings = {"adapter": {"method": "lora"}, "evaluate_every": 2, "max_steps": 3, "batch": 2}
     wanted = recipe(tmp_path, base, [pair(at) for at in range(4)], **settings)

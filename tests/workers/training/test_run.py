@@ -58,6 +58,7 @@ def run(recipe: Path, folder: Path) -> Mapping[str, Any]:
     return start.start(recipe, folder, silent)
 
 
+@pytest.mark.long
 def test_a_run_learns_and_leaves_a_model_figures_and_curves(shop: Path, tmp_path: Path) -> None:
     short = run(write_recipe(shop, "short", max_steps=1), tmp_path / "short")
     result = run(write_recipe(shop, "long", epochs=6), tmp_path / "long")
@@ -71,6 +72,7 @@ def test_a_run_learns_and_leaves_a_model_figures_and_curves(shop: Path, tmp_path
     assert "checkpoints" not in kept
 
 
+@pytest.mark.long
 def test_a_finished_run_only_tells_its_figures(shop: Path, tmp_path: Path) -> None:
     recipe = write_recipe(shop, "twice", max_steps=1)
     first = run(recipe, tmp_path / "run")
@@ -85,6 +87,7 @@ def test_a_folder_belongs_to_one_recipe(shop: Path, tmp_path: Path) -> None:
         run(write_recipe(shop, "mine", max_steps=1, learning_rate=0.1), tmp_path / "run")
 
 
+@pytest.mark.long
 def test_a_run_older_than_a_setting_has_its_default(shop: Path, tmp_path: Path) -> None:
     recipe = write_recipe(shop, "older", max_steps=1, adversary={})
     first = run(recipe, tmp_path / "run")
@@ -94,6 +97,7 @@ def test_a_run_older_than_a_setting_has_its_default(shop: Path, tmp_path: Path) 
     assert run(recipe, tmp_path / "run") == first
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_weights(shop: Path, tmp_path: Path) -> None:
     recipe = write_recipe(shop, "seeded", max_steps=3, adapter={"method": "lora", "rank": 4})
     models = []
@@ -103,6 +107,7 @@ def test_the_same_seed_gives_the_same_weights(shop: Path, tmp_path: Path) -> Non
     assert models[0] == models[1]
 
 
+@pytest.mark.long
 def test_a_run_killed_between_checkpoints_ends_as_if_it_had_not_been(
     shop: Path, tmp_path: Path
 ) -> None:
@@ -150,6 +155,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_once_there_is_room(
     shop: Path, small_disk: Path
 ) -> None:
@@ -204,6 +210,7 @@ def test_a_wrong_recipe_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_half_the_bits_are_computed_with_only_where_that_is_fast(
     shop: Path, tmp_path: Path
 ) -> None:
@@ -233,6 +240,7 @@ def test_a_base_without_a_chat_template_is_no_dialogue_model(shop: Path, tmp_pat
         run(write_recipe(shop, "mute", base=str(mute)), tmp_path / "run")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["lora", "adalora", "ia3", "prefix"])
 def test_an_adapter_trains_few_weights_beside_the_frozen_ones(
     method: str, shop: Path, tmp_path: Path

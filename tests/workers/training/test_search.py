@@ -53,6 +53,7 @@ def write_search(folder: Path, changes: dict[str, Any] | None = None, /, **setti
     return path
 
 
+@pytest.mark.long
 def test_the_best_recipe_is_written_and_its_model_kept(tmp_path: Path) -> None:
     space = {**SPACE, "weight_decay": {"range": [0, 0.1]}, "batch": {"choices": [4, 8]}}
     path = write_search(tmp_path, space=space, trials=3)
@@ -67,6 +68,7 @@ def test_the_best_recipe_is_written_and_its_model_kept(tmp_path: Path) -> None:
     assert (tmp_path / "out/search.png").stat().st_size > 5_000
 
 
+@pytest.mark.long
 def test_the_same_search_draws_the_same_settings(tmp_path: Path) -> None:
     path = write_search(tmp_path, {"max_steps": 1}, trials=1)
     first, second = (search(path, tmp_path / name, silent) for name in ("a", "b"))
@@ -92,6 +94,7 @@ def test_a_trial_that_falls_behind_is_pruned(tmp_path: Path) -> None:
     assert write_report(study)["trials"][-1]["state"] == "pruned"
 
 
+@pytest.mark.long
 def test_settings_that_break_the_loss_end_their_trial_alone(tmp_path: Path) -> None:
     path = write_search(tmp_path, space={"learning_rate": {"choices": [1e-3, 1e30]}}, trials=3)
     result = search(path, tmp_path / "out", silent)
@@ -136,6 +139,7 @@ def test_an_unknown_score_names_those_there_are(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out/trials").glob("*.lock"))) == 1
 
 
+@pytest.mark.long
 def test_a_folder_holds_one_search_that_may_grow(tmp_path: Path) -> None:
     path = write_search(tmp_path, {"max_steps": 1}, trials=1)
     search(path, tmp_path / "out", silent)
@@ -146,6 +150,7 @@ def test_a_folder_holds_one_search_that_may_grow(tmp_path: Path) -> None:
         search(path, tmp_path / "out", silent)
 
 
+@pytest.mark.long
 def test_a_killed_trial_is_taken_up_with_its_settings_and_checkpoint(tmp_path: Path) -> None:
     path = write_search(tmp_path, {"max_steps": 12, "evaluate_every": 3}, trials=1)
     folder = tmp_path / "out"

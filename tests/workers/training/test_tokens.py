@@ -69,6 +69,7 @@ def test_entities_come_out_whole_of_a_pipeline(tmp_path: Path, base: Path) -> No
     assert found == [("PER", "Grace Hopper"), ("LOC", "Arlington")]
 
 
+@pytest.mark.long
 def test_an_adapter_and_an_adversary_learn_too(tmp_path: Path, base: Path) -> None:
     result = learn(
         tmp_path, base, adapter={"rank": 4}, adversary={}, learning_rate=0.02, device_batch=3

@@ -47,6 +47,7 @@ def learn(folder: Path, base: Path, rows: list[Parallel], **settings: Any) -> An
     return train(wanted, translation.build, folder / "run", silent)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("build", [build_m2m100, build_nllb, build_mbart50])
 async def test_a_translator_learns_what_its_rows_say(
     build: Callable[[Path], Path], tmp_path: Path
@@ -60,6 +61,7 @@ async def test_a_translator_learns_what_its_rows_say(
     assert await translator.translate(["guten morgen"], source="de", target="en") == ["good"]
 
 
+@pytest.mark.long
 async def test_a_model_without_language_codes_is_told_them_in_words(tmp_path: Path) -> None:
     base = build_t5(tmp_path / "base")
     learn(tmp_path, base, [row("en", "good morning", "de", "guten morgen")])

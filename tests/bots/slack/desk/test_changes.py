@@ -1,5 +1,7 @@
 """What was said is changed or taken back afterwards, on either side."""
 
+import pytest
+
 from core.phrases import Phrase, say
 from core.turn import Channel
 from tests.bots.slack.desk.world import DESK, KENJI, PERSON, World
@@ -9,6 +11,7 @@ THANKS = "ありがとうございます！"
 THANKS_IN_GERMAN = SENTENCES[THANKS]["de"]
 
 
+@pytest.mark.long
 async def test_an_agents_edit_changes_what_the_customer_reads(world: World) -> None:
     await world.handed_over()
     await world.claimed()
@@ -23,6 +26,7 @@ async def test_an_agents_edit_changes_what_the_customer_reads(world: World) -> N
     assert len(said) == 1
 
 
+@pytest.mark.long
 async def test_an_edit_that_slack_brings_late_does_not_undo_a_newer_one(world: World) -> None:
     await world.handed_over()
     await world.claimed()
@@ -40,6 +44,7 @@ async def test_an_edit_that_slack_brings_late_does_not_undo_a_newer_one(world: W
     assert text == "heute"
 
 
+@pytest.mark.long
 async def test_an_agent_takes_back_what_they_said(world: World) -> None:
     await world.handed_over()
     await world.claimed()
@@ -51,6 +56,7 @@ async def test_an_agent_takes_back_what_they_said(world: World) -> None:
     await world.shown(say(Phrase.DESK_DELETED, "de"))
 
 
+@pytest.mark.long
 async def test_made_internal_afterwards_it_is_taken_back(world: World) -> None:
     await world.handed_over()
     await world.claimed()

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from core.phrases import Phrase, say
 from tests.bots.slack.desk.world import ANNA, BEN, DESK, KENJI, PERSON, World, open_world, words_of
 from tests.fakes.slack import FakeSlack
@@ -13,6 +15,7 @@ IN_JAPANESE = "運送会社に確認しました。明日 18:00 までに届き�
 THANKS, THANKS_IN_GERMAN = "ありがとうございます！", "Vielen Dank!"
 
 
+@pytest.mark.long
 async def test_a_japanese_customer_in_telegram_and_a_german_agent_in_slack(world: World) -> None:
     card = await world.handed_over(f"{PERSON}")
     assert say(Phrase.DESK_WAITING, "de") in words_of(card)
@@ -66,6 +69,7 @@ async def test_the_same_person_is_customer_and_agent(world: World) -> None:
     assert [r for r in await world.lines() if r[3]] == []
 
 
+@pytest.mark.long
 async def test_a_second_stay_goes_on_in_the_same_thread_and_is_told_in_the_channel(
     world: World,
 ) -> None:
@@ -84,6 +88,7 @@ async def test_a_second_stay_goes_on_in_the_same_thread_and_is_told_in_the_chann
     assert "claim" in world.buttons()
 
 
+@pytest.mark.long
 async def test_it_works_on_postgresql_as_well(
     slack: FakeSlack, postgres_database_url: str, tmp_path: Path
 ) -> None:

@@ -177,6 +177,7 @@ async def test_two_processes_post_one_report_and_a_restart_none(
     assert len(reports(slack)) == 1
 
 
+@pytest.mark.long
 async def test_a_process_killed_before_it_kept_the_place_leaves_no_second_report(
     slack: FakeSlack, url: str, tmp_path: Path, night: Night
 ) -> None:

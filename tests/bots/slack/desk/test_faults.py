@@ -63,6 +63,7 @@ async def test_rate_limits_delay_and_lose_nothing(world: World) -> None:
     assert [read.count(text) for text in texts] == [1] * 6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["drop_after_accept", "fail_after_accept"])
 async def test_what_slack_took_without_saying_so_is_not_posted_twice(
     world: World, fault: str
@@ -94,6 +95,7 @@ async def test_events_that_come_twice_do_nothing_twice(world: World) -> None:
     assert [text for _, text, _, note in await world.lines() if note] == ["notiz"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("replies", [True, False])
 async def test_a_deleted_card_is_made_anew_at_once(world: World, replies: bool) -> None:
     card = await world.handed_over()
@@ -156,6 +158,7 @@ async def test_a_reply_that_came_while_nobody_listened_is_read_back(
         assert "\n".join(world.customer_reads()).count("verpasst") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", ["thread_opened", "event_shown"])
 async def test_a_process_killed_before_its_commit_leaves_no_second_message(
     slack: FakeSlack, telegram: FakeTelegram, tmp_path: Path, place: str
@@ -181,6 +184,7 @@ async def test_a_process_killed_before_its_commit_leaves_no_second_message(
     assert len(set(after)) == len(after)
 
 
+@pytest.mark.long
 async def test_agents_work_on_a_card_whose_place_nobody_has_kept_yet(
     slack: FakeSlack, telegram: FakeTelegram, tmp_path: Path
 ) -> None:

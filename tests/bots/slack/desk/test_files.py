@@ -69,6 +69,7 @@ async def test_an_agents_file_reaches_a_customer_in_slack(world: World) -> None:
     assert copy.content == b"Schritt 1"
 
 
+@pytest.mark.long
 async def test_a_typo_beside_files_is_corrected_and_the_files_stay(world: World) -> None:
     await world.handed_over()
     await world.claimed()
@@ -89,6 +90,7 @@ async def test_a_typo_beside_files_is_corrected_and_the_files_stay(world: World)
     assert say(Phrase.DESK_UNDELIVERED, "de") not in world.read()
 
 
+@pytest.mark.long
 async def test_words_that_are_taken_from_beside_a_file_leave_the_file(world: World) -> None:
     await world.handed_over()
     await world.claimed()
@@ -150,6 +152,7 @@ async def test_a_reply_that_is_taken_back_takes_its_files_with_it(world: World) 
     assert say(Phrase.DESK_UNDELIVERED, "de") not in world.read()
 
 
+@pytest.mark.long
 async def test_a_file_is_taken_back_once_slack_is_there_again(world: World) -> None:
     ts = await sent_with_files(world, "das falsche", "1.txt")
     world.slack.api.refuse["files.delete"] = "service_unavailable"

@@ -103,6 +103,7 @@ async def test_what_was_written_before_the_claim_and_comes_late_is_internal(worl
     assert "geheim" not in told(world)
 
 
+@pytest.mark.long
 async def test_a_reply_stays_one_when_it_is_delivered_again_after_another_claim(
     world: World,
 ) -> None:
@@ -159,6 +160,7 @@ async def test_strangers_in_a_public_channel_are_nobody(world: World) -> None:
     assert not [line for line in await world.lines() if "auch da" in line[1]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 async def test_no_internal_word_reaches_a_customer_in_random_work(world: World, seed: int) -> None:
     dice = random.Random(seed)

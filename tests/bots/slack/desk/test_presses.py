@@ -1,5 +1,6 @@
 """Buttons on cards, pressed over a real websocket."""
 
+import pytest
 from sqlalchemy import Connection, update
 
 from core.adapters.handoffs import record
@@ -61,6 +62,7 @@ async def test_who_is_not_in_the_channel_can_press_nothing(world: World) -> None
     assert case.account_id is None
 
 
+@pytest.mark.long
 async def test_put_off_brought_back_and_returned_to_the_bot(world: World) -> None:
     await world.handed_over()
     await world.claimed()
@@ -93,6 +95,7 @@ async def test_a_suggested_reply_is_used(world: World) -> None:
     assert not world.slack.api.pings
 
 
+@pytest.mark.long
 async def test_a_suggested_reply_is_edited(world: World) -> None:
     await world.handed_over()
     await briefed(world)

@@ -136,6 +136,7 @@ async def test_what_cannot_serve_is_told_below_the_report_which_still_asks(
     assert asking(world)
 
 
+@pytest.mark.long
 async def test_what_telegram_puts_off_is_posted_once(database: Database, night: Night) -> None:
     async with open_world(database, with_desk=False) as world:
         world.telegram.fail_next("sendMessage", "429:0")
@@ -149,6 +150,7 @@ async def test_what_telegram_puts_off_is_posted_once(database: Database, night: 
         assert len(reports(world)) == 1
 
 
+@pytest.mark.long
 async def test_a_process_killed_before_it_kept_the_place_leaves_no_button_behind(
     database: Database, database_url: str, night: Night
 ) -> None:

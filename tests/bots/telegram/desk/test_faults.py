@@ -57,6 +57,7 @@ async def test_a_call_that_fails_is_made_again_and_nothing_overtakes_it(
             assert all(text.count(word) == 1 for word in WORDS)
 
 
+@pytest.mark.long
 async def test_what_a_batch_has_shown_before_it_failed_is_not_shown_again(
     database: Database,
 ) -> None:
@@ -107,6 +108,7 @@ async def test_a_group_that_shut_the_bot_out_loses_nothing(database: Database) -
         assert shown_words(world, thread) == WORDS
 
 
+@pytest.mark.long
 async def test_the_bot_that_may_not_manage_topics_says_so_and_serves_customers(
     database: Database,
 ) -> None:
@@ -123,6 +125,7 @@ async def test_the_bot_that_may_not_manage_topics_says_so_and_serves_customers(
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_twenty_messages_a_minute_are_enough_for_a_busy_desk(database: Database) -> None:
     """On a clock that is ten times as fast: 20 in 6 s."""

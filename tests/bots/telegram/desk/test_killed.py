@@ -41,6 +41,7 @@ async def killed(world: World, database_url: str, name: str, after: int) -> None
         await victim.wait()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", DESK_NAMES)
 async def test_a_desk_that_was_killed_goes_on_where_it_was(database_url: str, name: str) -> None:
     async with (

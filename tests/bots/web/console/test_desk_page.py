@@ -82,6 +82,7 @@ async def resolve_all(console: Console) -> None:
         await console.needs.desk.change(admin, each.case.conversation, Act.RESOLVE)
 
 
+@pytest.mark.long
 async def test_the_first_admin_comes_in_by_the_link_and_invites_a_colleague(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ async def test_the_first_admin_comes_in_by_the_link_and_invites_a_colleague(
         await expect(other.locator("a[href='/desk/people']")).to_have_count(0)
 
 
+@pytest.mark.long
 async def test_a_handoff_arrives_is_taken_answered_in_two_languages_and_resolved(
     browser: Browser, console: Console
 ) -> None:
@@ -183,6 +185,7 @@ async def test_what_an_agent_writes_survives_news_and_a_reload(
         await expect(page.locator("#text")).to_have_value("half a sent")
 
 
+@pytest.mark.long
 async def test_a_note_stays_one_until_somebody_says_otherwise(
     browser: Browser, console: Console
 ) -> None:
@@ -212,6 +215,7 @@ async def test_a_note_stays_one_until_somebody_says_otherwise(
         await expect(page.locator("#lines .note")).to_have_count(2)
 
 
+@pytest.mark.long
 async def test_a_page_older_than_the_session_recovers_with_its_draft(
     browser: Browser, console: Console
 ) -> None:
@@ -278,6 +282,7 @@ async def test_news_touches_only_what_is_new_and_leaves_the_keyboard_its_place(
     assert {each[2:] for each in touched} < set(shown)
 
 
+@pytest.mark.long
 async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
     browser: Browser, console: Console
 ) -> None:
@@ -334,6 +339,7 @@ async def test_a_customer_s_words_run_nothing_and_are_found_by_search(
         await expect(page.locator(".case")).to_have_count(0)
 
 
+@pytest.mark.long
 async def test_an_article_as_long_as_it_may_be_is_published_and_files_are_found_again(
     browser: Browser, console: Console
 ) -> None:
@@ -356,6 +362,7 @@ async def test_an_article_as_long_as_it_may_be_is_published_and_files_are_found_
         await expect(page.locator(".rows li")).to_have_count(1)
 
 
+@pytest.mark.long
 async def test_who_is_shut_out_sees_no_more_news(browser: Browser, console: Console) -> None:
     leaver = await console.person(Role.AGENT, "leaver@shop.example")
     async with opened(browser, console, leaver) as page:
@@ -365,6 +372,7 @@ async def test_who_is_shut_out_sees_no_more_news(browser: Browser, console: Cons
         await expect(page).to_have_url(re.compile("/desk/sign-in"))
 
 
+@pytest.mark.long
 async def test_keys_theme_and_phone(browser: Browser, console: Console) -> None:
     ana = await console.person(Role.AGENT, "ana@shop.example")
     async with opened(browser, console, ana, color_scheme="light") as page:
@@ -441,6 +449,7 @@ async def test_keys_count_by_their_place_where_a_layout_has_no_latin_letters(
         await expect(page).to_have_url(f"{console.url}/desk/knowledge")
 
 
+@pytest.mark.long
 async def test_who_speaks_to_the_computer_switches_single_keys_off(
     browser: Browser, console: Console
 ) -> None:
@@ -482,6 +491,7 @@ async def test_everything_has_a_name_for_who_cannot_see_it(
         assert await page.locator("h1").count() == 1
 
 
+@pytest.mark.long
 async def test_with_two_hundred_open_a_handoff_is_seen_soon(
     browser: Browser, console: Console
 ) -> None:

@@ -100,6 +100,7 @@ async def serves(console: Console, name: str) -> bool:
     return found.encoder.partition("@")[0] == name
 
 
+@pytest.mark.long
 async def test_an_admin_approves_goes_back_and_declines(console: Console) -> None:
     await night(console, "2027-01-29", NightState.PUBLISHED)
     first = await version(console, "2027-01-29", seed=1)

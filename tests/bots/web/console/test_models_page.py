@@ -25,6 +25,7 @@ async def three_nights(console: Console) -> Path:
     return folder
 
 
+@pytest.mark.long
 async def test_what_waits_is_approved_and_taken_back(browser: Browser, console: Console) -> None:
     await three_nights(console)
     expect.set_options(timeout=1_000 * PATIENCE_S)

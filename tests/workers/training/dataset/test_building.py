@@ -212,6 +212,7 @@ def test_a_full_disk_ends_in_one_line_and_no_dataset(tmp_path: Path) -> None:
     assert not (folder / "manifest.json").exists()
 
 
+@pytest.mark.long
 def test_the_command_builds_and_tells_what_it_left_out(tmp_path: Path) -> None:
     made(tmp_path, [*LABELS, label(1, licence="GPL-3.0-only")])
     shutil.rmtree(tmp_path / "set")

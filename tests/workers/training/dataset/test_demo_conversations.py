@@ -46,5 +46,6 @@ def test_some_questions_have_a_past(dataset: Dataset) -> None:
     assert sum(len(row.messages) == 3 for row in rows) > 30
 
 
+@pytest.mark.long
 def test_every_run_writes_the_same(dataset: Dataset, tmp_path: Path) -> None:
     assert write(tmp_path).manifest.files == dataset.manifest.files

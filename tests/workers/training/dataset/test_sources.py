@@ -176,6 +176,7 @@ def test_licences_are_told_apart(written: str, id_: str, free: bool) -> None:
     assert is_permissive(id_) is free
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "topics"), [("support", 800), ("articles", 1_048)])
 def test_articles_say_which_sentences_answer(name: str, topics: int) -> None:
     """Those written for this project: a number names the sentence that production would number."""
@@ -201,6 +202,7 @@ def test_articles_say_which_sentences_answer(name: str, topics: int) -> None:
         assert said.strip() in told
 
 
+@pytest.mark.long
 def test_a_question_drawn_again_stands_among_others_or_goes_without_its_answer() -> None:
     once, again = (
         [row for row in public.read(Path("models/data"), "everyday", n) if isinstance(row, Reply)]
@@ -213,6 +215,7 @@ def test_a_question_drawn_again_stands_among_others_or_goes_without_its_answer()
     assert unanswered[0] + 0.02 < unanswered[1] < unanswered[0] + 0.1
 
 
+@pytest.mark.long
 def test_articles_that_may_answer_the_same_question_are_one_group() -> None:
     """So that they are held out together, and never each other's wrong answer."""
     rows = list(public.read(Path("models/data"), "everyday"))
@@ -273,6 +276,7 @@ def test_a_firms_questions_stand_among_its_own_passages(tmp_path: Path) -> None:
         assert row.reply == NO_ANSWER or said.strip() == right
 
 
+@pytest.mark.long
 def test_the_firms_of_this_project_leave_a_share_of_their_questions_open() -> None:
     rows = list(public.read(Path("models/data"), "firms", 2))
     replies = [row for row in rows if isinstance(row, Reply)]
@@ -290,6 +294,7 @@ def test_the_firms_of_this_project_leave_a_share_of_their_questions_open() -> No
     assert 0.35 < open_share < 0.5
 
 
+@pytest.mark.long
 def test_a_wish_for_a_person_is_not_called_a_question() -> None:
     rows = list(public.read(Path("models/data"), "everyday"))
     called = {row.text for row in rows if isinstance(row, Label)}
