@@ -134,6 +134,7 @@ async def test_too_few_turns_tell_nothing(order: Order) -> None:
     )
 
 
+@pytest.mark.long
 async def test_few_conversations_tell_nothing_however_much_was_said_in_them(order: Order) -> None:
     path = order.folder / "held_out.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]

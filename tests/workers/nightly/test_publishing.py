@@ -288,6 +288,7 @@ async def test_killed_anywhere_it_goes_on_and_publishes_once(
     assert sorted(states) == [VersionState.LIVE, VersionState.RETIRED]
 
 
+@pytest.mark.long
 async def test_killed_while_it_makes_ready_it_is_ready_once(database: Database, data: Path) -> None:
     order = replace(await night(database, data, "2027-01-31"), approve=True)
     assert await _killed(order, "index_built") == -signal.SIGKILL

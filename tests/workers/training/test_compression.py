@@ -260,6 +260,7 @@ async def test_an_int8_graph_is_smaller_and_nearly_the_same(graphs: Path) -> Non
     assert (found * wanted).sum(axis=1).min() > 0.9
 
 
+@pytest.mark.long
 def test_a_graph_is_read_without_torch(graphs: Path) -> None:
     program = (
         "import asyncio, sys; from pathlib import Path;"
@@ -278,6 +279,7 @@ def test_a_graph_can_only_be_of_a_sentence_encoder(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "model").exists()
 
 
+@pytest.mark.long
 async def test_a_broken_graph_is_told_in_a_line(graphs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(graphs / "int8" / "out" / "model", folder)
