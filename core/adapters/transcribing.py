@@ -1,38 +1,30 @@
 """What was said goes into the transcript, to the customer and to the desks, as one transaction."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from core.adapters.database import Now
 from core.adapters.handoffs import (
     ANY_EPOCH,
-    UNDETERMINED,
     agent_answered,
     customer_spoke,
     last_case,
     open_case,
     record,
 )
-from core.adapters.tables import conversations, handoffs, inbox, messages, outbox
-from core.cases import CaseId, EventKind
-from core.turn import (
-    Answer,
-    Author,
-    Clarify,
-    Handoff,
-    Heard,
-    Kind,
-    Owner,
-    Served,
-    Spoken,
-    Survey,
-    Turn,
-    Words,
+from core.adapters.lines import (
+    add_agents_words,
+    add_bots_words,
+    copy_customers_words,
+    correct,
+    rewrite,
+    strike,
 )
+from core.adapters.tables import conversations, handoffs, inbox, outbox
+from core.cases import CaseId, EventKind
+from core.turn import Handoff, Heard, Kind, Owner, Served, Survey, Turn
 
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
@@ -55,9 +47,9 @@ def write(
     if turn.kind is Kind.AGENT_REPLY:
         _write_agents_words(connection, turn, served, heard)
         return
-    said = _customers_words(connection, turn, served, heard)
+    said = copy_customers_words(connection, turn, served, heard)
     if served is not None:
-        replied = _bots_words(connection, turn, served)
+        replied = add_bots_words(connection, turn, served)
         # What says who has the conversation is an event of its own on every desk.
         said += [replied] if turn.kind is not Kind.CHANGE else []
     if conversation.owner in (Owner.WAITING, Owner.HUMAN) and conversation.handoff_id:
@@ -84,38 +76,6 @@ def write_parcels(connection: Connection, turn: Turn, bodies: Sequence[str]) -> 
         connection.execute(_ADD_PARCEL, parcel)
 
 
-def _customers_words(
-    connection: Connection, turn: Turn, served: Served | None, heard: Heard | None
-) -> list[int]:
-    """Copy the customer's messages into the transcript; their ids there."""
-    if turn.kind in (Kind.CHOOSES_LANGUAGE, Kind.CHANGE):
-        return []
-    spoken = served.language if served is not None else turn.language or UNDETERMINED
-    lines: Sequence[Spoken | None] = heard.lines if heard and heard.lines else [None] * 10
-    written: list[int] = []
-    for (row, _), line in zip(turn.rows, lines, strict=False):
-        copy = {
-            "row": row,
-            "spoken": line.language if line else spoken,
-            "translated": line.translation if line else None,
-            "into": line.translation_language if line else None,
-            "more": f', "fault": {json.dumps(line.fault)}' if line and line.fault else "",
-        }
-        written += connection.execute(_COPY_TO_TRANSCRIPT, copy).scalars().all()
-    return written
-
-
-def _bots_words(connection: Connection, turn: Turn, said: Served) -> int:
-    line = {
-        **_belongs_to(turn),
-        "author": Author.BOT,
-        "text": said.outcome.text,
-        "language": said.language,
-        "details": json.dumps(details(turn, said), ensure_ascii=False),
-    }
-    return int(connection.execute(_ADD_TO_TRANSCRIPT, line).scalar_one())
-
-
 def _write_agents_words(
     connection: Connection, turn: Turn, served: Served | None, heard: Heard | None
 ) -> None:
@@ -123,14 +83,7 @@ def _write_agents_words(
     if heard is None or not heard.lines or turn.agent is None:
         return
     [line] = heard.lines
-    row = {
-        **_belongs_to(turn),
-        **_as_read(line),
-        "author": Author.AGENT,
-        "account_id": turn.agent.id,
-        "details": _agents_details(turn, served, line),
-    }
-    message = connection.execute(_ADD_TO_TRANSCRIPT, row).scalar_one()
+    message = add_agents_words(connection, turn, turn.agent, served, line)
     case_id = last_case(connection, turn.conversation)
     record(
         connection,
@@ -146,19 +99,6 @@ def _write_agents_words(
         agent_answered(connection, turn.conversation, case_id)
 
 
-def _agents_details(turn: Turn, served: Served | None, line: Spoken) -> str:
-    """What the customer reads of an agent's words, as they were sent, and under which name."""
-    said = {
-        "turn": turn.target or turn.id,
-        "outcome": "words",
-        "shown": served.outcome.text if served is not None else line.text,
-        "sender": served.outcome.sender if served and isinstance(served.outcome, Words) else "",
-        "attachments": [asdict(file) for file in turn.attachments],
-        "fault": line.fault,
-    }
-    return json.dumps(said, ensure_ascii=False)
-
-
 def _write_edit(
     connection: Connection, turn: Turn, served: Served | None, heard: Heard | None
 ) -> None:
@@ -167,15 +107,10 @@ def _write_edit(
         return
     [line] = heard.lines
     gone = not line.text.strip() and not turn.attachments
-    change = {
-        "target": turn.target,
-        **_as_read(line),
-        "details": _agents_details(turn, served, line),
-    }
     if gone:
-        message = connection.execute(_STRIKE, {"target": turn.target}).scalar()
+        message = strike(connection, turn)
     else:
-        message = connection.execute(_REWRITE, change).scalar()
+        message = rewrite(connection, turn, served, line)
         if message is None:
             # Taken back before anybody read it, and said after all.
             _write_agents_words(connection, turn, served, heard)
@@ -196,20 +131,16 @@ def _write_correction(connection: Connection, turn: Turn, heard: Heard | None) -
     if heard is None:
         return
     [line] = heard.lines
-    which = {"target": turn.target, "said": line.text}
-    found = connection.execute(_CORRECTED, which).first()
-    if found is None:
+    message = correct(connection, turn, line)
+    if message is None:
         return
-    known = json.loads(found.details) | {"fault": line.fault}
-    change = {**_as_read(line), "details": json.dumps(known, ensure_ascii=False)}
-    connection.execute(_READ, {"line": found.id, **change})
     record(
         connection,
         turn.address.workspace,
         turn.conversation,
         last_case(connection, turn.conversation),
         EventKind.EDITED,
-        message=found.id,
+        message=message,
     )
 
 
@@ -286,81 +217,7 @@ def _parcels_of(connection: Connection, turn: Turn) -> dict[int, int]:
     return {row.part: row.id for row in connection.execute(_PARCELS, wanted)}
 
 
-def _belongs_to(turn: Turn) -> dict[str, object]:
-    return {
-        "workspace": turn.address.workspace,
-        "conversation_id": turn.conversation,
-        "inbox_id": turn.target or turn.id,
-    }
-
-
-def _as_read(line: Spoken) -> dict[str, object]:
-    return {
-        "text": line.text,
-        "language": line.language,
-        "translation": line.translation,
-        "translation_language": line.translation_language,
-    }
-
-
-def details(turn: Turn, served: Served) -> dict[str, object]:
-    """How a reply came about, in the form that the transcript and `dragoman ask` show."""
-    outcome = served.outcome
-    citations = outcome.citations if isinstance(outcome, Answer) else ()
-    return {
-        "turn": turn.id,
-        "outcome": type(outcome).__name__.lower(),
-        **({"asks_rating": outcome.asks_rating} if isinstance(outcome, Words) else {}),
-        "reason": outcome.reason if isinstance(outcome, Handoff) else None,
-        "citations": [
-            {
-                "document": passage.document,
-                "title": passage.title,
-                "passage": passage.text,
-                "source": passage.source,
-                "language": passage.language,
-            }
-            for passage in citations
-        ],
-        "choices": list(outcome.choices) if isinstance(outcome, Clarify) else [],
-        "offer_languages": list(served.offer_languages),
-        "verbatim": outcome.verbatim if isinstance(outcome, Answer) else False,
-        "probability": served.probability,
-        "model": served.model,
-        "index": served.index,
-        "encoder": served.encoder,
-        "timings_ms": served.timings_ms,
-    }
-
-
 # Statements are built once: putting one together costs far more than running it.
-_TO_COPY = {
-    "workspace": inbox.c.workspace,
-    "conversation_id": inbox.c.conversation_id,
-    "inbox_id": inbox.c.id,
-    "author": literal(Author.CUSTOMER.value),
-    "text": inbox.c.text,
-    "language": bindparam("spoken", type_=messages.c.language.type),
-    "translation": bindparam("translated", type_=messages.c.translation.type),
-    "translation_language": bindparam("into", type_=messages.c.translation_language.type),
-    "details": literal('{"attachments": ')
-    + inbox.c.attachments
-    + bindparam("more", type_=messages.c.details.type)
-    + literal("}"),
-    "created_at": inbox.c.received_at,
-}
-_COPY_TO_TRANSCRIPT = (
-    insert(messages)
-    .from_select(
-        list(_TO_COPY),
-        select(*_TO_COPY.values()).where(
-            inbox.c.id == bindparam("row"),
-            (inbox.c.text != "") | (inbox.c.attachments != "[]"),
-        ),
-    )
-    .returning(messages.c.id)
-)
-_ADD_TO_TRANSCRIPT = insert(messages).values(created_at=Now()).returning(messages.c.id)
 _ADD_PARCEL = insert(outbox).values(created_at=Now())
 _THIS = conversations.c.id == bindparam("conversation")
 _NOTE = update(conversations).where(_THIS)
@@ -374,22 +231,6 @@ _HURRY = (
     .values(priority=bindparam("urgency"))
 )
 _RATE = update(handoffs).where(handoffs.c.id == bindparam("rated"))
-_LINE = update(messages).where(
-    messages.c.inbox_id == bindparam("target"),
-    messages.c.author == Author.AGENT,
-)
-_CORRECTED = select(messages.c.id, messages.c.details).where(
-    messages.c.inbox_id == bindparam("target"),
-    messages.c.author == Author.CUSTOMER,
-    messages.c.text == bindparam("said"),
-    messages.c.deleted_at.is_(None),
-)
-_READ = update(messages).where(messages.c.id == bindparam("line"))
-# What was taken back is there again once its author changes it to something.
-_REWRITE = _LINE.values(edited_at=Now(), deleted_at=None).returning(messages.c.id)
-_STRIKE = (
-    _LINE.where(messages.c.deleted_at.is_(None)).values(deleted_at=Now()).returning(messages.c.id)
-)
 # An edit may have made a reply longer: its first parts replace, the others are further ones.
 _OF_REPLY = select(inbox.c.id).where(
     inbox.c.conversation_id == bindparam("conversation"),

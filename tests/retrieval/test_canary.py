@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from core.adapters.canaries import Canaries
 from core.adapters.database import Database
 from core.adapters.in_service import InService
-from core.adapters.transcribing import details
+from core.adapters.lines import details
 from core.adapters.versions import Versions
 from core.escalation import Policy
 from core.nights import VersionKind, VersionState, version_folder

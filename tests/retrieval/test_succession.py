@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from core.adapters.database import Database, open_database
 from core.adapters.documents import Document
 from core.adapters.in_service import InService
-from core.adapters.transcribing import details
+from core.adapters.lines import details
 from core.adapters.versions import Versions
 from core.errors import Rejected
 from core.nights import VersionKind, VersionState, version_folder

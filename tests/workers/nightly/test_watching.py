@@ -14,8 +14,8 @@ from core.adapters.canary_tallies import CanaryTallies
 from core.adapters.database import Database, Now
 from core.adapters.documents import Documents
 from core.adapters.in_service import Flip, InService
+from core.adapters.lines import details
 from core.adapters.tables import canaries, conversations, handoffs, messages
-from core.adapters.transcribing import details
 from core.adapters.versions import Version, Versions
 from core.canary import LONGEST_S, LOOKS, Canary, Tally
 from core.nights import VersionState
