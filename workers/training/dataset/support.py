@@ -39,8 +39,7 @@ def support(lines: Iterable[Line], origin: Origin) -> Iterator[Example]:
         article = tuple(found)
         english = article[0]
         for line in article:
-            # Articles with one name before the slash may answer the same question.
-            about = origin.about(line, f"support:{topic.partition('/')[0]}")
+            about = origin.about(line, f"support:{_subject(topic)}")
             readable = (english, line) if line is not english and line.sentences else (english,)
             for read in readable:
                 yield from _asked(line, read, english.answers, about)
@@ -86,12 +85,16 @@ def _pointed(
 ) -> Iterator[Reply]:
     """The questions among passages, and the numbers of the sentences that answer them.
 
-    The first of `articles` is the one that they are about; others that are in its language stand
-    beside it or in its stead. Some sentences that do not answer are left out, lest what a question
-    is about tell the number. Each `draw` chooses others.
+    The first of `articles` is the one that they are about; others that are in its language, and
+    about something else, stand beside it or in its stead. Some sentences that do not answer are
+    left out, lest what a question is about tell the number. Each `draw` chooses others.
     """
     first, *others = articles
-    alike = [(one.title, one.sentences) for one in others if one.lang == first.lang]
+    alike = [
+        (one.title, one.sentences)
+        for one in others
+        if one.lang == first.lang and _subject(one.topic) != _subject(first.topic)
+    ]
     chance = random.Random(f"{line.topic} {line.lang} {first.lang}" + f" {draw}" * bool(draw))
     before: tuple[Said, ...] = ()
     for query, numbers in zip(line.questions, answers, strict=True):
@@ -126,6 +129,11 @@ def _pointed(
             ),
             reply=" ".join(f"{{{place}.{at}}}" for at in told) or NO_ANSWER,
         )
+
+
+def _subject(topic: str) -> str:
+    """What stands before the slash: articles with one name there may answer the same question."""
+    return topic.partition("/")[0]
 
 
 def _before(asking: Said, article: Line, numbers: Sequence[int]) -> tuple[Said, ...]:

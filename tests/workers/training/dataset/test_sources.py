@@ -227,6 +227,16 @@ def test_articles_that_may_answer_the_same_question_are_one_group() -> None:
     assert {"Where is my parcel?", "Where is my sofa?", "¿Dónde está mi paquete?"} <= where
     assert len({row.lang for row in rows}) == 24
     assert len(asked) == 48
+    lines = (
+        json.loads(line)
+        for path in sorted(Path("models/data/everyday").glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    )
+    about = {(one.get("title"), one["topic"].partition("/")[0]) for one in lines}
+    for row in rows:
+        if isinstance(row, Reply):
+            subject = row.group.removeprefix("support:")
+            assert sum((one.title, subject) in about for one in row.passages) <= 1
 
 
 def _firm(lang: str, *articles: tuple[str, str], **more: object) -> Mapping[str, object]:
