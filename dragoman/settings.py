@@ -3,11 +3,13 @@
 import difflib
 import hmac
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography.fernet import Fernet
+from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     Field,
@@ -31,6 +33,9 @@ _HOURS: Mapping[str, Callable[[Any], object]] = {
     "holidays": read_holidays,
 }
 WORKSPACE = r"^[A-Za-z0-9_-]{1,64}$"
+ENV_FILE = ".env"
+_TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
+_ADDRESS = re.compile(r"https?://[^\s/;]+(/[^\s;]*)?")
 
 
 def _plain(name: str) -> AliasChoices:
@@ -43,7 +48,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -309,6 +314,35 @@ class Settings(BaseSettings):
             raise ValueError("keep what was said for 7 days at least, or set 0 to keep it")
         return value
 
+    @field_validator("languages", "default_language", "desk_language")
+    @classmethod
+    def _tags(cls, value: str | tuple[str, ...]) -> object:
+        """Raises: ValueError: a language is named by a word; it would match nobody's."""
+        for tag in (value,) if isinstance(value, str) else value:
+            if tag and not _TAG.fullmatch(tag.strip()):
+                raise ValueError(f"{tag!r} is no language tag; write de, fr or pt-BR")
+        return value
+
+    @field_validator("public_url", "frame_ancestors")
+    @classmethod
+    def _addresses(cls, value: str | tuple[str, ...]) -> object:
+        """Raises: ValueError: what is written into links and headers is no address."""
+        for address in (value,) if isinstance(value, str) else value:
+            if address and not _ADDRESS.fullmatch(address):
+                raise ValueError(f"{address!r} is no address; write https://desk.example.com")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _a_key(cls, value: SecretStr) -> SecretStr:
+        """Raises: ValueError: tokens could not be sealed with it, which shows late."""
+        if value.get_secret_value():
+            try:
+                Fernet(value.get_secret_value())
+            except ValueError as error:
+                raise ValueError("is not 32 random bytes in url-safe base64") from error
+        return value
+
     @field_validator("time_zone", "hours", "holidays")
     @classmethod
     def _readable(cls, value: str | tuple[str, ...], info: ValidationInfo) -> object:
@@ -366,9 +400,11 @@ def load() -> Settings:
 
     Raises: Misconfigured: one is unknown or has an impossible value, in one line each.
     """
-    _refuse_unknown()
     try:
+        _refuse_unknown()
         return Settings()
+    except (UnicodeDecodeError, OSError) as error:
+        raise Misconfigured(f"{ENV_FILE}: cannot be read as text; save it as UTF-8") from error
     except ValidationError as error:
         lines = [
             f"{_variable(name)}: {_fault(name, fault['type'], fault['msg'])}"
@@ -401,7 +437,7 @@ def _variable(field: str) -> str:
 def _refuse_unknown() -> None:
     """A misspelt name would otherwise be ignored in silence."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in os.environ:
+    for name in (name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))):
         # DRAGOMAN_TEST_… belongs to the test suite.
         if name.startswith(PREFIX) and name not in known and not name.startswith("DRAGOMAN_TEST_"):
             close = difflib.get_close_matches(name, known, n=1)

@@ -19,7 +19,7 @@ from retrieval.calibration import (
 )
 from retrieval.encoder import CALIBRATION, SentenceEncoder
 
-KEY = "the installation's key"
+KEY = "dGhlIGluc3RhbGxhdGlvbidzIHNlYWxpbmcga2V5ISE="
 WORDS = (
     "you may send a parcel back within thirty days express delivery takes two working a new subject"
 )

@@ -22,7 +22,7 @@ from tests.patience import until
 
 SHOP, OTHER = WorkspaceId("shop"), WorkspaceId("other")
 KIND = VersionKind.DIALOGUE
-KEY = "the installation's key"
+KEY = "dGhlIGluc3RhbGxhdGlvbidzIHNlYWxpbmcga2V5ISE="
 PASSAGE = Passage(id="p", document="d", title="Returns", text="You have 30 days.", language="en")
 
 

@@ -54,6 +54,11 @@ def test_an_empty_line_keeps_the_default(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("DRAGOMAN_SLACK_DESK", "#support", "DRAGOMAN_SLACK_DESK: is not .* of the Slack channel"),
         ("DRAGOMAN_KEEP_DAYS", "3", "DRAGOMAN_KEEP_DAYS: .*7 days at least"),
         ("DRAGOMAN_TIME_ZONE", "Berlin", "DRAGOMAN_TIME_ZONE: 'Berlin' is no time zone"),
+        ("DRAGOMAN_LANGUAGES", "de, French", "DRAGOMAN_LANGUAGES: 'French' is no language tag"),
+        ("DRAGOMAN_DESK_LANGUAGE", "%%", "DRAGOMAN_DESK_LANGUAGE: '%%' is no language tag"),
+        ("DRAGOMAN_PUBLIC_URL", "desk.shop.example", "DRAGOMAN_PUBLIC_URL: .*is no address"),
+        ("DRAGOMAN_FRAME_ANCESTORS", "https://a.example; script-src", "is no address"),
+        ("DRAGOMAN_SECRET_KEY", "abc", "DRAGOMAN_SECRET_KEY: is not 32 random bytes"),
     ],
 )
 def test_a_wrong_setting_gets_one_clear_line(
@@ -63,6 +68,25 @@ def test_a_wrong_setting_gets_one_clear_line(
     with pytest.raises(Misconfigured, match=says) as caught:
         load()
     assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_name_in_the_file_is_told_as_well(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DRAGOMAN_KEEPDAYS=30\n")
+    with pytest.raises(Misconfigured, match="did you mean DRAGOMAN_KEEP_DAYS"):
+        load()
+
+
+def test_a_file_of_another_encoding_gets_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("# für Kunden\n".encode("latin-1"))
+    with pytest.raises(Misconfigured, match=r"\.env: .* save it as UTF-8"):
+        load()
+
+
+def test_a_secret_that_is_no_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_SECRET_KEY", "not-to-be-seen")
+    with pytest.raises(Misconfigured) as caught:
+        load()
+    assert "not-to-be-seen" not in str(caught.value)
 
 
 def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
