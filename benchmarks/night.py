@@ -16,17 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from core.nights import NightState, VersionKind, report_name
+from dragoman.settings import PREFIX
 
 HOME = Path("var/night")
 SLOT = "demo"
 
 
 def step(*command: str) -> str:
-    """Run one of our commands on the night's data folder; its output."""
-    environment = os.environ | {"DRAGOMAN_DATA_DIR": str(HOME.resolve())}
+    """Run one of our commands on the night's own data; its output.
+
+    In a folder of its own and without what an installation has set, which would write this night's
+    conversations among those of its customers.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    HOME.mkdir(parents=True, exist_ok=True)
+    environment = kept | {"DRAGOMAN_DATA_DIR": str(HOME.resolve()), "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run(
         [sys.executable, "-m", *command],
-        env=environment, check=False, stdout=subprocess.PIPE, text=True
+        env=environment, cwd=HOME, check=False, stdout=subprocess.PIPE, text=True
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"night: {' '.join(command)} ended with {done.returncode}")
