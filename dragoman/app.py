@@ -172,11 +172,27 @@ def _retention(core: Core) -> Sequence[Callable[[], Awaitable[None]]]:
 
 
 async def serve(settings: Settings, *, announce: Announce, progress: Progress) -> None:
-    """Run the desk until SIGINT or SIGTERM, then finish what is in hand."""
+    """Run the desk until SIGINT or SIGTERM, then finish what is in hand.
+
+    A desk that has not started yet has nothing in hand, and ends at once.
+    """
+    loop, starting = asyncio.get_running_loop(), asyncio.current_task()
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        if starting is not None:
+            starting.cancel()
+
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
-    async with serving(settings, announce, progress):
-        await stop.wait()
-        log.info("stopping")
+        loop.add_signal_handler(name, end)
+    try:
+        async with serving(settings, announce, progress):
+            starting = None
+            await stop.wait()
+            log.info("stopping")
+    except asyncio.CancelledError:
+        if starting is None or not stop.is_set():
+            raise
+        starting.uncancel()
+        log.info("stopped_while_starting")
