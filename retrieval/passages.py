@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sentencex
 
@@ -11,13 +11,15 @@ from core.adapters.documents import Document
 from core.excerpt import section
 from core.turn import Passage
 
-SPLITTER = "2"
+SPLITTER = "3"
 """Changes whenever a text would be split another way, into passages or these into sentences."""
 
 MAX_SIZE = 160.0
 """The most words in a passage; encoders read about 256 pieces."""
 ENOUGH_SIZE = 80.0
 """From here on a passage ends with its paragraph."""
+MAX_HEADER_SIZE = 30.0
+"""The most words in the first row of a table that stands above its later pieces too."""
 
 _HEADING = re.compile(r"(#{1,6}) (.+)")
 # Scripts without spaces: two characters make about one word.
@@ -25,18 +27,27 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]"
 )
 
+# Every loader parts the cells of a row with bars.
+_ROW = re.compile(r"^(?!#{1,6} ).*(?<!\S)\|(?!\S).*\n?", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class _Span:
+    """A stretch of a text; `header` is the first row of a table that began above it."""
+
     start: int
     end: int
+    header: str = ""
 
 
 def split(document: Document) -> tuple[Passage, ...]:
-    """Passages in reading order, never across a heading, at most `MAX_SIZE` words each."""
+    """Passages in reading order, never across a heading, at most `MAX_SIZE` words each.
+
+    A later piece of a table has the table's first row for its last heading.
+    """
     language = document.language.partition("-")[0]
     found = (
-        (heading, span)
+        (" › ".join(filter(None, (heading, span.header))), span)
         for heading, section in _sections(document.text)
         for span in _packed(document.text, section, language)
     )
@@ -91,18 +102,20 @@ def _sections(text: str) -> Iterator[tuple[str, _Span]]:
 
 def _packed(text: str, section: _Span, language: str) -> Iterator[_Span]:
     """Fill passages with whole sentences; end at a paragraph once there is enough."""
-    start, end, filled = section.start, section.start, 0.0
+    start, end, filled, header = section.start, section.start, 0.0, ""
     for paragraph in _paragraphs(text, section):
         for sentence in _sentences(text, paragraph, language):
             extra = size(text[sentence.start : sentence.end])
             if filled and filled + extra > MAX_SIZE:
-                yield from _trimmed(text, _Span(start, end))
+                yield from _trimmed(text, _Span(start, end, header))
                 start, filled = sentence.start, 0.0
+            if not filled:
+                header = sentence.header
             end, filled = sentence.end, filled + extra
         if filled >= ENOUGH_SIZE:
-            yield from _trimmed(text, _Span(start, end))
+            yield from _trimmed(text, _Span(start, end, header))
             start, filled = end, 0.0
-    yield from _trimmed(text, _Span(start, end))
+    yield from _trimmed(text, _Span(start, end, header))
 
 
 def _paragraphs(text: str, section: _Span) -> Iterator[_Span]:
@@ -114,17 +127,44 @@ def _paragraphs(text: str, section: _Span) -> Iterator[_Span]:
 
 
 def _sentences(text: str, paragraph: _Span, language: str) -> Iterator[_Span]:
-    """Sentences, and the pieces of those that no passage could hold."""
+    """Sentences and tables, and the pieces of those that no passage could hold."""
     start = paragraph.start
-    for sentence in sentencex.segment(language, text[paragraph.start : paragraph.end]):
+    for table in _tables(text, paragraph):
+        yield from _running(text, _Span(start, table.start), language)
+        yield from _rows(text, table)
+        start = table.end
+    yield from _running(text, _Span(start, paragraph.end), language)
+
+
+def _tables(text: str, paragraph: _Span) -> list[_Span]:
+    """Where rows follow each other; a single line with a bar is no table."""
+    tables: list[_Span] = []
+    for row in _ROW.finditer(text, paragraph.start, paragraph.end):
+        joined = bool(tables) and tables[-1].end == row.start()
+        start = tables.pop().start if joined else row.start()
+        tables.append(_Span(start, row.end()))
+    return [table for table in tables if "\n" in text[table.start : table.end].rstrip()]
+
+
+def _rows(text: str, table: _Span) -> Iterator[_Span]:
+    first, *later = _pieces(text, table)
+    yield first
+    header = text[table.start : table.end].partition("\n")[0].strip()
+    for piece in later:
+        yield replace(piece, header=header if size(header) <= MAX_HEADER_SIZE else "")
+
+
+def _running(text: str, stretch: _Span, language: str) -> Iterator[_Span]:
+    start = stretch.start
+    for sentence in sentencex.segment(language, text[stretch.start : stretch.end]):
         # Where the library drops a blank between sentences, the search finds the place again.
-        found = text.find(sentence, start, paragraph.end) if sentence else -1
+        found = text.find(sentence, start, stretch.end) if sentence else -1
         if found < 0:
             continue
         end = found + len(sentence)
         yield from _pieces(text, _Span(start, end))
         start = end
-    yield from _pieces(text, _Span(start, paragraph.end))
+    yield from _pieces(text, _Span(start, stretch.end))
 
 
 def _pieces(text: str, span: _Span) -> Iterator[_Span]:
@@ -132,15 +172,25 @@ def _pieces(text: str, span: _Span) -> Iterator[_Span]:
         if span.end > span.start:
             yield span
         return
-    middle = (span.start + span.end) // 2
-    space = text.rfind(" ", span.start + 1, middle)
-    cut = space + 1 if space > (span.start + middle) // 2 else middle
+    cut = _cut(text, span)
     yield from _pieces(text, _Span(span.start, cut))
     yield from _pieces(text, _Span(cut, span.end))
+
+
+def _cut(text: str, span: _Span) -> int:
+    """Between the two lines closest to the middle, or else at a blank before it, or there."""
+    middle = (span.start + span.end) // 2
+    low, high = (span.start + middle) // 2, (middle + span.end) // 2
+    breaks = (text.rfind("\n", low, middle), text.find("\n", middle, high))
+    if near := [at for at in breaks if at >= 0]:
+        return min(near, key=lambda at: abs(at - middle)) + 1
+    space = text.rfind(" ", span.start + 1, middle)
+    return space + 1 if space > low else middle
 
 
 def _trimmed(text: str, span: _Span) -> Iterator[_Span]:
     """The span without the blanks around it, if anything is left."""
     words = text[span.start : span.end]
     if words.strip():
-        yield _Span(span.start + len(words) - len(words.lstrip()), span.start + len(words.rstrip()))
+        start = span.start + len(words) - len(words.lstrip())
+        yield replace(span, start=start, end=span.start + len(words.rstrip()))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.adapters.documents import Document
-from retrieval.passages import MAX_SIZE, size, split
+from retrieval.passages import MAX_HEADER_SIZE, MAX_SIZE, size, split
 
 
 def document(text: str, language: str = "en") -> Document:
@@ -41,8 +41,45 @@ def test_scripts_without_spaces_are_measured_by_characters(language: str, senten
     assert all(len(p.text) <= 2 * MAX_SIZE for p in found)
 
 
+def table(rows: int, header: str = "Country | Parcel | Days") -> list[str]:
+    return [header, *(f"Land {n} | {n},90 € a parcel. | {n} to {n + 1} days" for n in range(rows))]
+
+
+def test_a_long_table_is_cut_between_its_rows_and_keeps_its_first_row_in_sight() -> None:
+    rows = table(60)
+    found = split(document("# Costs\n\nIt depends.\n\n" + "\n".join(rows)))
+    assert len(found) > 2
+    assert [row for p in found for row in p.text.split("\n") if "|" in row] == rows
+    assert all(size(p.text) <= MAX_SIZE for p in found)
+    assert [p.heading for p in found] == ["Costs"] + [f"Costs › {rows[0]}"] * (len(found) - 1)
+
+
+def test_a_table_that_fits_is_not_cut_for_the_sake_of_the_text_above_it() -> None:
+    rows, above = "\n".join(table(12)), "It depends on the country. " * 8
+    found = split(document(f"{above}\n{rows}"))
+    assert [p.text for p in found] == [above.strip(), rows]
+    assert [p.heading for p in found] == ["", ""]
+
+
+def test_text_below_a_table_is_none_of_it() -> None:
+    found = split(document("\n".join(table(30)) + "\n\n" + "Ask us for more of it. " * 30))
+    assert (found[-1].text[:7], found[-1].heading) == ("Ask us ", "")
+
+
+def test_a_first_row_that_is_a_text_of_its_own_is_not_repeated() -> None:
+    wordy = f"a | {'b ' * int(MAX_HEADER_SIZE)}"
+    assert {p.heading for p in split(document("\n".join(table(60, wordy))))} == {""}
+
+
+def test_lines_that_no_full_stop_ends_are_kept_whole() -> None:
+    lines = [f"Room {n} looks over the garden and has a bath" for n in range(80)]
+    found = split(document("\n".join(lines)))
+    assert len(found) > 2
+    assert [line for p in found for line in p.text.split("\n")] == lines
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.text(alphabet="ab. \n#退。é", max_size=600))
+@given(st.text(alphabet="ab. \n#|退。é", max_size=600))
 def test_offsets_name_the_very_text_and_nothing_is_lost(text: str) -> None:
     found = split(document(text))
     assert all(text[p.start : p.end] == p.text and p.text.strip() for p in found)
