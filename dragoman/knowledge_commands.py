@@ -1,7 +1,8 @@
 """`dragoman knowledge …`: what the bot answers from."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -19,6 +20,12 @@ from dragoman.console import (
     run_async,
 )
 from dragoman.settings import Settings
+
+if TYPE_CHECKING:
+    from retrieval.knowledge import Added
+
+# More names than these would hide the summary above them.
+MAX_NAMED = 10
 
 knowledge = typer.Typer(help="What the bot answers from.", no_args_is_help=True)
 
@@ -43,13 +50,28 @@ def add(
         print_json(asdict(added))
     else:
         for fault in added.faults:
-            complain(str(fault))
-        print_plain(
-            f"{len(added.added)} new, {len(added.updated)} changed,"
-            f" {len(added.unchanged)} unchanged, {len(added.faults)} refused"
-        )
+            complain(fault.reason)
+        print_plain(told(added))
     if added.faults:
         raise typer.Exit(FAILED)
+
+
+def told(added: "Added") -> str:
+    """What became of the documents, in a line; below it those that are not as they were.
+
+    A file of another folder may have the id of one that was known, and takes its place.
+    """
+    counted = (
+        f"{len(added.added)} new, {len(added.updated)} changed, {len(added.unchanged)} unchanged,"
+        f" {len(added.removed)} removed, {len(added.faults)} refused"
+    )
+    named = {"changed": added.updated, "removed": added.removed}
+    return "\n".join((counted, *(f"{what}: {_few(ids)}" for what, ids in named.items() if ids)))
+
+
+def _few(ids: Sequence[str]) -> str:
+    more = len(ids) - MAX_NAMED
+    return ", ".join((*ids[:MAX_NAMED], *((f"and {more} more",) if more > 0 else ())))
 
 
 @knowledge.command("list")
@@ -79,7 +101,8 @@ def list_(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
 @knowledge.command("remove")
 def remove(
     documents: Annotated[
-        list[str] | None, typer.Argument(help="Document ids, as `list` shows them.")
+        list[str] | None,
+        typer.Argument(help="Document ids, as `list` shows them, or `faq` for all `faq#…`."),
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Remove the demo company's.")] = False,
     workspace: OfWorkspace = "",

@@ -1,7 +1,7 @@
 """Paths and web addresses to drafts, with one line for each that cannot be read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -10,7 +10,7 @@ from core.adapters.pages import Pages
 from core.errors import Rejected, Unavailable
 from retrieval.hygiene import clean
 from retrieval.loaders.drafts import Draft
-from retrieval.loaders.files import drafts, read, sources
+from retrieval.loaders.files import IN_ROWS, drafts, read, sources
 from retrieval.writing import Progress
 
 MEDIA_TYPES = {
@@ -32,62 +32,86 @@ class Fault:
     reason: str
 
 
-async def gather(
-    paths: Sequence[str], pages: Pages, progress: Progress
-) -> tuple[tuple[Draft, ...], tuple[Fault, ...]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What could be read, and what could not.
+
+    `tables` has the rows of each FAQ, by what stands before the `#` of their ids.
+    """
+
+    drafts: tuple[Draft, ...]
+    faults: tuple[Fault, ...]
+    tables: Mapping[str, tuple[Draft, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A file or page that was read to its end; `table` is empty where it is no FAQ."""
+
+    path: str
+    drafts: tuple[Draft, ...]
+    table: str
+
+
+async def gather(paths: Sequence[str], pages: Pages, progress: Progress) -> Gathered:
     """Read everything that can be read."""
     found: dict[str, Draft] = {}
     faults: list[Fault] = []
+    tables: dict[str, tuple[Draft, ...]] = {}
     for path in paths:
-        async for place, outcome in _outcomes(path, pages, progress):
-            if isinstance(outcome, Rejected):
-                faults.append(Fault(path=place, reason=str(outcome)))
-                continue
-            for draft in outcome:
-                if draft.id in found:
-                    reason = f"{place}: another file is already called {draft.id!r}; rename one"
-                    faults.append(Fault(path=place, reason=reason))
-                else:
-                    found[draft.id] = draft
-    return tuple(found.values()), tuple(faults)
+        async for outcome in _outcomes(path, pages, progress):
+            if isinstance(outcome, Fault):
+                faults.append(outcome)
+            elif taken := [draft.id for draft in outcome.drafts if draft.id in found]:
+                # All of it: rows of two files under one name would be neither's.
+                reason = f"{outcome.path}: another file is already called {taken[0]!r}; rename one"
+                faults.append(Fault(path=outcome.path, reason=reason))
+            else:
+                found |= {draft.id: draft for draft in outcome.drafts}
+                if outcome.table:
+                    tables[outcome.table] = outcome.drafts
+    return Gathered(drafts=tuple(found.values()), faults=tuple(faults), tables=tables)
 
 
-async def _outcomes(
-    path: str, pages: Pages, progress: Progress
-) -> AsyncIterator[tuple[str, tuple[Draft, ...] | Rejected]]:
-    """Each file or page of one argument with what came of it."""
+async def _outcomes(path: str, pages: Pages, progress: Progress) -> AsyncIterator[_Taken | Fault]:
+    """What came of each file or page of one argument."""
     if path.startswith(("http://", "https://")):
         try:
-            yield path, await _page(path, pages)
+            yield await _page(path, pages)
         except (Rejected, Unavailable) as error:
-            yield path, Rejected(str(error))
+            yield Fault(path=path, reason=str(error))
         return
     root = Path(path)
     try:
         files = await asyncio.to_thread(lambda: list(sources(root)))
     except Rejected as error:
-        yield path, error
+        yield Fault(path=path, reason=str(error))
         return
     for done, source in enumerate(files):
         progress("reading", done, len(files))
+        place = str(source.path)
         try:
-            yield str(source.path), await asyncio.to_thread(read, source, root)
+            rows = await asyncio.to_thread(read, source, root)
         except Rejected as error:
-            yield str(source.path), error
+            yield Fault(path=place, reason=str(error))
+        else:
+            table = source.id if source.kind in IN_ROWS else ""
+            yield _Taken(path=place, drafts=rows, table=table)
     progress("reading", len(files), len(files))
     if not files:
-        yield path, Rejected(f"{path}: the folder holds no files")
+        yield Fault(path=path, reason=f"{path}: the folder holds no files")
 
 
-async def _page(url: str, pages: Pages) -> tuple[Draft, ...]:
+async def _page(url: str, pages: Pages) -> _Taken:
     page = await pages.fetch(url, MEDIA_TYPES)
     parts = urlsplit(page.url)
     below = PurePosixPath(unquote(parts.path).strip("/")).with_suffix("") if parts.path else ""
     name = clean(f"{parts.hostname}/{below}".rstrip("/."))
     if parts.query:
         name += f"?{parts.query}"
-    found = await asyncio.to_thread(drafts, page.data, MEDIA_TYPES[page.media_type], page.url, name)
-    return tuple(
+    kind = MEDIA_TYPES[page.media_type]
+    found = await asyncio.to_thread(drafts, page.data, kind, page.url, name)
+    sourced = tuple(
         Draft(
             id=draft.id,
             title=draft.title,
@@ -97,3 +121,4 @@ async def _page(url: str, pages: Pages) -> tuple[Draft, ...]:
         )
         for draft in found
     )
+    return _Taken(path=url, drafts=sourced, table=name if kind in IN_ROWS else "")

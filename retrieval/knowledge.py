@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -16,27 +16,31 @@ from core.turn import Found, WorkspaceId
 from retrieval.assembling import Assembler
 from retrieval.building import Memory
 from retrieval.encoders import BASE, EncoderRefused, Encoders, Fitted
-from retrieval.gathering import Fault, gather
-from retrieval.loaders.drafts import Draft
+from retrieval.gathering import Fault, Gathered, gather
+from retrieval.loaders.faq import table_of
 from retrieval.search import Search
 from retrieval.shelf import Shelf
 from retrieval.snapshot import SnapshotRefused
+from retrieval.spoken import Spoken
 from retrieval.writing import Progress
 
 # Another command that flips the pointer first costs us one more round, without encoding again.
 MAX_ROUNDS = 20
-_DETECTED_CHARS = 1_000
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """What became of the documents that were given; `index` is the version in service now."""
+    """What became of the documents that were given; `index` is the version in service now.
+
+    `removed` are rows that their file no longer has.
+    """
 
     added: tuple[str, ...]
     updated: tuple[str, ...]
     unchanged: tuple[str, ...]
+    removed: tuple[str, ...] = ()
     faults: tuple[Fault, ...]
     index: str
 
@@ -77,21 +81,26 @@ class Knowledge:
         self._assembler = assembler
         self._canaries = canaries
         self._pages = pages
-        self._detector = detector
-        self._default_language = default_language
+        self._spoken = Spoken(detector, default_language)
 
     async def add(
         self, workspace: WorkspaceId, paths: Sequence[str], progress: Progress = silent
     ) -> Added:
         """Add files, folders and allowed web pages, or take over what has changed in them.
 
-        Nothing is changed until all is indexed; then documents and index change as one.
+        Nothing is changed until all is indexed; then documents and index change as one. Right
+        after that, rows go that a FAQ no longer has; another round takes up what was left undone.
         `progress` may be called from another thread.
-        Raises: Unavailable: database, encoder or disk do not serve; nothing was changed.
+        Raises: Unavailable: database, encoder or disk do not serve; no document was changed.
         """
-        drafts, faults = await gather(paths, self._pages, progress)
-        given = [await self._document(draft) for draft in drafts]
-        return await self.put(workspace, given, faults=faults, progress=progress)
+        gathered = await gather(paths, self._pages, progress)
+        given = await self._spoken.documents(gathered)
+        added = await self.put(workspace, given, faults=gathered.faults, progress=progress)
+        gone = await self._gone(workspace, gathered)
+        if not gone:
+            return added
+        removed = await self._take_out(workspace, gone, progress)
+        return replace(added, removed=removed, index=await self._in_service(workspace))
 
     async def put(
         self,
@@ -110,8 +119,7 @@ class Knowledge:
         if changed:
             index = await self._publish(workspace, changed, progress)
         else:
-            pointer = (await self._documents.standing(workspace, ())).pointer
-            index = pointer.name if pointer else ""
+            index = await self._in_service(workspace)
         return Added(
             added=tuple(d.id for d in changed if d.id not in known),
             updated=tuple(d.id for d in changed if d.id in known),
@@ -129,22 +137,22 @@ class Knowledge:
     ) -> Removed:
         """Remove documents; once this returns, no process cites them.
 
+        `faq`, where no document is called so, stands for every `faq#1`, `faq#2` and so on.
         Raises: Unavailable: the database does not serve; nothing was changed.
         """
-        removed = await self._documents.remove(workspace, ids)
-        if removed:
-            try:
-                await self._publish(workspace, (), progress)
-            except Unavailable as error:
-                # The rows are gone, so nobody cites them; the next change rebuilds the index.
-                log.warning("index_not_rebuilt", workspace=workspace, reason=str(error))
-        return Removed(removed=removed, missing=tuple(sorted(set(ids) - set(removed))))
+        known = {document.id for document in await self._documents.list(workspace)}
+        tables = set(ids) - known
+        rows = {id: table for id in known if (table := table_of(id)) in tables}
+        meant = [*known.intersection(ids), *rows]
+        removed = await self._take_out(workspace, meant, progress)
+        there = {*removed, *(rows[id] for id in removed if id in rows)}
+        return Removed(removed=removed, missing=tuple(sorted(set(ids) - there)))
 
     async def search(
         self, workspace: WorkspaceId, question: str, *, language: str | None = None, limit: int = 5
     ) -> Found:
         """Search as a customer's question would, in its own language unless one is named."""
-        tag = language or await self._detected(question)
+        tag = language or await self._spoken.language(question)
         return await self._search.search(workspace, question, language=tag, limit=limit)
 
     async def reindex(self, workspace: WorkspaceId, progress: Progress = silent) -> str:
@@ -179,21 +187,30 @@ class Knowledge:
             return False
         return indexed != rows
 
-    async def _document(self, draft: Draft) -> Document:
-        language = draft.language or await self._detected(f"{draft.title}\n{draft.text}")
-        return Document(
-            id=draft.id,
-            title=draft.title,
-            text=draft.text,
-            language=language,
-            source=draft.source,
-        )
+    async def _in_service(self, workspace: WorkspaceId) -> str:
+        pointer = (await self._documents.standing(workspace, ())).pointer
+        return pointer.name if pointer else ""
 
-    async def _detected(self, text: str) -> str:
-        if self._detector is None:
-            return self._default_language
-        ranked = await self._detector.detect(text[:_DETECTED_CHARS])
-        return ranked[0][0] if ranked else self._default_language
+    async def _gone(self, workspace: WorkspaceId, gathered: Gathered) -> Sequence[str]:
+        """Rows of the FAQs that were read which these no longer have."""
+        if not gathered.tables:
+            return ()
+        kept = {draft.id for draft in gathered.drafts}
+        known = [document.id for document in await self._documents.list(workspace)]
+        return [id for id in known if table_of(id) in gathered.tables and id not in kept]
+
+    async def _take_out(
+        self, workspace: WorkspaceId, ids: Sequence[str], progress: Progress
+    ) -> tuple[str, ...]:
+        """Delete documents and index the rest; returns the ids that were there."""
+        removed = await self._documents.remove(workspace, ids)
+        if removed:
+            try:
+                await self._publish(workspace, (), progress)
+            except Unavailable as error:
+                # The rows are gone, so nobody cites them; the next change rebuilds the index.
+                log.warning("index_not_rebuilt", workspace=workspace, reason=str(error))
+        return removed
 
     async def _publish(
         self,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,6 +12,9 @@ from core.errors import Rejected
 from retrieval.loaders.drafts import Draft
 
 _HEADER = "the first line must name the columns question,answer[,language,title,source]"
+# What Excel writes, and reads, above a list whose separator is not the country's.
+_SEPARATOR = re.compile(r'"?sep=([,;|\t])', re.IGNORECASE)
+_ROW_ID = re.compile(r"(.+)#\d+", re.DOTALL)
 
 
 class Row(BaseModel):
@@ -28,29 +32,40 @@ class Row(BaseModel):
 def csv_rows(text: str, name: str, stem: str) -> tuple[Draft, ...]:
     """Read a CSV FAQ; commas, semicolons and tabs are told apart by the first line.
 
+    Rows of empty cells, which spreadsheets leave behind, are no rows.
     Raises: Rejected: a column is missing or a line is malformed; the message has its number.
     """
     first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    told = _SEPARATOR.match(first)
+    delimiter = told[1] if told else max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     drafts: list[Draft] = []
     try:
-        names = [(column or "").strip().lower() for column in reader.fieldnames or ()]
+        if told:
+            next(reader)
+        names = [column.strip().lower() for column in next(reader, ())]
         if not {"question", "answer"} <= set(names):
             raise Rejected(f"{name}: {_HEADER}")
-        reader.fieldnames = names
-        for number, fields in enumerate(reader, start=1):
-            line = reader.line_num
-            if None in fields or None in fields.values():
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            place = f"{name}, line {reader.line_num}"
+            if len(cells) != len(names):
                 raise Rejected(
-                    f"{name}, line {line}: another number of fields than the first line;"
+                    f"{place}: another number of fields than the first line;"
                     " put quotes around text that holds the separator"
                 )
-            drafts.append(_draft(fields, f"{name}, line {line}", f"{stem}#{number}"))
+            fields = dict(zip(names, cells, strict=True))
+            drafts.append(_draft(fields, place, f"{stem}#{len(drafts) + 1}"))
     except csv.Error as error:
-        line = reader.reader.line_num
-        raise Rejected(f"{name}, line {line}: not valid CSV ({error})") from error
+        raise Rejected(f"{name}, line {reader.line_num}: not valid CSV ({error})") from error
     return tuple(drafts)
+
+
+def table_of(identifier: str) -> str | None:
+    """The `stem` of a row's id; None for what is no row's."""
+    row = _ROW_ID.fullmatch(identifier)
+    return row[1] if row else None
 
 
 def jsonl_rows(text: str, name: str, stem: str) -> tuple[Draft, ...]:

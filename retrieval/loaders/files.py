@@ -33,6 +33,8 @@ _SUFFIXES = {
     ".tsv": "csv",
     ".jsonl": "jsonl",
 }
+IN_ROWS = frozenset({"csv", "jsonl"})
+"""The kinds of files that give a document a row, called `id#number`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,11 @@ class Source:
 
     path: Path
     id: str
+
+    @property
+    def kind(self) -> str | None:
+        """What its suffix promises; None if that is nothing we read."""
+        return _SUFFIXES.get(self.path.suffix.lower())
 
 
 def sources(path: Path) -> Iterator[Source]:
@@ -67,10 +74,9 @@ def read(source: Source, root: Path) -> tuple[Draft, ...]:
     name = str(source.path)
     if not source.path.resolve().is_relative_to(root.resolve()):
         raise Rejected(f"{name}: a link that leads out of the folder; add the file itself")
-    kind = _SUFFIXES.get(source.path.suffix.lower())
-    if kind is None:
+    if source.kind is None:
         raise Rejected(f"{name}: unknown type; give {KINDS}")
-    return drafts(_contents(source.path), kind, name, source.id)
+    return drafts(_contents(source.path), source.kind, name, source.id)
 
 
 def drafts(data: bytes, kind: str, name: str, identifier: str) -> tuple[Draft, ...]:

@@ -1,8 +1,9 @@
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def article(folder: Path, name: str, text: str, language: str = "en") -> str:
     path = folder / f"{name}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"---\nlanguage: {language}\n---\n# {name}\n\n{text}\n", encoding="utf-8")
+    return str(path)
+
+
+def faq(folder: Path, rows: Mapping[str, str], name: str = "faq.csv") -> str:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{question},{answer}" for question, answer in rows.items()]
+    if path.suffix == ".jsonl":
+        lines = [json.dumps({"question": q, "answer": a}) for q, a in rows.items()]
+    else:
+        lines.insert(0, "question,answer")
+    path.write_text("\n".join(lines), encoding="utf-8")
     return str(path)
 
 
@@ -164,6 +177,76 @@ async def test_everything_may_be_removed(retrieval: Retrieval, docs: Path) -> No
     assert (await retrieval.knowledge.add(SHOP, [str(docs)])).added
 
 
+BAKERY = {
+    "Open on Sundays?": "From seven to eleven.",
+    "Do you deliver cakes?": "Express costs eight euros.",
+    "Gift cards?": "From ten euros.",
+}
+
+
+@pytest.mark.parametrize("name", ["faq.csv", "faq.jsonl"])
+async def test_a_row_that_left_its_file_is_answered_no_more(
+    retrieval: Retrieval, tmp_path: Path, name: str
+) -> None:
+    first = await retrieval.knowledge.add(SHOP, [faq(tmp_path, BAKERY, name)])
+    assert first.removed == ()
+    left = {question: BAKERY[question] for question in list(BAKERY)[::2]}
+    again = await retrieval.knowledge.add(SHOP, [faq(tmp_path, left, name)])
+    assert (again.updated, again.removed) == (("faq#2",), ("faq#3",))
+    titles = [document.title for document in await retrieval.knowledge.list(SHOP)]
+    assert titles == list(left)
+    found = await retrieval.knowledge.search(SHOP, "do you deliver cakes express", language="en")
+    assert found.index == again.index
+    assert all("Express" not in passage.text for passage in found.passages)
+
+
+async def test_only_rows_of_a_file_that_was_read_to_its_end_are_taken_to_be_gone(
+    retrieval: Retrieval, tmp_path: Path
+) -> None:
+    folder = tmp_path / "docs"
+    for name in ("faq2.csv", "de/faq.csv"):
+        faq(folder, BAKERY, name)
+    article(folder, "faq", "An article of the same name.")
+    alike = article(folder, "faq#9", "A name that looks like a row.")
+    await retrieval.knowledge.add(SHOP, [str(folder)])
+    before = await retrieval.knowledge.list(SHOP)
+    path = faq(tmp_path, BAKERY)
+    await retrieval.knowledge.add(SHOP, [path, alike])
+    faq(tmp_path, {"Open on Sundays?": "Yes.", "One field": "too, many"})
+    refused = await retrieval.knowledge.add(SHOP, [path])
+    assert (refused.removed, len(refused.faults)) == ((), 1)
+    faq(tmp_path, {"Open?": "Yes."})
+    again = await retrieval.knowledge.add(SHOP, [path, alike])
+    assert again.removed == ("faq#2", "faq#3")
+    left = {document.id for document in await retrieval.knowledge.list(SHOP)}
+    assert left == {document.id for document in before} | {"faq#1"}
+
+
+async def test_a_second_faq_of_one_name_is_refused_as_a_whole(
+    retrieval: Retrieval, tmp_path: Path
+) -> None:
+    paths = [
+        faq(tmp_path / "a", {"Open?": "At nine."}, "faq.csv"),
+        faq(tmp_path / "b", BAKERY, "faq.csv"),
+    ]
+    added = await retrieval.knowledge.add(SHOP, paths)
+    assert added.added == ("faq#1",)
+    assert [fault.path for fault in added.faults] == [paths[1]]
+    assert "rename one" in added.faults[0].reason
+
+
+async def test_a_faq_is_removed_by_the_name_of_its_file(
+    retrieval: Retrieval, tmp_path: Path
+) -> None:
+    paths = [faq(tmp_path, BAKERY), faq(tmp_path, BAKERY, "faq2.csv")]
+    await retrieval.knowledge.add(SHOP, paths)
+    removed = await retrieval.knowledge.remove(SHOP, ["faq", "faq2#1", "fa", ""])
+    assert removed.removed == ("faq#1", "faq#2", "faq#3", "faq2#1")
+    assert removed.missing == ("", "fa")
+    await retrieval.knowledge.add(SHOP, [article(tmp_path, "faq2", "An article of this name.")])
+    assert (await retrieval.knowledge.remove(SHOP, ["faq2"])).removed == ("faq2",)
+
+
 async def test_two_who_add_at_once_lose_nothing(sqlite: Database, tmp_path: Path) -> None:
     data = tmp_path / "data"
     paths = [article(tmp_path, f"a{n}", f"subject number {n}") for n in range(6)]
@@ -284,6 +367,31 @@ async def test_a_language_that_no_file_tells_is_detected(sqlite: Database, tmp_p
     ) as retrieval:
         await retrieval.knowledge.add(SHOP, [str(path)])
         assert [d.language for d in await retrieval.knowledge.list(SHOP)] == ["nl"]
+
+
+class Undecided:
+    """A detector that knows Dutch by a word, and is at a loss where nothing helps."""
+
+    async def detect(self, text: str) -> Sequence[tuple[str, float]]:
+        if "dagen" in text:
+            return (("nl", 0.95),)
+        return (("zh", 0.7), ("zh-Hant", 0.3)) if "退款" in text else (("es", 0.3), ("en", 0.1))
+
+
+async def test_a_row_too_short_to_tell_its_language_has_that_of_its_file(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    rows = {"Hoe lang?": "Dertig dagen.", "IBAN?": "NL91 0417", "退款?": "三天。"}
+    rows["¿Puedo devolver los zapatos?"] = "Sí."
+    path = faq(tmp_path, rows)
+    (tmp_path / "iban.txt").write_text("IBAN NL91 0417")
+    async with open_retriever(
+        sqlite, tmp_path / "data", encoder=FakeEncoder(), detector=Undecided()
+    ) as retrieval:
+        await retrieval.knowledge.add(SHOP, [path, str(tmp_path / "iban.txt")])
+        spoken = {d.id: d.language for d in await retrieval.knowledge.list(SHOP)}
+    told = {"faq#1": "nl", "faq#2": "nl", "faq#3": "zh", "faq#4": "es"}
+    assert spoken == {**told, "iban": "es"}
 
 
 async def test_progress_is_told_by_stage(retrieval: Retrieval, docs: Path) -> None:

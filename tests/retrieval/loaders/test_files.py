@@ -124,6 +124,23 @@ def test_a_csv_faq_gives_one_document_a_row(tmp_path: Path, delimiter: str) -> N
     assert found[1].text == "# How long?\n\nTwo\nweeks"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=;\r\nquestion;answer\r\nWhat, when?;Now\r\n",
+        '"sep=|"\nquestion|answer\nWhat, when?|Now\n',
+        "question;answer;;\n;;;\nWhat, when?;Now;;\n ; ;;\n;\n;;;\n",
+    ],
+)
+def test_what_a_spreadsheet_adds_is_no_row(tmp_path: Path, content: str) -> None:
+    (draft,) = load(write(tmp_path / "faq.csv", content))
+    assert (draft.id, draft.title, draft.text) == (
+        "faq#1",
+        "What, when?",
+        "# What, when?\n\nNow",
+    )
+
+
 def test_a_jsonl_faq_gives_one_document_a_row(tmp_path: Path) -> None:
     row = {"question": "How?", "answer": "So.", "title": "T", "source": "https://example.org"}
     found = load(write(tmp_path / "a" / "faq.jsonl", json.dumps(row) + "\n\n" + json.dumps(row)))
@@ -183,6 +200,8 @@ def foreign_zip() -> bytes:
         ("faq.csv", b"question,answer\na,b\nc\n", "line 3: another number of fields"),
         ("faq.csv", b'question,answer\na,"b', "line 2: not valid CSV"),
         ("faq.csv", b"question,answer\na,\n", "line 2: the question or the answer is empty"),
+        ("faq.csv", b"sep=;\nquestion;answer\na;\n", "line 3: the question or the answer is"),
+        ("faq.csv", b"question;answer\n;;\n", "empty but for its first line"),
         ("faq.csv", b"question,answer\n", "empty but for its first line"),
         ("faq.jsonl", b'{"question":"a","answer":"b"}\n{"question":', "line 2: not a JSON object"),
         ("faq.jsonl", b'{"question":"a"}', "line 1: answer: field required"),
