@@ -134,6 +134,7 @@ async def _slack(
         accept=delivery.accept,
         rate=delivery.rate,
         known=conversations.known,
+        answers_agent=conversations.answers_agent,
         recent=conversations.recent,
         cursors=Cursors(database),
         holds=Holds(database),

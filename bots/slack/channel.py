@@ -15,7 +15,7 @@ from bots.slack.backfill import EVERY_S, Backfill, Recent
 from bots.slack.desk.desk import SETTING, DeskNeeds, SlackDesk
 from bots.slack.dispatch import Dispatch
 from bots.slack.files import SlackFiles
-from bots.slack.ingress import Accept, Ingress, Known, Rate
+from bots.slack.ingress import Accept, AnswersAgent, Ingress, Known, Rate
 from bots.slack.ingress_http import HttpIngress
 from bots.slack.oauth import SCOPES, OAuth
 from bots.slack.port import SlackPort
@@ -57,6 +57,7 @@ class SlackNeeds:
     accept: Accept
     rate: Rate
     known: Known
+    answers_agent: AnswersAgent
     recent: Recent
     cursors: Cursors
     holds: Holds
@@ -102,6 +103,7 @@ class SlackChannel:
             accept=needs.accept,
             rate=needs.rate,
             known=needs.known,
+            answers_agent=needs.answers_agent,
             default_language=options.default_language,
             spawn=background.spawn,
             desk=self.desk,

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from bots.slack import markup
 from bots.slack.place import Place
@@ -26,10 +26,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """Something said; `uninvited` is to be served only in a thread that we already take part in."""
+    """Something said; `uninvited` is to be served only in a thread that we already took part in.
+
+    `direct` is what was said in a direct message.
+    """
 
     inbound: Inbound
     uninvited: bool = False
+    direct: bool = False
 
 
 class _File(BaseModel):
@@ -43,6 +47,24 @@ class _Edited(BaseModel):
     ts: str
 
 
+def _objects(found: object) -> list[object]:
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+# Whoever attaches something gives it any form; what is none of ours must not cost us the message.
+_Flag = Annotated[bool, BeforeValidator(lambda found: found is True)]
+_Words = Annotated[str, BeforeValidator(lambda found: found if isinstance(found, str) else "")]
+
+
+class _Attached(BaseModel):
+    """A forwarded message, the preview of a link, or an app's own."""
+
+    is_share: _Flag = False
+    is_msg_unfurl: _Flag = False
+    text: _Words = ""
+    fallback: _Words = ""
+
+
 class _Message(BaseModel):
     """A message as events and `conversations.history` both spell it."""
 
@@ -54,6 +76,7 @@ class _Message(BaseModel):
     thread_ts: str | None = None
     edited: _Edited | None = None
     files: tuple[_File, ...] = ()
+    attachments: Annotated[tuple[_Attached, ...], BeforeValidator(_objects)] = ()
 
 
 class _Event(_Message):
@@ -115,14 +138,27 @@ def _said(event: _Event, message: _Message, me: Identity) -> Heard | None:
             event_id=f"{event.channel}:{message.ts}{suffix}",
             customer=message.user or "",
             kind=Kind.EDIT if message.edited else Kind.MESSAGE,
-            text=markup.read(text, bot_user=me.bot_user),
+            text=_words(message, me),
             message_ref=message.ts,
             version=version,
             sent_at=seconds(message.ts),
             attachments=tuple(_attachment(item) for item in message.files),
         ),
         uninvited=not (mentioned or _is_direct(event)),
+        direct=_is_direct(event),
     )
+
+
+def _words(message: _Message, me: Identity) -> str:
+    """What was written, and below it, quoted, what was forwarded."""
+    written = message.text or ""
+    lines = [markup.read(written, bot_user=me.bot_user)]
+    for item in message.attachments:
+        # Forwarded without a comment, it is all that there is; beside a link it is the preview.
+        if item.is_share or (item.is_msg_unfurl and not written):
+            forwarded = markup.read(item.text or item.fallback, bot_user=me.bot_user)
+            lines += [f"> {line}" for line in forwarded.splitlines()]
+    return "\n".join(line for line in lines if line)
 
 
 def _changed(event: _Event, me: Identity) -> Heard | None:
@@ -149,8 +185,10 @@ def _deleted(event: _Event, ts: str, me: Identity) -> Heard | None:
             kind=Kind.EDIT,
             message_ref=ts,
             version=seconds(event.ts) or seconds(ts),
+            sent_at=seconds(ts),
         ),
         uninvited=not _is_direct(event),
+        direct=_is_direct(event),
     )
 
 
@@ -167,7 +205,10 @@ def _is_direct(event: _Event) -> bool:
 
 
 def _place(event: _Event, ts: str, thread_ts: str | None) -> Place:
-    return Place(channel=event.channel, thread=thread_ts or (None if _is_direct(event) else ts))
+    if _is_direct(event):
+        # What a thread hangs on is not in the thread; it names itself once there is one.
+        return Place(channel=event.channel, thread=None if thread_ts == ts else thread_ts)
+    return Place(channel=event.channel, thread=thread_ts or ts)
 
 
 def _address(place: Place, me: Identity) -> Address:

@@ -26,7 +26,25 @@ PROMPTS = (Phrase.PROMPT_RETURN, Phrase.PROMPT_ORDER, Phrase.PROMPT_PAYMENT)
 log = structlog.get_logger()
 
 Accept = Callable[[Inbound], Awaitable[bool]]
-Known = Callable[[Address], Awaitable[bool]]
+
+
+class Known(Protocol):
+    """Whether a conversation exists, and since `before` or longer, in seconds by Slack's clock."""
+
+    def __call__(self, address: Address, *, before: float | None = None) -> Awaitable[bool]:
+        """Look it up."""
+        ...
+
+
+class AnswersAgent(Protocol):
+    """Whether what hangs on the message `root` of a conversation is for the people who have it.
+
+    `said` is the message that does: an edit of what was taken for theirs is theirs as well.
+    """
+
+    def __call__(self, address: Address, *, root: str, said: str) -> Awaitable[bool]:
+        """Look it up."""
+        ...
 
 
 class Rate(Protocol):
@@ -51,6 +69,7 @@ class Ingress:
         accept: Accept,
         rate: Rate,
         known: Known,
+        answers_agent: AnswersAgent,
         default_language: str,
         spawn: Spawn,
         desk: SlackDesk | None = None,
@@ -60,6 +79,7 @@ class Ingress:
         self._accept = accept
         self._rate = rate
         self._known = known
+        self._answers_agent = answers_agent
         self._default_language = default_language
         self._spawn = spawn
         self._desk = desk
@@ -72,7 +92,7 @@ class Ingress:
         heard = inbound.heard(event, team.me)
         if heard is None or not await self._invited(heard):
             return False
-        said = heard.inbound
+        said = await self._in_its_place(heard)
         if said.message_ref is not None:
             self._port.heard(said.address, said.message_ref)
         if said.text:
@@ -110,7 +130,19 @@ class Ingress:
             self._spawn(self._show_home(team, event))
 
     async def _invited(self, heard: Heard) -> bool:
-        return not heard.uninvited or await self._known(heard.inbound.address)
+        """False also of what stood in a thread when we were called there, and is read back."""
+        said = heard.inbound
+        return not heard.uninvited or await self._known(said.address, before=said.sent_at)
+
+    async def _in_its_place(self, heard: Heard) -> Inbound:
+        """What was said; a new thread below an agent's words is no conversation of its own."""
+        said = heard.inbound
+        place = Place.parse(said.address.place)
+        if not heard.direct or place.thread is None or await self._known(said.address):
+            return said
+        whole = replace(said.address, place=place.channel)
+        answers = await self._answers_agent(whole, root=place.thread, said=said.message_ref or "")
+        return replace(said, address=whole) if answers else said
 
     async def _take(self, said: Inbound) -> bool:
         try:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from core.adapters.database import Database, Now
+from core.adapters.handoffs import ANY_EPOCH
 from core.adapters.tables import conversations, inbox, messages, outbox
 from core.turn import Address, Author, Channel, ConversationId, Owner, WorkspaceId
 
@@ -50,12 +51,41 @@ class Conversations:
         """Read from `database`."""
         self._database = database
 
-    async def known(self, address: Address) -> bool:
-        """Whether anybody has written there."""
+    async def known(self, address: Address, *, before: float | None = None) -> bool:
+        """Whether anybody has written there, and first at `before` or earlier.
+
+        `before` is in seconds since 1970 by the platform's clock.
+        """
+        wanted = select(conversations.c.id).where(*_at(address))
+        if before is not None:
+            # Only messages have the platform's time; where none is left, nobody knows better.
+            began = (
+                select(func.min(inbox.c.sent_at))
+                .where(inbox.c.conversation_id == conversations.c.id)
+                .where(inbox.c.message_ref.is_not(None))
+                .scalar_subquery()
+            )
+            wanted = wanted.where(func.coalesce(began, before) <= before)
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        return row is not None
+
+    async def answers_agent(self, address: Address, *, root: str, said: str) -> bool:
+        """Whether what hangs on the message `root` there is for the people who have it.
+
+        It is if an agent has sent `root`. If `said`, what hangs there, is kept there already, it
+        stays whoever has the conversation by now.
+        """
+        sent = (
+            select(outbox.c.id)
+            .where(outbox.c.conversation_id == conversations.c.id, outbox.c.platform_ref == root)
+            .where(outbox.c.epoch == ANY_EPOCH)
+        )
+        kept = select(inbox.c.id).where(
+            inbox.c.conversation_id == conversations.c.id, inbox.c.message_ref == said
+        )
+        with_people = conversations.c.owner.in_((Owner.WAITING, Owner.HUMAN))
         wanted = select(conversations.c.id).where(
-            conversations.c.workspace == address.workspace,
-            conversations.c.channel == address.channel,
-            conversations.c.place == address.place,
+            *_at(address), sent.exists(), with_people | kept.exists()
         )
         row = await self._database.read(lambda connection: connection.execute(wanted).first())
         return row is not None
@@ -89,16 +119,7 @@ class Conversations:
             conversations.c.channel == address.channel,
             conversations.c.place == place,
         )
-        moving = (
-            update(conversations)
-            .where(
-                conversations.c.workspace == address.workspace,
-                conversations.c.channel == address.channel,
-                conversations.c.place == address.place,
-                ~taken.exists(),
-            )
-            .values(place=place)
-        )
+        moving = update(conversations).where(*_at(address), ~taken.exists()).values(place=place)
         moved = await self._database.write(lambda connection: connection.execute(moving).rowcount)
         return moved > 0
 
@@ -184,3 +205,11 @@ class Conversations:
             )
 
         return await self._database.read(work)
+
+
+def _at(address: Address) -> tuple[ColumnElement[bool], ...]:
+    return (
+        conversations.c.workspace == address.workspace,
+        conversations.c.channel == address.channel,
+        conversations.c.place == address.place,
+    )

@@ -64,8 +64,12 @@ class Desk:
             self._changed.notify_all()
         return True
 
-    async def known(self, address: Address) -> bool:
-        return any(inbound.address == address for inbound in self.inbounds)
+    async def known(self, address: Address, *, before: float | None = None) -> bool:
+        told = [inbound.sent_at for inbound in self.inbounds if inbound.address == address]
+        return bool(told) and (before is None or min(told) <= before)
+
+    async def answers_agent(self, address: Address, *, root: str, said: str) -> bool:
+        return False
 
     async def recent(
         self, workspace: WorkspaceId, channel: Channel, within_s: float
@@ -95,6 +99,7 @@ class Rig:
             accept=self.desk.accept,
             rate=self.desk.rate,
             known=self.desk.known,
+            answers_agent=self.desk.answers_agent,
             recent=self.desk.recent,
             cursors=Cursors(self.database),
             holds=Holds(self.database),

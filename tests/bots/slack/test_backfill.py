@@ -57,6 +57,32 @@ async def test_old_threads_are_read_back_too(rig: Rig) -> None:
     assert rig.desk.texts == ["help", "are you there?"]
 
 
+async def test_what_stood_in_a_thread_before_the_mention_is_not_read_back(rig: Rig) -> None:
+    slack = rig.slack
+    async with rig.running() as channel:
+        await fill(channel)
+        root = slack.user_says(ROOM, "lunch at one?", user="U0CAROL")
+        slack.user_says(ROOM, "I am in", user="U0DAVE", thread_ts=root)
+        slack.user_says(ROOM, "help", mention=True, thread_ts=root)
+        await slack.push.idle()
+        slack.user_says(ROOM, "in blue, please", thread_ts=root, event=False)
+        await fill(channel)
+    assert rig.desk.texts == ["help", "in blue, please"]
+
+
+async def test_what_overtook_the_mention_is_read_back(rig: Rig) -> None:
+    slack = rig.slack
+    async with rig.running() as channel:
+        await fill(channel)
+        root = slack.user_says(ROOM, "help", mention=True, event=False)
+        slack.user_says(ROOM, "in blue, please", thread_ts=root)
+        await slack.push.idle()
+        slack.tells_again(ROOM, root)
+        await slack.push.idle()
+        await fill(channel)
+    assert rig.desk.texts == ["help", "in blue, please"]
+
+
 async def test_where_somebody_wrote_lately_is_read_first(rig: Rig) -> None:
     async with rig.channel() as channel:
         await fill(channel)

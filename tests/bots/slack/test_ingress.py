@@ -160,6 +160,93 @@ async def test_an_edit_that_overtakes_its_message_keeps_the_place(talking: Rig) 
     assert edit.address.place == f"{ROOM}/{ts}"
 
 
+async def test_an_edit_of_what_a_direct_thread_hangs_on_stays_out_of_the_thread(
+    talking: Rig,
+) -> None:
+    slack, desk = talking.slack, talking.desk
+    ts = slack.user_says(DM, "wher is it")
+    await slack.push.idle()
+    message = {"type": "message", "ts": ts, "user": "U0CUSTOMER", "thread_ts": ts}
+    slack.tell(
+        {
+            "type": "message",
+            "subtype": "message_changed",
+            "channel": DM,
+            "channel_type": "im",
+            "ts": slack.team.next_ts(),
+            "message": message
+            | {"text": "where is it", "edited": {"user": "U0CUSTOMER", "ts": slack.team.next_ts()}},
+            "previous_message": message | {"text": "wher is it"},
+        }
+    )
+    await slack.push.idle()
+    said, edit = desk.inbounds
+    assert (edit.kind, edit.text) == (Kind.EDIT, "where is it")
+    assert edit.address == said.address
+
+
+async def test_what_was_said_before_the_mention_is_no_business_of_ours(talking: Rig) -> None:
+    slack, desk = talking.slack, talking.desk
+    root = slack.user_says(ROOM, "lunch at one?", user="U0CAROL")
+    early = slack.user_says(ROOM, "I am in", user="U0DAVE", thread_ts=root)
+    regret = slack.user_says(ROOM, "not me", user="U0EVE", thread_ts=root)
+    slack.user_says(ROOM, "help", mention=True, thread_ts=root)
+    await slack.push.idle()
+    late = slack.user_says(ROOM, "in blue", thread_ts=root)
+    await slack.push.idle()
+    slack.user_edits(ROOM, root, "lunch at two?")
+    slack.user_edits(ROOM, early, "I am in, who else?")
+    slack.user_deletes(ROOM, regret)
+    slack.user_edits(ROOM, late, "in blue, please")
+    await slack.push.idle()
+    slack.user_deletes(ROOM, late)
+    await slack.push.idle()
+    assert {i.message_ref for i in desk.inbounds} == {desk.inbounds[0].message_ref, late}
+    assert sorted(desk.texts) == ["", "help", "in blue", "in blue, please"]
+
+
+async def test_a_forwarded_message_is_quoted_below_what_was_written(talking: Rig) -> None:
+    slack, desk = talking.slack, talking.desk
+    shared = {
+        "is_share": True,
+        "is_msg_unfurl": True,
+        "author_name": "Bob",
+        "text": "Invoice &lt;99&gt; is overdue\nsee <https://a.example|a.example>",
+        "fallback": "[today] bob: Invoice 99",
+        "ts": "1.0",
+    }
+    slack.user_says(DM, "", attachments=[shared])
+    ts = slack.user_says(DM, "is this rihgt?", attachments=[shared | {"text": ""}])
+    slack.user_says(DM, "", attachments=[{"is_msg_unfurl": True, "text": "from a link"}])
+    await slack.push.idle()
+    slack.user_edits(DM, ts, "is this right?")
+    await slack.push.idle()
+    assert sorted(desk.texts) == [
+        "> Invoice <99> is overdue\n> see https://a.example",
+        "> from a link",
+        "is this right?\n> [today] bob: Invoice 99",
+        "is this rihgt?\n> [today] bob: Invoice 99",
+    ]
+
+
+async def test_previews_and_odd_attachments_add_no_words(talking: Rig) -> None:
+    slack, desk = talking.slack, talking.desk
+    place = {"channel": DM, "channel_type": "im", "user": "U0CUSTOMER"}
+    for number, attachments in enumerate(
+        (
+            [{"from_url": "https://a.example", "title": "A", "text": "a page", "fallback": "A"}],
+            [{"is_msg_unfurl": True, "text": "a message that is linked to"}],
+            [{"is_share": "?", "text": "?"}, {"is_share": True, "text": ["?"], "fallback": 7}, 7],
+            {"is_share": True, "text": "?"},
+            None,
+        )
+    ):
+        event = {"type": "message", "ts": f"{number + 1}.0", "text": f"{number}"}
+        slack.tell(place | event | {"attachments": attachments})
+    await slack.push.idle()
+    assert sorted(desk.texts) == ["0", "1", "2", "3", "4"]
+
+
 async def test_a_link_preview_is_no_edit(talking: Rig) -> None:
     slack, desk = talking.slack, talking.desk
     ts = slack.user_says(DM, "see <https://a.example>")

@@ -7,16 +7,20 @@ from core.adapters.database import Database
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.turns import SqlTurns
+from core.cases import Act
 from core.turn import (
     Address,
     Channel,
     ConversationId,
     Handoff,
     Inbound,
+    Kind,
     Reason,
     Served,
     WorkspaceId,
 )
+from tests.core.takeover import ADDRESS as VISITOR
+from tests.core.takeover import PERSON, open_rig
 
 WORKSPACE = WorkspaceId("default")
 ADDRESS = Address(workspace=WORKSPACE, channel=Channel.SLACK, place="C1/1.0")
@@ -50,6 +54,42 @@ async def test_known_and_recent_places_stay_within_their_workspace(database: Dat
     assert await seen.recent(WORKSPACE, Channel.SLACK, 60) == ("C1/1.0",)
     assert await seen.recent(WorkspaceId("other"), Channel.SLACK, 60) == ()
     assert await seen.recent(WORKSPACE, Channel.TELEGRAM, 60) == ()
+
+
+async def test_a_place_is_known_from_its_oldest_message_on(database: Database) -> None:
+    seen = Conversations(database)
+    assert not await seen.known(ADDRESS, before=2_000_000_000.0)
+    # A button tells no time of the platform's: it got ours.
+    pressed = Inbound(address=ADDRESS, event_id="p", customer="U1", kind=Kind.WANTS_PERSON)
+    await SqlInbox(database).accept(pressed, holder=None, held_s=60)
+    assert await seen.known(ADDRESS, before=50.0)
+    for ts in (200.000002, 100.000002):
+        said = Inbound(
+            address=ADDRESS, event_id=f"{ts}", customer="U1", message_ref=f"{ts}", sent_at=ts
+        )
+        await SqlInbox(database).accept(said, holder=None, held_s=60)
+    assert await seen.known(ADDRESS, before=100.000002)
+    assert not await seen.known(ADDRESS, before=100.000001)
+    assert await seen.known(ADDRESS)
+
+
+async def test_what_hangs_on_an_agents_message_is_for_those_who_have_it(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
+        await rig.idle()
+        bots, *_, agents = [f"ref-{parcel.id}" for parcel in rig.port.sent]
+        answers = Conversations(database).answers_agent
+        assert await answers(VISITOR, root=agents, said="new")
+        assert not await answers(VISITOR, root=bots, said="new")
+        assert not await answers(VISITOR, root="somebody's", said="new")
+        assert not await answers(replace(VISITOR, place="C2/1.0"), root=agents, said="new")
+        await rig.desk.change(anna, where, Act.RETURN)
+        assert not await answers(VISITOR, root=agents, said="new")
+        assert await answers(VISITOR, root=agents, said="message-1"), "an edit follows its message"
+        assert not await answers(VISITOR, root=bots, said="message-1")
 
 
 async def test_what_was_given_up_is_counted(database: Database) -> None:

@@ -83,6 +83,7 @@ class FakeSlack:
         user: str = "U0CUSTOMER",
         team: FakeTeam | None = None,
         files: Sequence[Mapping[str, Any]] = (),
+        attachments: Sequence[Mapping[str, Any]] = (),
         event: bool = True,
     ) -> str:
         """Write as a customer; returns the `ts`. Without `event` nobody is told."""
@@ -94,6 +95,7 @@ class FakeSlack:
             user=user,
             thread_ts=thread_ts,
             files=[dict(item) for item in files],
+            attachments=[dict(item) for item in attachments],
         )
         if event:
             self._tell(team, channel, message.shown())

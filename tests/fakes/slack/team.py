@@ -17,6 +17,7 @@ class FakeMessage:
     app_id: str | None = None
     blocks: list[dict[str, Any]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
+    attachments: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] | None = None
     edited: str | None = None
     deleted: bool = False
@@ -47,6 +48,7 @@ class FakeMessage:
             "app_id": self.app_id,
             "blocks": self.blocks,
             "files": self.files,
+            "attachments": self.attachments,
             "metadata": self.metadata if metadata else None,
             "edited": {"user": self.user, "ts": self.edited} if self.edited else None,
             "subtype": "file_share" if self.files else None,

@@ -249,6 +249,7 @@ async def open_slack_desk(
         accept=delivery.accept,
         rate=delivery.rate,
         known=conversations.known,
+        answers_agent=conversations.answers_agent,
         recent=conversations.recent,
         cursors=Cursors(database),
         holds=Holds(database),
