@@ -7,6 +7,7 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 
+from bots.attached import in_words
 from bots.slack import markup
 from bots.slack.cutting import cut
 from bots.slack.press import Button
@@ -70,7 +71,9 @@ def _files(outcome: Outcome | Words) -> tuple[str, ...]:
     if not isinstance(outcome, Words):
         return ()
     return tuple(
-        json.dumps({"file": asdict(file)}, ensure_ascii=False) for file in outcome.attachments
+        json.dumps({"file": asdict(file)}, ensure_ascii=False)
+        for file in outcome.attachments
+        if not in_words(file)
     )
 
 
@@ -167,7 +170,7 @@ def _stars(rating: int) -> Block:
 
 
 def _file(file: Attachment) -> str:
-    return markup.harmless(file.name or file.kind, links=frozenset())
+    return markup.harmless(in_words(file) or file.name or file.kind, links=frozenset())
 
 
 def _language(tag: str) -> Block:

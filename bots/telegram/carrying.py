@@ -67,6 +67,8 @@ class Carrier:
             return copied.message_id
         if load.file.kind == "location":
             return await self._locate(chat_id, load, thread_id)
+        if load.file.kind == "contact":
+            return await self._introduce(chat_id, load, thread_id)
         try:
             return await self._send_known(chat_id, load, more)
         except BadRequest as error:
@@ -87,6 +89,12 @@ class Carrier:
         latitude, _, longitude = load.file.ref.partition(",")
         message = await self._api.bot.send_location(
             chat_id, float(latitude), float(longitude), message_thread_id=thread_id
+        )
+        return message.message_id
+
+    async def _introduce(self, chat_id: int, load: Load, thread_id: int | None) -> int:
+        message = await self._api.bot.send_contact(
+            chat_id, load.file.ref, name_of(load.file), message_thread_id=thread_id
         )
         return message.message_id
 

@@ -1,6 +1,7 @@
 """What a Telegram update means to us."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from telegram import Chat, Message, MessageEntity, Update
@@ -11,7 +12,7 @@ from bots.telegram.attachments import attachments
 from bots.telegram.buttons import is_tag
 from bots.telegram.places import address, address_of, place_of
 from bots.telegram.presses import Pressed, read_press
-from bots.telegram.texts import storable
+from bots.telegram.texts import in_full, storable
 from core.turn import Address, Inbound, Kind, WorkspaceId
 
 _COMMAND = re.compile(r"/(\w{1,32})(?:@(\w+))?(?:\s+|$)", re.ASCII)
@@ -59,7 +60,11 @@ def _inbound(
             return None
         kind = Kind.EDIT
     elif kind is Kind.MESSAGE and not text and not attached:
-        return None
+        if not _text(message).strip():
+            return None
+        # We were called, and told nothing else.
+        text = _question_above(message, me)
+        kind = Kind.MESSAGE if text else Kind.OPENED
     return Inbound(
         address=address_of(workspace, message),
         event_id=event_id,
@@ -78,12 +83,25 @@ def _moved(workspace: WorkspaceId, old: int, new: int) -> Moved:
     return Moved(address=address(workspace, place_of(old)), place=place_of(new))
 
 
-def _is_for_us(message: Message, me: Me) -> bool:
+def _question_above(message: Message, me: Me) -> str:
+    """What the person asked to whose message this one is a reply; empty if nobody did."""
+    replied = message.reply_to_message
+    if replied is None or not _is_a_persons(replied):
+        return ""
+    kind, text = _said(replied, me)
+    return text if kind is Kind.MESSAGE else ""
+
+
+def _is_a_persons(message: Message) -> bool:
     sender = message.from_user
     if sender is None or message.is_automatic_forward:
         return False
-    if sender.is_bot and message.sender_chat is None:
-        # Another bot, or ourselves; an anonymous admin also writes through a bot of Telegram's.
+    # Another bot, or ourselves; an anonymous admin also writes through a bot of Telegram's.
+    return not sender.is_bot or message.sender_chat is not None
+
+
+def _is_for_us(message: Message, me: Me) -> bool:
+    if not _is_a_persons(message):
         return False
     if message.chat.type == ChatType.PRIVATE:
         return True
@@ -118,12 +136,8 @@ def _said(message: Message, me: Me) -> tuple[Kind, str]:
     text = _text(message)
     command = _COMMAND.match(text)
     if command is None or command[1].lower() not in _COMMANDS or not _names_us(command, me):
-        for mention in _mentions(message, me):
-            text = text.replace(mention, " ", 1)
-        return Kind.MESSAGE, storable(text).strip()
-    kind, rest = _COMMANDS[command[1].lower()], storable(text[command.end() :]).strip()
-    if kind is Kind.MESSAGE and not rest:
-        return Kind.OPENED, ""
+        return Kind.MESSAGE, _text(message, without=_mentions(message, me)).strip()
+    kind, rest = _COMMANDS[command[1].lower()], text[command.end() :].strip()
     if kind is Kind.CHOOSES_LANGUAGE:
         return kind, rest if is_tag(rest) else ""
     # What follows /start is a link's payload; what follows /human is worth keeping.
@@ -134,22 +148,22 @@ def _names_us(command: re.Match[str], me: Me) -> bool:
     return command[2] is None or command[2].lower() == me.username.lower()
 
 
-def _mentions(message: Message, me: Me) -> list[str]:
+def _mentions(message: Message, me: Me) -> list[MessageEntity]:
     """The pieces of the text that name us."""
     types: list[str | None] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
     entities = message.parse_entities(types) or message.parse_caption_entities(types)
     return [
-        piece
+        entity
         for entity, piece in entities.items()
         if piece.lower() == f"@{me.username.lower()}"
         or (entity.user is not None and entity.user.id == me.id)
     ]
 
 
-def _text(message: Message) -> str:
+def _text(message: Message, without: Iterable[MessageEntity] = ()) -> str:
     """What was written; a sticker says its emoji, and is no file for a person to look into."""
     emoji = message.sticker.emoji if message.sticker is not None else None
-    return message.text or message.caption or emoji or ""
+    return in_full(message, without=without) or storable(emoji or "")
 
 
 def _customer(message: Message) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from bots.attached import in_words
 from bots.slack.desk.lines import remark
 from bots.slack.desk.posts import Mark, Posts, Thread
 from bots.slack.desk.texts import named
@@ -46,6 +47,7 @@ class Carrier:
         """
         titles = [title for ts, title in thread.files if ts >= since]
         files = [file for line in lines if line.deleted_at is None for file in line.attachments]
+        files = [file for file in files if not in_words(file)]
         for number, file in enumerate(missing(files, titles)):
             try:
                 content = await self._fetch(case, file)

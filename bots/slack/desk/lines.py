@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from bots.attached import in_words, on_map
+from bots.slack import markup
 from bots.slack.desk.texts import Block, body, literal, moment, mrkdwn, named, small
 from core.cases import DeskEvent, DeskLine, EventKind
 from core.phrases import Phrase, say
-from core.turn import Author
+from core.turn import Attachment, Author
 
 # Slack takes 50 blocks and about 13,200 characters in a message.
 MAX_BLOCKS = 45
@@ -132,8 +134,14 @@ def _line(line: DeskLine, language: str) -> list[Block]:
     if line.fault:
         phrase = Phrase.DESK_SENT_AS_WRITTEN if _is_agents(line) else Phrase.UNTRANSLATED
         blocks.append(small(f"⚠️ {say(phrase, language)}"))
-    blocks += [small(f"📎 {named(file.name or file.kind)}") for file in line.attachments[:10]]
-    return blocks
+    return [*blocks, *(block for file in line.attachments[:10] for block in _attached(file))]
+
+
+def _attached(file: Attachment) -> list[Block]:
+    words = in_words(file)
+    if url := on_map(file):
+        return [small(f"📎 <{markup.escape(url)}|{named(words)}>")]
+    return literal(f"📎 {words}") if words else [small(f"📎 {named(file.name or file.kind)}")]
 
 
 def _is_agents(line: DeskLine) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 from telegram import Update
 
+from bots.attached import in_words
 from bots.telegram.desk.agents import Agents
 from bots.telegram.desk.deciding import TelegramDecisions
 from bots.telegram.desk.group import Group
@@ -162,7 +163,7 @@ class Hands:
     async def _note(
         self, agent: Account, conversation: ConversationId, said: Written, why: str = ""
     ) -> None:
-        files = "\n".join(f"📎 {file.name or file.kind}" for file in said.files)
+        files = "\n".join(f"📎 {in_words(file) or file.name or file.kind}" for file in said.files)
         text = "\n".join(filter(None, (said.text, files)))
         if said.edited:
             self._tell(said, say(Phrase.DESK_NOTE_STAYS, agent.language))

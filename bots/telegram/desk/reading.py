@@ -9,7 +9,7 @@ from telegram import CallbackQuery, Message, MessageEntity, Update, User
 from bots.telegram.attachments import attachments
 from bots.telegram.buttons import is_tag
 from bots.telegram.desk.keys import DecisionPress, Key, KeyPress, decode
-from bots.telegram.texts import storable
+from bots.telegram.texts import in_full, storable
 from bots.telegram.updates import version_of
 from core.staff import tidy_name
 from core.turn import Attachment
@@ -115,7 +115,7 @@ def _written(message: Message, update: Update, thread: int) -> Written | None:
     unnamed = message.sender_chat is not None or sender is None
     if not unnamed and sender is not None and sender.is_bot:
         return None
-    text = storable(message.text or message.caption or _emoji(message)).strip()
+    text = (in_full(message) or storable(_emoji(message))).strip()
     replied = _replied(message)
     by_bot = replied is not None and replied.from_user is not None and replied.from_user.is_bot
     return Written(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bots.attached import in_words
 from bots.telegram.buttons import Keyboard
 from bots.telegram.carrying import Load, name_of
 from bots.telegram.desk.keys import suggestion_keys
@@ -232,7 +233,7 @@ def _parts(who: str, first: str, below: str) -> list[Block]:
 
 def _file(file: Attachment, line: DeskLine, reader: Reader) -> Block:
     if file.kind == "contact":
-        return notice(f"📎 {name_of(file)} {readable(file.ref)}")
+        return notice(f"📎 {readable(in_words(file))}")
     origin = Channel(file.channel or reader.origin)
     load = Load(file=file, origin=origin, caption=_dead(f"{_signed(line)} 📎 {name_of(file)}"))
     return Block(html="", plain="", load=load)

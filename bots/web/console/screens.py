@@ -13,6 +13,7 @@ from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from bots.attached import in_words, on_map
 from bots.web.console.wording import console_languages, translations
 from bots.web.shown import as_html
 from bots.web.texts import page_languages
@@ -71,6 +72,8 @@ def _environment(language: str) -> Environment:
         "side": lambda tag: "rtl" if is_right_to_left(tag) else "ltr",
         "html": lambda text: Markup(as_html(text)),
         "when": partial(when, locale=locale),
+        "in_words": in_words,
+        "on_map": on_map,
         "ago": partial(ago, locale=locale),
         "days": lambda seconds: format_timedelta(
             seconds, granularity="day", threshold=1_000, locale=locale

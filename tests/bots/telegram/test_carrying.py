@@ -69,6 +69,23 @@ async def test_what_telegram_has_already_is_sent_by_its_id(
     )
 
 
+async def test_a_place_and_a_contact_are_sent_as_such(
+    api: TelegramApi, telegram: FakeTelegram
+) -> None:
+    telegram.user_says(CHAT, "hello")
+    sent = (
+        Attachment(kind="location", ref="52.5,13.4", channel="telegram"),
+        Attachment(kind="contact", ref="+4930999", name="Kurier", channel="telegram"),
+        Attachment(kind="contact", ref="+4930998", channel="telegram"),
+    )
+    await say(TelegramPort(api), Words(text="Here they are", sender="Anna", attachments=sent))
+    place, named, nameless, words = list(telegram.world.messages.values())[1:]
+    assert place["location"] == {"latitude": 52.5, "longitude": 13.4}
+    assert named["contact"] == {"phone_number": "+4930999", "first_name": "Kurier"}
+    assert nameless["contact"]["phone_number"] == "+4930998"
+    assert words["text"] == "Anna\nHere they are"
+
+
 async def test_what_came_by_another_channel_is_uploaded(
     api: TelegramApi, telegram: FakeTelegram
 ) -> None:

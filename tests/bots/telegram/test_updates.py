@@ -7,11 +7,14 @@ from bots.telegram.updates import Moved, read
 from core.turn import Inbound, Kind
 from tests.bots.telegram.conftest import WORKSPACE
 from tests.fakes.telegram import FakeTelegram
-from tests.fakes.telegram.world import Json
+from tests.fakes.telegram.markup import units
+from tests.fakes.telegram.world import Json, customer, entities_of
 
 ME = Me(id=7654321, username="desk_bot")
 GROUP = -500
 FORUM = -1_001_000_000_001
+OTHER_BOT: Json = {"id": 5, "is_bot": True, "first_name": "Other", "username": "other_bot"}
+PERSON: Json = {"id": 6, "is_bot": False, "first_name": "Ada"}
 
 
 def meanings(telegram: FakeTelegram) -> list[Inbound | Pressed | Moved | None]:
@@ -105,6 +108,68 @@ def test_a_reply_to_one_of_our_messages_is_meant_for_us(quiet: FakeTelegram) -> 
     assert [inbound.text for inbound in inbounds(quiet)] == ["the red one"]
 
 
+CALLS = pytest.mark.parametrize("call", ["@desk_bot", "@Desk_Bot ", "/ask", "/ask@desk_bot"])
+
+
+@CALLS
+@pytest.mark.parametrize(
+    ("asked", "question"),
+    [
+        ({"text": "How long do refunds take?"}, "How long do refunds take?"),
+        ({"caption": "Is it broken?"}, "Is it broken?"),
+        ({"text": "/ask how long?"}, "how long?"),
+        ({"text": "@desk_bot how long?", "entities": entities_of("@desk_bot")}, "how long?"),
+    ],
+)
+def test_our_name_alone_below_a_persons_question_asks_it(
+    quiet: FakeTelegram, call: str, asked: Json, question: str
+) -> None:
+    theirs = quiet.world.write(quiet.world.chat(GROUP), customer(1, "en"), None, **asked)
+    number = quiet.user_says(GROUP, call, user=42, reply_to=theirs["message_id"])
+    [inbound] = inbounds(quiet)
+    assert (inbound.kind, inbound.text) == (Kind.MESSAGE, question)
+    assert (inbound.customer, inbound.message_ref) == ("42", str(number))
+
+
+@CALLS
+@pytest.mark.parametrize("chat", [42, GROUP])
+def test_our_name_alone_is_answered_with_what_we_can_do(
+    quiet: FakeTelegram, call: str, chat: int
+) -> None:
+    place = quiet.world.chat(chat)
+    unanswerable: list[Json] = [
+        quiet.world.write(place, OTHER_BOT, None, text="Rain all day"),
+        quiet.world.write(place, quiet.world.bot, None, text="Which one?"),
+        quiet.world.write(place, PERSON, None, photo=[]),
+        quiet.world.write(place, PERSON, None, text="news", is_automatic_forward=True),
+        quiet.world.write(place, PERSON, None, text="@desk_bot", entities=entities_of("@desk_bot")),
+    ]
+    quiet.user_says(chat, call, user=42)
+    for message in unanswerable:
+        quiet.user_says(chat, call, user=42, reply_to=message["message_id"])
+    told = [(inbound.kind, inbound.text) for inbound in inbounds(quiet)]
+    assert told == [(Kind.OPENED, "")] * 6
+
+
+def test_what_comes_with_our_name_is_asked_about_and_not_what_it_replies_to(
+    quiet: FakeTelegram,
+) -> None:
+    theirs = quiet.user_says(GROUP, "How long do refunds take?", user=1)
+    quiet.user_says(GROUP, "@desk_bot and today?", user=42, reply_to=theirs)
+    photo = [{"file_id": "1", "file_unique_id": "1", "width": 90, "height": 60}]
+    quiet.user_says(GROUP, "", user=42, reply_to=theirs, photo=photo, caption="/ask")
+    words, shown = inbounds(quiet)
+    assert (words.kind, words.text) == (Kind.MESSAGE, "and today?")
+    assert (shown.kind, shown.text, shown.attachments[0].kind) == (Kind.MESSAGE, "", "photo")
+
+
+def test_an_edit_to_our_name_alone_changes_no_question(quiet: FakeTelegram) -> None:
+    theirs = quiet.user_says(GROUP, "How long do refunds take?", user=1)
+    number = quiet.user_says(GROUP, "@desk_bot", user=42, reply_to=theirs)
+    quiet.user_edits(GROUP, number, "@desk_bot ")
+    assert [inbound.kind for inbound in inbounds(quiet)] == [Kind.MESSAGE]
+
+
 def test_a_topic_is_a_place_of_its_own_and_general_is_the_chat(quiet: FakeTelegram) -> None:
     quiet.user_says(FORUM, "@desk_bot one", user=42, thread=77)
     quiet.user_says(FORUM, "@desk_bot two", user=42, message_thread_id=5)
@@ -172,15 +237,72 @@ def test_a_location_a_contact_and_a_poll_are_kept_for_a_person(quiet: FakeTelegr
     assert dice.ref.startswith("message:42/")
 
 
+def link(text: str, label: str, url: str) -> Json:
+    """What Telegram says of words that lead somewhere."""
+    offset = units(text[: text.index(label)])
+    return {"type": "text_link", "offset": offset, "length": units(label), "url": url}
+
+
+LABEL = "https://shop.example/label/77"
+
+
+@pytest.mark.parametrize(
+    ("text", "links", "read_as"),
+    [
+        ("😀 see here, please", {"here": LABEL}, f"😀 see here ({LABEL}), please"),
+        (
+            "this or that",
+            {"this": "https://a.example/1", "that": "https://a.example/2"},
+            "this (https://a.example/1) or that (https://a.example/2)",
+        ),
+        (f"see {LABEL} there", {LABEL: LABEL}, f"see {LABEL} there"),
+        ("see shop.example", {"shop.example": "https://shop.example/"}, "see shop.example"),
+        ("order 77", {"77": LABEL}, f"order 77 ({LABEL})"),
+        (
+            "https://a.example",
+            {"https://a.example": "https://b.example/"},
+            "https://a.example (https://b.example/)",
+        ),
+        ("/ask is it here?", {"here": LABEL}, f"is it here ({LABEL})?"),
+        (
+            "😀 is @desk_bot here @desk_bot in",
+            {"is": "https://t.me/@desk_bot", "here": LABEL},
+            f"😀 is (https://t.me/@desk_bot)   here ({LABEL})   in",
+        ),
+    ],
+)
+@pytest.mark.parametrize("field", ["text", "caption"])
+def test_the_address_behind_linked_words_is_read_with_them(
+    quiet: FakeTelegram, field: str, text: str, links: dict[str, str], read_as: str
+) -> None:
+    entities = entities_of(text) + [link(text, label, url) for label, url in links.items()]
+    if field == "text":
+        quiet.user_says(42, text, entities=entities)
+    else:
+        photo = [{"file_id": "1", "file_unique_id": "1", "width": 90, "height": 60}]
+        quiet.user_says(42, "", photo=photo, caption=text, caption_entities=entities)
+    [inbound] = inbounds(quiet)
+    assert inbound.text == read_as
+
+
+def test_an_edit_reads_like_the_message_unless_its_words_lead_elsewhere(
+    quiet: FakeTelegram,
+) -> None:
+    number = quiet.user_says(42, "see here", entities=[link("see here", "here", LABEL)])
+    message = quiet.world.messages[42, number]
+    quiet.updates.add("edited_message", message)
+    elsewhere = link("see here", "here", "https://shop.example/label/78")
+    quiet.updates.add("edited_message", {**message, "entities": [elsewhere]})
+    original, same, other = inbounds(quiet)
+    assert original.text == same.text == f"see here ({LABEL})"
+    assert other.text == "see here (https://shop.example/label/78)"
+
+
 def test_a_group_that_becomes_a_supergroup_moves(quiet: FakeTelegram) -> None:
     quiet.group_moves(GROUP, FORUM)
     [moved] = meanings(quiet)
     assert isinstance(moved, Moved)
     assert (moved.address.place, moved.place) == (str(GROUP), str(FORUM))
-
-
-OTHER_BOT: Json = {"id": 5, "is_bot": True, "first_name": "Other", "username": "other_bot"}
-PERSON: Json = {"id": 6, "is_bot": False, "first_name": "Ada"}
 
 
 @pytest.mark.parametrize(

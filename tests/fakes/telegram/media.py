@@ -30,6 +30,7 @@ class Media:
         self.table: dict[str, Callable[[Json], Any]] = {
             **{f"send{kind}": self._sender(kind) for kind in KINDS},
             "sendlocation": self._locate,
+            "sendcontact": self._introduce,
             "copymessage": self._copy,
             "editmessagecaption": self._edit_caption,
         }
@@ -69,6 +70,13 @@ class Media:
     def _locate(self, fields: Json) -> Json:
         place = {"latitude": float(fields["latitude"]), "longitude": float(fields["longitude"])}
         return self._write(fields, location=place)
+
+    def _introduce(self, fields: Json) -> Json:
+        given = {name: str(fields.get(name, "")) for name in ("phone_number", "first_name")}
+        for name, value in given.items():
+            if not value:
+                raise Refusal(400, f"Bad Request: {name.replace('_', ' ')} is empty")
+        return self._write(fields, contact=given)
 
     def _copy(self, fields: Json) -> Json:
         source = self.world.messages.get((int(fields["from_chat_id"]), int(fields["message_id"])))

@@ -102,7 +102,7 @@ class FakeTelegram:
             content["reply_to_message"] = answered
         sender = customer(user or abs(chat), language_code)
         place.members.add(int(sender["id"]))
-        message = self.world.write(place, sender, thread, **content, **more)
+        message = self.world.write(place, sender, thread, **(content | more))
         self.updates.add("message", message)
         return int(message["message_id"])
 

@@ -45,6 +45,18 @@ async def test_a_file_that_cannot_be_had_is_told_and_holds_nothing_up(world: Wor
     await world.shown("weiter")
 
 
+async def test_a_place_and_a_contact_are_shown_in_words(world: World) -> None:
+    await world.handed_over()
+    world.telegram.user_says(KENJI, "", location={"latitude": 52.5201, "longitude": 13.4049})
+    contact = {"phone_number": "+4930123", "first_name": "Ada <!here>" + "a" * 53}
+    world.telegram.user_says(KENJI, "", contact=contact)
+    url = "https://www.openstreetmap.org/?mlat=52.5201&amp;mlon=13.4049"
+    await world.shown(f"📎 <{url}|52.5201, 13.4049>", f"📎 {contact['first_name']} +4930123")
+    await world.settled()
+    assert say(Phrase.DESK_FILE_NOT_HERE, "de", name="location") not in world.read()
+    assert "⚠️" not in world.read()
+
+
 async def test_an_agents_file_reaches_a_customer_in_telegram(world: World) -> None:
     await world.handed_over()
     await world.claimed()

@@ -1,6 +1,7 @@
 """Customers and agents who have neither a language nor a channel in common."""
 
 from core.adapters.database import Database
+from core.phrases import Phrase, say
 from tests.bots.telegram.desk.world import (
     ANNA,
     CUSTOMER,
@@ -71,3 +72,19 @@ async def test_files_go_from_slack_to_a_topic_and_back(database: Database) -> No
         telegram.user_sends(GROUP, "document", user=ANNA, thread=thread, caption=GERMAN)
         await until(lambda: IN_JAPANESE in str([m.shown() for m in slack.messages("D00000001")]))
         await until(lambda: NEW_FILE_BYTES in [f.content for f in slack.team.files.values()])
+
+
+async def test_a_place_and_a_contact_go_from_a_topic_to_slack_as_words(database: Database) -> None:
+    async with open_world(database, with_slack=True) as world:
+        slack = world.slack
+        assert slack is not None
+        slack.team.open("D00000001", "im")
+        slack.user_says("D00000001", JAPANESE, user="U00000001")
+        thread = await world.topic()
+        await world.claimed(thread)
+        world.writes(thread, "", contact={"phone_number": "+4930123", "first_name": "Kurier"})
+        world.writes(thread, "", location={"latitude": 52.5, "longitude": 13.4})
+        await until(lambda: "52.5, 13.4" in str([m.shown() for m in slack.messages("D00000001")]))
+        assert "Kurier +4930123" in str([m.shown() for m in slack.messages("D00000001")])
+        await world.idle()
+        assert not any(say(Phrase.DESK_UNDELIVERED, "de") in said for said in world.said(thread))

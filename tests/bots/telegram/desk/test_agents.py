@@ -229,6 +229,43 @@ async def test_files_go_both_ways(database: Database, kind: str) -> None:
         await world.customer_reads("Danke, und dies")
 
 
+async def test_a_contact_reaches_the_customer_and_stands_in_a_note(database: Database) -> None:
+    async with open_world(database) as world:
+        contact = {"phone_number": "+4930999", "first_name": "Kurier"}
+        thread = await world.handed_over()
+        world.writes(thread, "", contact=contact)
+        await world.reads(thread, KEPT)
+        assert await lines_of(world) == [("📎 Kurier +4930999", True)]
+        await world.claimed(thread)
+        world.writes(thread, "", contact=contact)
+        there = world.telegram.world.messages
+        await until(
+            lambda: (
+                [m["contact"] for (c, _), m in there.items() if c == CUSTOMER and "contact" in m]
+                == [contact]
+            )
+        )
+        await world.idle()
+        assert not any(say(Phrase.DESK_UNDELIVERED, "de") in said for said in world.said(thread))
+
+
+async def test_the_address_behind_an_agents_words_reaches_the_customer(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        link = {"type": "text_link", "offset": 6, "length": 4, "url": "https://shop.example/l/7"}
+        number = world.writes(thread, "Danke hier klicken", entities=[link])
+        await world.customer_reads("Danke hier (https://shop.example/l/7) klicken")
+        message = world.telegram.world.messages[GROUP, number]
+        changed = {**link, "url": "https://shop.example/l/8"}
+        world.telegram.updates.add("edited_message", {**message, "entities": [changed]})
+        await world.customer_reads("Danke hier (https://shop.example/l/8) klicken")
+        assert "l/7" not in world.customer_read()
+        marked = {**link, "offset": 3, "length": 6}
+        world.writes(thread, "// geheim", entities=[marked])
+        await until_lines(world, 2)
+        assert (await lines_of(world))[1] == ("geheim (https://shop.example/l/7)", True)
+
+
 async def test_that_a_reply_did_not_arrive_is_said_in_the_topic(database: Database) -> None:
     async with open_world(database) as world:
         thread = await world.held()
