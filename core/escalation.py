@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.language import requested_language, same_language
+from core.language import requested_language, same_language, without_request
 from core.phrases import Phrase, say
-from core.sentences import split
 from core.tones import Tone, tone
 from core.turn import (
     Answer,
@@ -25,7 +24,7 @@ from core.turn import (
     Reason,
     Turn,
 )
-from core.wishes import Wish, wish
+from core.wishes import Wish, is_courtesy, wish
 from core.words import content, normal, share_found
 
 MAX_CHOICES = 3
@@ -45,6 +44,7 @@ _FOLLOW_UP = re.compile(
     r"(?=[\s,])|(?:那|还有|還有|那么|那麼|じゃあ|では|あと|それと|그럼|그리고|그러면|و)"
 )
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_NUMBER = re.compile(r"\s*#?([1-9])[.)]?\s*")
 _VOICE = frozenset({"voice", "audio", "video_note"})
 
 
@@ -93,7 +93,7 @@ def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
         return Clarify(text=say(Phrase.WELCOME, language))
     if len(turn.text) > policy.max_chars:
         return Clarify(text=say(Phrase.TOO_LONG, language, limit=policy.max_chars))
-    wanted = wish(turn.text)
+    wanted = wish(turn.text, language)
     if wanted is Wish.PERSON:
         return handoff(Reason.ASKED, language, owner=turn.owner, heard=heard)
     if reason := _reason(turn, heard, policy):
@@ -114,7 +114,7 @@ _MEANT = {
 def by_meaning(meant: Meaning, turn: Turn, language: str, policy: Policy) -> Outcome | None:
     """The outcome of a turn that no article answers and that is no question; None if it is one."""
     if meant is Meaning.SMALL_TALK:
-        return Clarify(text=say(Phrase.GREETING, language))
+        return Clarify(text=say(_who(turn.history), language))
     reason = _MEANT.get(meant)
     if reason is None or not (reason is Reason.ASKED or policy.handover_upset):
         return None
@@ -143,11 +143,29 @@ def _says(text: str, words: str) -> bool:
 
 def _courtesy(wanted: Wish, history: Sequence[Message]) -> Phrase:
     """What is said to a message that asks nothing."""
-    if wanted is Wish.NOTHING or (wanted is Wish.AGREED and asked_back(history)):
+    if wanted is Wish.WHO:
+        return _who(history)
+    replies = wanted in (Wish.AGREED, Wish.YES)
+    if wanted is Wish.NOTHING or (replies and asked_back(history)):
         return Phrase.ASK_FOR_WORDS
-    if wanted is Wish.GREETING or (wanted is Wish.AGREED and not history):
+    if wanted is Wish.GREETING or (replies and not history):
         return Phrase.GREETING
+    if wanted is Wish.YES and _last_said(history, *_ASKING):
+        return Phrase.ASK_FOR_WORDS
+    # Nobody is asked twice whether there is anything else.
+    if wanted is Wish.GOODBYE or _last_said(history, *_ENDING):
+        return Phrase.CLOSING
     return Phrase.THANKS
+
+
+# After one of these "no" and "thanks" are the end of it, and "yes" has a question behind it.
+_ENDING = (Phrase.THANKS, Phrase.CLOSING, Phrase.ASK_FOR_WORDS)
+_ASKING = (*_ENDING, Phrase.GREETING, Phrase.WELCOME)
+
+
+def _who(history: Sequence[Message]) -> Phrase:
+    """What is said to whoever asks what we are: "Hello!" is no reply in the middle of a talk."""
+    return Phrase.ASK_FOR_WORDS if history else Phrase.WELCOME
 
 
 def language_menu(language: str) -> Clarify:
@@ -331,16 +349,35 @@ def last_question(history: Sequence[Message]) -> str:
 
 def only_chooses_language(text: str) -> bool:
     """Whether a message asks to be answered in a language, and asks nothing else."""
-    return requested_language(text) is not None and all(
-        requested_language(sentence) or wish(sentence) for sentence in split(text)
-    )
+    rest = without_request(text)
+    asks = requested_language(text) is not None
+    return asks and is_courtesy(rest) and wish(rest) is not Wish.PERSON
 
 
 def asked_back(history: Sequence[Message]) -> bool:
     """Whether the last thing we said was the question which document is meant."""
+    return _last_said(history, Phrase.WHICH_ONE)
+
+
+def chosen_title(text: str, history: Sequence[Message]) -> str:
+    """The title that a customer picks, by its words or its number; empty if none is picked."""
+    offered = history[-1].choices if asked_back(history) else ()
+    number = _NUMBER.fullmatch(text)
+    if number and int(number[1]) <= len(offered):
+        return offered[int(number[1]) - 1]
+    return next((title for title in offered if _title(title) == _title(text)), "")
+
+
+def _title(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip().casefold()
+
+
+def _last_said(history: Sequence[Message], *phrases: Phrase) -> bool:
+    """Whether the last message is the bot's, and begins with one of these."""
     if not history or history[-1].author is not Author.BOT:
         return False
-    return history[-1].text.startswith(say(Phrase.WHICH_ONE, history[-1].language))
+    text, language = history[-1].text, history[-1].language
+    return any(text.startswith(say(phrase, language)) for phrase in phrases)
 
 
 def leans_on_context(text: str) -> bool:
@@ -360,5 +397,4 @@ def is_ellipsis(text: str) -> bool:
 
 def picked(text: str, passages: Sequence[Passage]) -> tuple[Passage, ...]:
     """The passages of the document whose title is `text`, as after a question back."""
-    title = re.sub(r"\s+", " ", text).strip().casefold()
-    return tuple(passage for passage in passages if passage.title.casefold() == title)
+    return tuple(p for p in passages if _title(p.title) == _title(text))

@@ -40,6 +40,9 @@ _WISH_PIECES = re.compile(
     "กรุณา|โปรด|ช่วย|ตอบเป็น|ตอบ|เป็นภาษา|เป็น|พูด|ภาษา|ด้วย|ครับ|ค่ะ|คะ|หน่อย|ได้ไหม|ขอ"
 )
 _CLAUSE_END = re.compile(r"[.!?;:,\n。！？；，、؟،।…()\"«»„“”]+")
+_SENTENCE_END = re.compile(r"[.!?\n。！？؟।…]+")
+# As written: a full stop or comma inside an address or a number ends nothing.
+_GAP = re.compile(r"([.!?;:,]+(?=\s|$)|[\n。！？；，、؟،।…()\"«»„“”]+)")
 # Vowel signs and other marks belong to a word; Python's \w leaves them out.
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670\u0e31-\u0e3a\u0e47-\u0e4e" + "".join(
     f"{chr(b)}-{chr(b + 3)}{chr(b + 0x3A)}-{chr(b + 0x3C)}{chr(b + 0x3E)}-{chr(b + 0x4D)}"
@@ -162,13 +165,24 @@ def count_letters(text: str) -> int:
 
 def requested_language(text: str) -> str | None:
     """The language that the customer asks to be answered in, as in "in Deutsch bitte"."""
-    plain = strip_noise(text[:_MAX_CHARS]).lower().replace("’", "'")
+    plain = _plain(text[:_MAX_CHARS])
     whole = _CLAUSE_END.sub(" ", plain).strip()
-    for clause in (plain, *_CLAUSE_END.split(plain)):
+    for clause in (plain, *_SENTENCE_END.split(plain), *_CLAUSE_END.split(plain)):
         found = _wish(clause.strip(" .!?¿¡。！？"), alone=clause.strip(" .!?¿¡。！？") == whole)
         if found:
             return found
     return None
+
+
+def without_request(text: str) -> str:
+    """A message without the clauses that ask for a language; empty if it says nothing else."""
+    wanted = requested_language(text)
+    if wanted is None:
+        return text
+    parts = _GAP.split(text)
+    clauses = zip(parts[::2], [*parts[1::2], ""], strict=True)
+    rest = "".join(said + end for said, end in clauses if not _only_requests(said, wanted))
+    return rest.strip(" ,;:，、；：،؛(") if any(map(str.isalnum, rest)) else ""
 
 
 def choose(
@@ -262,6 +276,21 @@ def _wish(clause: str, *, alone: bool) -> str | None:
     if not others and not alone:
         return None
     return tags.pop() if all(map(_belongs_to_a_wish, others)) else None
+
+
+def _only_requests(clause: str, wanted: str) -> bool:
+    """Whether a clause is the wish for that language, or has no word that could not stand in it."""
+    plain = _plain(clause).strip(" .!?¿¡。！？")
+    if _wish(plain, alone=True) == wanted:
+        return True
+    words = _WORD.findall(plain)
+    numbered = any(map(str.isdigit, clause))
+    return bool(words) and not numbered and all(map(_belongs_to_a_wish, words))
+
+
+def _plain(text: str) -> str:
+    """Small letters without noise, as the words of wishes are listed."""
+    return strip_noise(text).lower().replace("’", "'")
 
 
 def _belongs_to_a_wish(word: str) -> bool:

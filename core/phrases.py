@@ -37,6 +37,8 @@ class Phrase(StrEnum):
         " help articles and name the source. If I do not know, I pass you to a person."
     )
     THANKS = _("You're welcome. Is there anything else I can do for you?")
+    # Translators: to "no, thank you" and to "goodbye".
+    CLOSING = _("Thank you for writing to us. If you need anything else, just write again.")
     ASK_FOR_WORDS = _(
         "Please describe your question in a few words, so that I can find the answer."
     )
@@ -127,6 +129,9 @@ class Phrase(StrEnum):
     DESK_ONLY_READS = _("You may read here, but not write.")
     DESK_NOT_YOURS = _("Only the person who wrote this message can change it.")
     DESK_EMPTY = _("There is nothing to send.")
+    DESK_SAID_OTHERWISE = _(
+        "Something else was sent from here before. Please check that, then send this again."
+    )
     DESK_MEMBERS_ONLY = _("Only members of the desk's channel can do this.")
     DESK_NO_FILES = _("This customer's channel takes no files from us. Nothing was sent.")
     DESK_FILE_TOO_LARGE = _("{name} is larger than {limit} MB. Nothing was sent.")
@@ -268,6 +273,12 @@ class Phrase(StrEnum):
     OFFLINE = _("The connection is lost. Trying again…")
     NOT_SENT = _("This message could not be sent. Please try again.")
     NEW_CONVERSATION = _("New conversation")
+    ASK_BEFORE_NEW = _(
+        "Our team is still seeing to this conversation. If you start a new one, you will not see"
+        " their answer here."
+    )
+    # Translators: a button; the other one says "New conversation".
+    STAY = _("Stay here")
     NO_SCRIPT = _("This page needs JavaScript to show replies as they arrive.")
 
 

@@ -11,7 +11,7 @@ from core import escalation, redaction
 from core.errors import Unavailable
 from core.escalation import Policy, Step
 from core.hours import Expected
-from core.language import Choice, choose, normalise_tag, requested_language, same_language
+from core.language import Choice, choose, normalise_tag, same_language, without_request
 from core.phrases import Phrase, say
 from core.ports import Detector, Ear, Generator, Retriever, ShowPartial
 from core.reply import Asked, Likeness, Writer, verbatim
@@ -130,7 +130,8 @@ class Pipeline:
     async def _answer(self, turn: Turn, show: ShowPartial) -> Served:
         clock = _Clock()
         # What is far too long is told so below; cleaning all of it would take the others' time.
-        turn = replace(turn, text=visible(turn.text[: 2 * self._policy.max_chars]))
+        text = visible(turn.text[: 2 * self._policy.max_chars])
+        turn = replace(turn, text=escalation.chosen_title(text, turn.history) or text)
         with clock.step("language"):
             choice, guesses = await self._language(turn)
         found, model = _NOTHING, ""
@@ -159,8 +160,7 @@ class Pipeline:
         if _TAG.fullmatch(picked) and self._speaks(picked):
             return Choice(language=picked, sure=True, requested=True), ()
         # What was offered may be a title in another language; picking it changes nothing.
-        choosing = escalation.asked_back(turn.history) and not requested_language(turn.text)
-        if choosing and turn.language:
+        if turn.language and escalation.chosen_title(turn.text, turn.history):
             return Choice(language=turn.language, sure=True, requested=turn.chosen), ()
         spoken = courtesy_languages(turn.text)
         guesses = (
@@ -218,6 +218,10 @@ class Pipeline:
         if turn.kind is Kind.CHOOSES_LANGUAGE and not turn.text.strip():
             return turn, escalation.language_menu(language)
         if turn.kind is Kind.CHOOSES_LANGUAGE or escalation.only_chooses_language(turn.text):
+            # A language is asked for in anger as well.
+            heard = escalation.without_search(turn, language, self._policy)
+            if turn.kind is Kind.MESSAGE and isinstance(heard, Handoff):
+                return turn, heard
             question = escalation.last_question(turn.history)
             if not question:
                 return turn, escalation.language_set(language)
@@ -272,8 +276,8 @@ class Pipeline:
 
         The third is the question that an answer must be closest to.
         """
-        question = without_courtesies(asked.text)
-        before = escalation.last_question(asked.history)
+        question = without_courtesies(without_request(asked.text) or asked.text)
+        before = without_request(escalation.last_question(asked.history))
         choosing = escalation.asked_back(asked.history)
         together = f"{before}\n{question}"
         if before and escalation.is_ellipsis(question):

@@ -153,11 +153,15 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One line of the transcript, oldest first wherever several stand together."""
+    """One line of the transcript, oldest first wherever several stand together.
+
+    `choices` are the titles that were offered below it.
+    """
 
     author: Author
     text: str
     language: str
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

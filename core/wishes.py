@@ -26,16 +26,24 @@ class Wish(StrEnum):
     PERSON = "person"
     GREETING = "greeting"
     THANKS = "thanks"
+    GOODBYE = "goodbye"
     # "ok", "got it", "no": an answer was read, and nothing is asked.
     AGREED = "agreed"
+    YES = "yes"
+    # "Are you a robot?"
+    WHO = "who"
     NOTHING = "nothing"
 
 
 # A message with words of two kinds is of the first: "ok, thank you", "hello, thanks".
 _COURTESIES = {
+    "no_bot": Wish.PERSON,
+    "who": Wish.WHO,
     "thanks": Wish.THANKS,
     "greetings": Wish.GREETING,
+    "goodbyes": Wish.GOODBYE,
     "agreed": Wish.AGREED,
+    "yes": Wish.YES,
     "around": None,
 }
 _ANY = frozenset({"any"})
@@ -53,6 +61,11 @@ not, don t, dont, never, without, instead, my, another, nicht, ohne, statt, mein
 anderen, anderer, pas, sans, autre, mon, no, sin, otra, otro, não, sem, outra, outro, non, senza,
 altra, altro, niet, zonder, mijn, andere, не, без, моим, моей, другим, другому, моїм, моєю, іншій,
 nie, bez, moim, innej, innemu, không, tidak, bukan, tanpa, lain, لا, بدون, آخر, नहीं, दूसरे
+"""
+# Somebody else's people, between the call and the word for a person.
+_OTHERS = """
+carrier, carrier s, courier, courier s, delivery, shipping, postal, customs, bank, insurance,
+estate, travel, seller s, dhl, ups, fedex, dpd, gls, hermes, usps, zoll
 """
 _NOT_SIGNS = frozenset("不别別没沒勿")
 
@@ -86,9 +99,19 @@ def _languages() -> Mapping[str, Mapping[str, str]]:
 @cache
 def _courtesies() -> Mapping[str, Wish | None]:
     """What each phrase is of itself; where two languages differ, the weightier counts."""
+    return _kinds(*_languages().values())
+
+
+@cache
+def _own_courtesies(language: str) -> Mapping[str, Wish | None]:
+    """The same for what is said in one language: "tak" is Polish for yes, Danish for thanks."""
+    return _kinds(_languages().get(language, {}))
+
+
+def _kinds(*languages: Mapping[str, str]) -> Mapping[str, Wish | None]:
     found: dict[str, Wish | None] = {}
     for key, wish_ in reversed(_COURTESIES.items()):
-        for language in _languages().values():
+        for language in languages:
             found |= {_spelling(phrase): wish_ for phrase in _phrases(language.get(key, ""))}
     return found
 
@@ -101,6 +124,12 @@ def _spoken() -> Mapping[str, frozenset[str]]:
         for key in ("greetings", "thanks", "agreed"):
             for phrase in _phrases(language.get(key, "")):
                 found[_spelling(phrase)].add(tag)
+    greeted = frozenset(found)
+    for tag, language in _languages().items():
+        # Who comes with "ciao" is Italian; many others leave with it.
+        for phrase in map(_spelling, _phrases(language.get("goodbyes", ""))):
+            if phrase not in greeted:
+                found[phrase].add(tag)
     return {phrase: frozenset(tags) for phrase, tags in found.items()}
 
 
@@ -122,10 +151,17 @@ def _parts(said: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _courteous(said: str) -> Wish | None:
+def _courteous(said: str, language: str = "") -> Wish | None:
     """What a message is that consists of courtesies alone."""
-    kinds = {_courtesies()[phrase] for phrase in _parts(said)}
+    known, own = _courtesies(), _own_courtesies(language if language in _languages() else "")
+    kinds = {own[phrase] if phrase in own else known[phrase] for phrase in _parts(said)}
     return next((kind for kind in _COURTESIES.values() if kind in kinds), None)
+
+
+def is_courtesy(text: str) -> bool:
+    """Whether a message has no word but courtesies and what may stand around them."""
+    said = _spelling(text)
+    return bool(_parts(said)) or not any(map(str.isalnum, said))
 
 
 def courtesy_languages(text: str) -> tuple[str, ...]:
@@ -217,8 +253,8 @@ def _sign(phrase: str) -> str:
 
 
 @cache
-def _negation() -> re.Pattern[str]:
-    words = "|".join(_spelling(word) for word in _phrases(_NOT))
+def _any_of(listed: str) -> re.Pattern[str]:
+    words = "|".join(_spelling(word) for word in _phrases(listed))
     return re.compile(rf"(?<!\S)(?:{words})(?!\S)")
 
 
@@ -244,12 +280,17 @@ def _wants_person(text: str) -> bool:
 def _denied(before: str, call: str) -> bool:
     """Whether a call is one that the customer does not make."""
     near = " ".join([*before.split()[-3:], call])
-    return bool(_negation().search(near) or set(before[-2:]) & _NOT_SIGNS)
+    denied = _any_of(_NOT).search(near) or _any_of(_OTHERS).search(call)
+    return bool(denied or set(before[-2:]) & _NOT_SIGNS)
 
 
-def wish(text: str) -> Wish | None:
-    """What the words of a message want by themselves; None if it must be read as a question."""
+def wish(text: str, language: str = "") -> Wish | None:
+    """What the words of a message want by themselves; None if it must be read as a question.
+
+    A phrase means what it does in the language of the conversation, if it is known there.
+    """
     said = _spelling(text)
     if not any(char.isalnum() for char in said):
         return Wish.NOTHING
-    return _courteous(said) or (Wish.PERSON if _wants_person(text) else None)
+    spoken = language.partition("-")[0]
+    return _courteous(said, spoken) or (Wish.PERSON if _wants_person(text) else None)

@@ -163,9 +163,19 @@ def _with_people(connection: Connection, turn: Turn, row: SqlRow) -> Turn:
 def _history(connection: Connection, lease: Lease) -> tuple[Message, ...]:
     rows = connection.execute(_LAST_MESSAGES, {"conversation": lease.conversation})
     newest_first = [
-        Message(author=Author(row.author), text=row.text, language=row.language) for row in rows
+        Message(
+            author=Author(row.author),
+            text=row.text,
+            language=row.language,
+            choices=_choices(row) if row.author == Author.BOT else (),
+        )
+        for row in rows
     ]
     return tuple(reversed(newest_first))
+
+
+def _choices(line: SqlRow) -> tuple[str, ...]:
+    return tuple(json.loads(line.details).get("choices", ()))
 
 
 def _close_rows(connection: Connection, turn: Turn, error: str) -> bool:
@@ -223,6 +233,7 @@ _LAST_MESSAGES = (
             else_=messages.c.text,
         ).label("text"),
         messages.c.language,
+        messages.c.details,
     )
     .where(
         messages.c.conversation_id == bindparam("conversation"),

@@ -10,6 +10,7 @@ from core.escalation import (
     Step,
     asked_back,
     choices,
+    chosen_title,
     decide,
     handoff,
     is_ellipsis,
@@ -150,6 +151,21 @@ def test_titles_that_share_no_word_with_the_question_are_not_offered() -> None:
         ("ok", [_message(Phrase.WHICH_ONE, Author.BOT)], Phrase.ASK_FOR_WORDS),
         ("hello", [_message("You can.", Author.BOT)], Phrase.GREETING),
         ("👍", [_message("You can.", Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("no", [_message(Phrase.THANKS, Author.BOT)], Phrase.CLOSING),
+        ("no, thanks", [_message(Phrase.THANKS, Author.BOT)], Phrase.CLOSING),
+        ("no", [_message(Phrase.CLOSING, Author.BOT)], Phrase.CLOSING),
+        ("yes", [_message(Phrase.THANKS, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("はい", [_message(Phrase.THANKS, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("yes please", [_message(Phrase.GREETING, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("yes", [_message("You can.", Author.BOT)], Phrase.THANKS),
+        ("yes", [_message(Phrase.WHICH_ONE, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("none of these", [_message(Phrase.WHICH_ONE, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("goodbye", [_message("You can.", Author.BOT)], Phrase.CLOSING),
+        ("bye", [], Phrase.CLOSING),
+        ("no, thanks", [_message(Phrase.ASK_FOR_WORDS, Author.BOT)], Phrase.CLOSING),
+        ("Are you a robot?", [], Phrase.WELCOME),
+        ("who are you?", [_message("You can.", Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("hi", [], Phrase.GREETING),
     ],
 )
 def test_a_message_that_asks_nothing_is_answered_by_where_it_stands(
@@ -163,6 +179,34 @@ def test_a_message_that_asks_nothing_is_answered_by_where_it_stands(
         history=tuple(history),
     )
     assert without_search(turn, "en", POLICY) == Clarify(text=phrase)
+
+
+def test_a_yes_is_understood_in_the_language_of_the_conversation() -> None:
+    asked = Message(author=Author.BOT, text=say(Phrase.THANKS, "pl"), language="pl")
+    one = _turn("tak", history=(asked,))
+    assert without_search(one, "pl", POLICY) == Clarify(text=say(Phrase.ASK_FOR_WORDS, "pl"))
+    closed = without_search(_turn("nie", history=(asked,)), "pl", POLICY)
+    assert closed == Clarify(text=say(Phrase.CLOSING, "pl"))
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("2", "Shipping"),
+        (" 1. ", "Returns"),
+        ("returns", "Returns"),
+        ("3", ""),
+        ("12", ""),
+        ("Where is my parcel?", ""),
+    ],
+)
+def test_a_title_is_picked_by_its_words_or_its_number(text: str, title: str) -> None:
+    which = replace(
+        _message(say(Phrase.WHICH_ONE, "en"), Author.BOT), choices=("Returns", "Shipping")
+    )
+    assert chosen_title(text, [which]) == title
+    assert chosen_title(text, [which, _message("x")]) == ""
+    assert chosen_title(text, []) == ""
 
 
 def test_a_title_sent_back_picks_its_document() -> None:
@@ -229,7 +273,11 @@ def test_only_a_very_short_follow_up_makes_no_sense_by_itself() -> None:
 def test_a_wish_for_a_language_is_told_from_a_question_with_one() -> None:
     assert only_chooses_language("in Deutsch bitte")
     assert only_chooses_language("Hello! In English please.")
+    assert only_chooses_language("I don't speak English, auf Deutsch bitte")
+    assert only_chooses_language("Excuse me, not in English. En français s'il vous plaît")
     assert not only_chooses_language("In English please. Where is my parcel?")
+    assert not only_chooses_language("In English please, where is my parcel?")
+    assert not only_chooses_language("In English please. I want to talk to a human.")
     assert not only_chooses_language("Where is my parcel?")
 
 

@@ -16,6 +16,7 @@ from core.language import (
     requested_language,
     same_language,
     strip_noise,
+    without_request,
 )
 
 DETECTOR = CombinedDetector()
@@ -110,6 +111,8 @@ WISHES = [
     ("hu", "magyarul kérem"), ("ro", "în română vă rog"), ("el", "στα ελληνικά παρακαλώ"),
     ("en", "Kannst du bitte auf Englisch antworten?"), ("de", "auf deutsch"),
     ("de", "Where is my parcel? Answer in German please."), ("fr", "en francés por favor"),
+    ("en", "English, please. How do I pay?"), ("hi", "mujhe hindi mein jawab do"),
+    ("de", "Auf Deutsch bitte, wie lange dauert die Erstattung?"),
 ]  # fmt: skip
 
 
@@ -118,6 +121,27 @@ async def test_a_wish_in_words_sets_the_language_for_good(tag: str, text: str) -
     first, later = await talk(text, "Where is my order? I have waited for two weeks.")
     assert first == Choice(language=tag, sure=True, requested=True)
     assert later == first
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("Auf Deutsch bitte, wie lange dauert das?", "wie lange dauert das?"),
+        ("Auf Englisch bitte! Wie bezahle ich?", "Wie bezahle ich?"),
+        ("Where is my order, in English please", "Where is my order"),
+        ("请用中文回答，我的包裹在哪里？", "我的包裹在哪里？"),
+        ("日本語でお願いします、返金はいつですか", "返金はいつですか"),
+        ("بالعربية من فضلك، أين طلبي؟", "أين طلبي؟"),
+        ("हिंदी में जवाब दें, रिफंड कब?", "रिफंड कब?"),
+        ("In English: is www.shop.com/me open at 8.30?", "is www.shop.com/me open at 8.30?"),
+        ("Could you answer me, please, in German?", ""),
+        ("in Deutsch bitte", ""),
+        ("Is the manual available in German?", "Is the manual available in German?"),
+        ("You and me, please", "You and me, please"),
+    ],
+)
+def test_what_is_said_beside_a_wish_for_a_language_remains(text: str, rest: str) -> None:
+    assert without_request(text) == rest
 
 
 @pytest.mark.parametrize(

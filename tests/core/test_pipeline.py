@@ -328,12 +328,30 @@ async def test_a_picked_document_answers_the_question_that_was_open() -> None:
 async def test_picking_a_title_in_another_language_keeps_the_customers() -> None:
     detector = FakeDetector({"Rückgabe": "de"}, otherwise="en")
     question = said(say(Phrase.WHICH_ONE, "en"), Author.BOT)
-    history = (said(QUESTION), question)
+    history = (said(QUESTION), replace(question, choices=("Rückgabe", "Garantie")))
     one = turn("Rückgabe", history=history, language="en")
     served = await serve(Pipeline(detector, FakeRetriever(RETOURE)), one)
     assert served.language == "en"
     asked_for = turn("auf Deutsch bitte", history=history, language="en")
     served = await serve(Pipeline(detector, FakeRetriever(RETOURE)), asked_for)
+    assert served.language == "de"
+
+
+async def test_the_number_of_a_title_picks_it() -> None:
+    question = said(say(Phrase.WHICH_ONE, "en"), Author.BOT)
+    history = (said(QUESTION), replace(question, choices=("Returns", "Shipping")))
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING, probability=0.45))
+    served = await serve(pipeline, turn("2", history=history, language="en"))
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.citations == (SHIPPING,)
+
+
+async def test_who_picks_no_title_may_write_in_another_language() -> None:
+    text = "Nein, ich möchte wissen, wie lange ich für die Rückgabe Zeit habe."
+    question = said(say(Phrase.WHICH_ONE, "en"), Author.BOT)
+    history = (said(QUESTION), replace(question, choices=("Returns", "Shipping")))
+    pipeline = Pipeline(FakeDetector({"Rückgabe": "de"}), FakeRetriever(RETOURE))
+    served = await serve(pipeline, turn(text, history=history, language="en"))
     assert served.language == "de"
 
 
@@ -446,6 +464,40 @@ async def test_choosing_a_language_answers_the_last_question_in_it(text: str, ki
     assert (served.language, served.chosen) == ("de", True)
     assert retriever.asked == [QUESTION]
     assert served.outcome == Answer(text=RETOURE.text, citations=(RETOURE,), verbatim=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Auf Deutsch bitte, wie lange dauert die Erstattung?",
+        "Auf Deutsch bitte! Wie lange dauert die Erstattung?",
+        "Hallo! Auf Deutsch bitte. Wie lange dauert die Erstattung? Danke",
+        "Wie lange dauert die Erstattung? Auf Deutsch bitte.",
+    ],
+)
+async def test_a_question_beside_a_wish_for_a_language_is_answered(text: str) -> None:
+    retriever = FakeRetriever(RETOURE)
+    history = (said(QUESTION), said("I am not sure.", Author.BOT))
+    served = await serve(Pipeline(FakeDetector(), retriever), turn(text, history=history))
+    assert (served.language, served.chosen) == ("de", True)
+    assert [asked.casefold() for asked in retriever.asked] == ["wie lange dauert die erstattung?"]
+    assert isinstance(served.outcome, Answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "reason"),
+    [
+        ("English please, I want to talk to a human", "en", Reason.ASKED),
+        ("In English please. I want to talk to a human.", "en", Reason.ASKED),
+        ("Deutsch bitte, das ist dringend, mein Akku brennt!", "de", Reason.URGENT),
+    ],
+)
+async def test_a_wish_for_a_language_hides_no_call_for_a_person(
+    text: str, language: str, reason: Reason
+) -> None:
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS)), turn(text))
+    assert isinstance(served.outcome, Handoff)
+    assert (served.language, served.outcome.reason) == (language, reason)
 
 
 @pytest.mark.parametrize(("languages", "offered"), [(("de", "en", "fr"), 3), (None, 18)])
@@ -612,8 +664,11 @@ async def test_small_talk_is_led_back_to_business() -> None:
     pipeline = Pipeline(
         FakeDetector(), FakeRetriever(probability=0.0), ear=FakeEar(Meaning.SMALL_TALK)
     )
-    served = await serve(pipeline, turn("Did you watch the match last night?"))
-    assert served.outcome == Clarify(text=say(Phrase.GREETING, "en"))
+    served = await serve(pipeline, turn("Are you a robot?"))
+    assert served.outcome == Clarify(text=say(Phrase.WELCOME, "en"))
+    history = (said(QUESTION), said(RETURNS.text, Author.BOT))
+    served = await serve(pipeline, turn("Did you watch the match last night?", history=history))
+    assert served.outcome == Clarify(text=say(Phrase.ASK_FOR_WORDS, "en"))
 
 
 async def test_an_ear_that_fails_changes_nothing() -> None:

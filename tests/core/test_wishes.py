@@ -78,6 +78,20 @@ PERSON = [
     "担当者の方とお話ししたいのですが。",
     "人と話したい",
     "상담원과 직접 이야기하고 싶어요.",
+    "no bot please",
+    "No robots!",
+    "Kein Bot bitte",
+    "Не бот, пожалуйста",
+    "不要机器人",
+    "I want to contact a person",
+    "contact person please",
+    "เจ้าหน้าที่",
+    "ขอคุยกับเจ้าหน้าที่ครับ",
+    "Θέλω να μιλήσω με έναν εκπρόσωπο",
+    "άνθρωπο, παρακαλώ",
+    "נציג אנושי בבקשה",
+    "אני רוצה לדבר עם נציג",
+    "תעבירו אותי לנציג",
 ]
 
 QUESTIONS = [
@@ -139,6 +153,16 @@ QUESTIONS = [
     "はい、でも送料はいくらですか？",
     "네 그런데 배송비는 얼마예요?",
     "12345",
+    "Can I change the contact person on my order?",
+    "Who is the contact person?",
+    "How do I contact the carrier agent?",
+    "Do you sell a robot? No robot, no sale",
+    "ติดต่อเจ้าหน้าที่ขนส่งอย่างไร",
+    "πόσους ανθρώπους χωράει η σκηνή;",
+    "לכמה אנשים האוהל?",
+    "yes, where is my order?",
+    "Goodbye Kitty tent",
+    "Ja, und wie bezahle ich?",
 ]
 
 
@@ -254,10 +278,114 @@ def test_a_greeting_is_a_greeting(text: str) -> None:
         "太謝謝您了",
         "わかりました。ご回答ありがとうございます。",
         "네, 도와주셔서 감사합니다",
+        "tak for hjælpen",
+        "Tack för hjälpen!",
+        "Tusen takk for hjelpen",
+        "Thanks, bye!",
     ],
 )
 def test_thanks_are_thanks(text: str) -> None:
     assert wish(text) is Wish.THANKS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Goodbye!",
+        "bye",
+        "ok, bye",
+        "Have a nice day",
+        "Tschüss",
+        "Auf Wiedersehen!",
+        "Au revoir",
+        "Bonne journée !",
+        "¡Adiós!",
+        "Hasta luego",
+        "Tchau",
+        "Arrivederci",
+        "Tot ziens",
+        "до свидания",
+        "Всего доброго!",
+        "До побачення",
+        "Do widzenia",
+        "Hoşça kalın",
+        "Sampai jumpa",
+        "Tạm biệt",
+        "مع السلامة",
+        "अलविदा",
+        "再见",
+        "拜拜！",
+        "さようなら",
+        "안녕히 계세요",
+        "Hej då",
+        "Farvel",
+        "Ha det bra",
+        "Näkemiin",
+        "Na shledanou",
+        "Viszlát",
+        "La revedere",
+        "Αντίο",
+        "להתראות",
+        "ลาก่อน",
+        "خداحافظ",
+        "довиждане",
+    ],
+)
+def test_a_goodbye_is_a_goodbye(text: str) -> None:
+    assert wish(text) is Wish.GOODBYE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("yes", "Yes, please!", "Ja bitte", "Oui", "Sí", "sim", "sì", "да", "так", "evet"),
+        *("vâng", "نعم", "हाँ", "是的", "はい", "네", "ใช่", "ναι", "כן"),
+    ],
+)
+def test_a_yes_is_a_yes(text: str) -> None:
+    assert wish(text) is Wish.YES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Are you a robot?",
+        "Hi, are you human?",
+        "Bist du ein Bot?",
+        "Êtes-vous un robot ?",
+        "¿Eres un robot?",
+        "Вы робот?",
+        "Czy jesteś botem?",
+        "Robot musunuz?",
+        "هل أنت روبوت؟",
+        "क्या आप रोबोट हैं?",
+        "你是机器人吗？",
+        "ロボットですか？",
+        "로봇인가요?",
+        "who are you",
+    ],
+)
+def test_who_asks_what_we_are_asks_no_article(text: str) -> None:
+    assert wish(text) is Wish.WHO
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "wanted"),
+    [
+        ("tak", "da", Wish.THANKS),
+        ("tak", "en", Wish.THANKS),
+        ("Tak", "pl-PL", Wish.YES),
+        ("tak", "cs", Wish.YES),
+        ("tak", "hr", Wish.YES),
+        ("tak, dziękuję", "pl", Wish.THANKS),
+        ("ciao", "it", Wish.GREETING),
+        ("ciao", "de", Wish.GOODBYE),
+    ],
+)
+def test_a_word_means_what_it_does_in_the_language_of_the_conversation(
+    text: str, language: str, wanted: Wish
+) -> None:
+    assert wish(text, language) is wanted
 
 
 @pytest.mark.parametrize("text", ["", "   ", "👍", "🎉🎉!!", "?!", "\u200b\u202e", "…"])
@@ -291,6 +419,9 @@ def test_a_message_without_words_says_nothing(text: str) -> None:
         "知道了",
         "わかりました",
         "네, 알겠습니다",
+        "None of these",
+        "Nothing else",
+        "Nein, das war alles",
     ],
 )
 def test_assent_asks_nothing(text: str) -> None:
@@ -335,6 +466,10 @@ def test_reading_a_long_message_takes_no_time() -> None:
         ("ok", ()),
         ("hej", ()),
         ("hola, ¿dónde está mi pedido?", ()),
+        ("ciao", ("it",)),
+        ("tschüss", ("de",)),
+        ("bye", ()),
+        ("ya, gracias", ("es",)),
     ],
 )
 def test_courtesies_tell_their_language(text: str, languages: tuple[str, ...]) -> None:
