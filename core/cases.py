@@ -82,6 +82,8 @@ class Why(StrEnum):
     NOT_YOURS = "not_yours"
     EMPTY = "empty"
     TOO_LONG = "too_long"
+    # Other words were kept under the same key.
+    SAID_OTHERWISE = "said_otherwise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ _EXPLAINED: Mapping[Why, Phrase] = {
     Why.NOT_YOURS: Phrase.DESK_NOT_YOURS,
     Why.EMPTY: Phrase.DESK_EMPTY,
     Why.TOO_LONG: Phrase.TOO_LONG,
+    Why.SAID_OTHERWISE: Phrase.DESK_SAID_OTHERWISE,
 }
 _TOLD: Mapping[Change, Phrase] = {
     Change.CLAIMED: Phrase.PERSON_JOINED,

@@ -56,6 +56,12 @@ class _Stars(_Deed):
     rating: int = Field(ge=1, le=5)
 
 
+class _New(BaseModel):
+    """`sure`: the customer knows that they leave a person behind."""
+
+    sure: bool = False
+
+
 class _Verdict(BaseModel):
     turn: int = Field(ge=0, lt=2**63)
     helpful: bool
@@ -179,6 +185,9 @@ class Chat:
 
     async def _new(self, request: Request) -> Response:
         visitor = self._admit(request)
+        deed = await self._body(request, _New)
+        if not deed.sure and await self._transcript.is_with_people(self._address(visitor)):
+            raise HTTPException(409, "with_people")
         visitor = replace(visitor, number=visitor.number + 1)
         response = JSONResponse({"conversation": visitor.conversation})
         self._cookies.write(request, response, visitor)

@@ -102,7 +102,7 @@ class Connection:
 
     async def begin_anew(self) -> None:
         """Leave this conversation and begin another."""
-        await self.do("/chat/new")
+        await self.do("/chat/new", sure=True)
         self._last_id = 0
 
     async def events(self) -> AsyncIterator[Heard]:

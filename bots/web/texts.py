@@ -33,6 +33,8 @@ PAGE_PHRASES = (
     Phrase.OFFLINE,
     Phrase.NOT_SENT,
     Phrase.NEW_CONVERSATION,
+    Phrase.ASK_BEFORE_NEW,
+    Phrase.STAY,
     Phrase.NO_SCRIPT,
 )
 

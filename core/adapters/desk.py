@@ -82,7 +82,8 @@ class Desk:
     ) -> Case | Refused:
         """Let the customer read this, in their language, behind what was said before.
 
-        `version` is that of the edit, as in `edit`, where the original was never heard of.
+        `version` is that of the edit, as in `edit`, where the original was never heard of. Other
+        words under a known event id are refused, unless one of both was edited.
 
         Raises:
             Rejected: the event id is too long.
@@ -106,8 +107,11 @@ class Desk:
             held = _locked(connection, agent, conversation)
             if held is None:
                 return Refused(why=Why.UNKNOWN)
+            known = _known(connection, held, AGENTS + event_id)
+            if known is not None and _is_other(known, text, version):
+                return Refused(why=Why.SAID_OTHERWISE)
             # A redelivery is none the worse for the conversation being in other hands by now.
-            if not _is_known(connection, held, row["event_id"]):
+            if known is None:
                 refused = held.refusal(Act.REPLY, agent)
                 if refused is not None:
                     return refused
@@ -187,13 +191,13 @@ class Desk:
             if held is None:
                 return Refused(why=Why.UNKNOWN)
             # Deliveries overlap: whoever asked before the lock may have known too little.
-            if reply and _is_known(connection, held, AGENTS + reply):
+            if reply and _known(connection, held, AGENTS + reply) is not None:
                 return None
             refused = held.refusal(Act.NOTE, agent)
             if refused is not None:
                 return refused
-            _note(connection, agent, held, text, desk=desk, ref=event_id)
-            return _now(connection, conversation)
+            kept = _note(connection, agent, held, text, desk=desk, ref=event_id)
+            return _now(connection, conversation) if kept else Refused(why=Why.SAID_OTHERWISE)
 
         done = await self._database.write(work)
         passed("note_kept")
@@ -331,8 +335,7 @@ def _replied(connection: Connection, agent: Account, held: _Held, reply: str) ->
     """The reply that an agent may change."""
     if (refused := held.refusal(Act.NOTE, agent)) is not None:
         return refused
-    known = {"channel": held.channel, "workspace": held.workspace, "event_id": AGENTS + reply}
-    original = connection.execute(_KNOWN, known).first()
+    original = _known(connection, held, AGENTS + reply)
     if original is None or original.conversation_id != held.id:
         return Refused(why=Why.UNKNOWN)
     return original if original.account_id == agent.id else Refused(why=Why.NOT_YOURS)
@@ -361,9 +364,14 @@ def _edit(
         _put(connection, held, row)
 
 
-def _is_known(connection: Connection, held: _Held, event_id: object) -> bool:
+def _known(connection: Connection, held: _Held, event_id: str) -> SqlRow | None:
     known = {"channel": held.channel, "workspace": held.workspace, "event_id": event_id}
-    return connection.execute(_KNOWN, known).first() is not None
+    return connection.execute(_KNOWN, known).first()
+
+
+def _is_other(known: SqlRow, text: str, version: float) -> bool:
+    """Whether these are other words than the known ones, rather than an edit or its original."""
+    return bool(known.text != text) and not version and not known.version
 
 
 def _put(connection: Connection, held: _Held, row: Mapping[str, object]) -> None:
@@ -378,11 +386,12 @@ def _put(connection: Connection, held: _Held, row: Mapping[str, object]) -> None
 
 def _note(
     connection: Connection, agent: Account, held: _Held, text: str, *, desk: str, ref: str
-) -> None:
+) -> bool:
+    """Keep it once; False if other words were kept under the ref."""
     where = {"workspace": held.workspace, "channel": desk, "ref": ref}
     taken = connection.execute(_TAKE_REF[connection.dialect.name], where)
     if taken.first() is None:
-        return
+        return connection.scalar(_NOTED, _named(where)) in (None, text)
     line = {
         "workspace": held.workspace,
         "conversation_id": held.id,
@@ -394,6 +403,7 @@ def _note(
     connection.execute(_LINK_REF, {**_named(where), "message": message})
     connection.execute(_ALIVE_IF_MINE, {"case_id": held.case_id, "agent": agent.id})
     _event(connection, agent, held, EventKind.NOTE, message=message)
+    return True
 
 
 def _named(where: Mapping[str, str]) -> dict[str, str]:
@@ -453,7 +463,14 @@ _FORGET = (
     .where(_THIS)
     .values(handoff_id=bindparam("case_id"), waiting_since=None, reason=None)
 )
-_KNOWN = select(inbox.c.id, inbox.c.conversation_id, inbox.c.account_id, inbox.c.attachments).where(
+_KNOWN = select(
+    inbox.c.id,
+    inbox.c.conversation_id,
+    inbox.c.account_id,
+    inbox.c.text,
+    inbox.c.attachments,
+    inbox.c.version,
+).where(
     inbox.c.channel == bindparam("channel"),
     inbox.c.workspace == bindparam("workspace"),
     inbox.c.event_id == bindparam("event_id"),
@@ -476,12 +493,14 @@ _NOTE = (
 _TAKE_REF = for_each_dialect(
     lambda insert_: insert_(desk_lines).on_conflict_do_nothing().returning(desk_lines.c.ref)
 )
-_LINK_REF = (
-    update(desk_lines)
-    .where(
-        desk_lines.c.workspace == bindparam("its_workspace"),
-        desk_lines.c.channel == bindparam("its_channel"),
-        desk_lines.c.ref == bindparam("its_ref"),
-    )
-    .values(message_id=bindparam("message"))
+_ITS_REF = (
+    desk_lines.c.workspace == bindparam("its_workspace"),
+    desk_lines.c.channel == bindparam("its_channel"),
+    desk_lines.c.ref == bindparam("its_ref"),
+)
+_LINK_REF = update(desk_lines).where(*_ITS_REF).values(message_id=bindparam("message"))
+_NOTED = (
+    select(messages.c.text)
+    .join(desk_lines, desk_lines.c.message_id == messages.c.id)
+    .where(*_ITS_REF)
 )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, case, or_, select
 
 from core.adapters.database import Database
 from core.adapters.tables import conversations, messages
-from core.turn import Address, Author
+from core.turn import Address, Author, Owner
 
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
@@ -59,6 +59,16 @@ class Transcript:
 
         return await self._database.read(work)
 
+    async def is_with_people(self, address: Address) -> bool:
+        """Whether a person has the conversation, or it waits for one."""
+        wanted = {
+            "workspace": address.workspace,
+            "channel": address.channel,
+            "place": address.place,
+        }
+        owner = await self._database.read(lambda connection: connection.scalar(_OWNER, wanted))
+        return owner in (Owner.WAITING, Owner.HUMAN)
+
 
 def _line(row: SqlRow) -> Line:
     text, language = row.text, row.language
@@ -78,6 +88,12 @@ def _line(row: SqlRow) -> Line:
 
 
 # Statements are built once: putting one together costs far more than running it.
+_THERE = (
+    conversations.c.workspace == bindparam("workspace"),
+    conversations.c.channel == bindparam("channel"),
+    conversations.c.place == bindparam("place"),
+)
+_OWNER = select(conversations.c.owner).where(*_THERE)
 _LINES = (
     select(
         messages.c.id,
@@ -96,9 +112,7 @@ _LINES = (
     )
     .join(conversations, conversations.c.id == messages.c.conversation_id)
     .where(
-        conversations.c.workspace == bindparam("workspace"),
-        conversations.c.channel == bindparam("channel"),
-        conversations.c.place == bindparam("place"),
+        *_THERE,
         messages.c.internal.is_(False),
         or_(
             messages.c.id > bindparam("after"),

@@ -59,7 +59,7 @@ function delayed(response) {
   view.notice(response?.status === 429 ? view.texts.TOO_FAST : view.texts.OFFLINE);
 }
 
-/** Do something that is no message; the answer, or null after saying that it failed. */
+/** Do something that is no message; the answer, 409 if it needs asking, or null after saying that it failed. */
 async function act(path, body) {
   let response = null;
   try {
@@ -68,7 +68,7 @@ async function act(path, body) {
     view.notice(view.texts.OFFLINE);
     return null;
   }
-  if (response.ok) {
+  if (response.ok || response.status === 409) {
     view.notice("");
     return response;
   }
@@ -116,9 +116,15 @@ async function rate(button) {
   view.say(view.texts.FEEDBACK_THANKS);
 }
 
-async function startAnew() {
-  const response = await act("/chat/new", { key: newKey() });
+async function startAnew(sure) {
+  const response = await act("/chat/new", { sure });
   if (!response) return;
+  // A person has it, or will: their answer would be seen by nobody.
+  if (response.status === 409) {
+    $("leave").returnValue = "";
+    $("leave").showModal();
+    return;
+  }
   outgoing.clear();
   view.empty();
   ({ conversation } = await response.json());
@@ -194,7 +200,8 @@ $("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !composes) submit(event);
 });
 $("language").addEventListener("change", () => chooseLanguage($("language").value));
-$("new").addEventListener("click", startAnew);
+$("new").addEventListener("click", () => startAnew(false));
+$("leave").addEventListener("close", () => $("leave").returnValue === "leave" && startAnew(true));
 $("person").addEventListener("click", async () => {
   if (await act("/chat/person", { key: newKey() })) view.showPassing();
 });

@@ -352,6 +352,22 @@ async def test_a_new_conversation_shows_nothing_of_the_old(visitor: httpx.AsyncC
     assert lines(await until_reply(visitor))[0]["text"] == "second"
 
 
+async def test_who_waits_for_a_person_begins_anew_only_if_they_are_sure(
+    visitor: httpx.AsyncClient,
+) -> None:
+    body = {"key": "key-00001"}
+    before = (await visitor.post("/chat/person", json=body)).json()["conversation"]
+    await until_reply(visitor)
+    assert (await visitor.post("/chat/new", json=body)).status_code == 409
+    assert (await send(visitor, "I stay")).json()["conversation"] == before
+    begun = await visitor.post("/chat/new", json=body | {"sure": True})
+    assert begun.json()["conversation"] != before
+    # The bot has this one.
+    await send(visitor, "second")
+    await until_reply(visitor)
+    assert (await visitor.post("/chat/new", json=body)).status_code == 200
+
+
 async def test_a_second_window_learns_that_the_conversation_is_over(
     visitor: httpx.AsyncClient,
 ) -> None:

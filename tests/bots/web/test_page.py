@@ -223,7 +223,18 @@ async def test_choices_feedback_person_and_a_new_conversation(browser: Browser, 
         await page.get_by_role("button", name=say(Phrase.TALK_TO_PERSON, "en")).click()
         handoff = page.locator("#lines .bot .said").last
         await expect(handoff).to_have_text(say(Phrase.HANDOFF_ASKED, "en"))
-        await page.get_by_role("button", name=say(Phrase.NEW_CONVERSATION, "en")).click()
+        anew = page.get_by_role("button", name=say(Phrase.NEW_CONVERSATION, "en"))
+        # Whoever waits for a person is asked first.
+        for stays in ("Escape", "Enter"):
+            await anew.click()
+            await expect(page.get_by_role("dialog")).to_contain_text(
+                say(Phrase.ASK_BEFORE_NEW, "en")
+            )
+            await page.keyboard.press(stays)
+            await expect(page.get_by_role("dialog")).to_have_count(0)
+            await expect(handoff).to_have_text(say(Phrase.HANDOFF_ASKED, "en"))
+        await anew.click()
+        await page.get_by_role("dialog").get_by_text(say(Phrase.NEW_CONVERSATION, "en")).click()
         await expect(page.locator("#lines .line")).to_have_count(0)
         await page.get_by_role("button", name=say(Phrase.PROMPT_RETURN, "en")).click()
         await expect(page.locator("#lines .bot")).to_have_count(1)

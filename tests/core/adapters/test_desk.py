@@ -450,6 +450,31 @@ async def test_a_redelivered_reply_changes_nothing(database: Database) -> None:
     assert refused == Refused(why=Why.TAKEN, holder="Anna")
 
 
+async def test_other_words_under_a_known_key_are_refused_unless_the_first_were_edited(
+    database: Database,
+) -> None:
+    said_otherwise = Refused(why=Why.SAID_OTHERWISE)
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        assert await rig.desk.reply(anna, where, "日本 2", event_id="1") == said_otherwise
+        # A platform brings the original again after its edit, and an edit as if it were new.
+        await edit(rig, anna, where, "日本 3", 2.0)
+        for text, version in (("日本", 0.0), ("日本 3", 2.0)):
+            done = await rig.desk.reply(anna, where, text, event_id="1", version=version)
+            assert isinstance(done, Case)
+        note = {"desk": "console", "event_id": "1"}
+        for text in ("he is rude", "he is rude"):
+            assert isinstance(await rig.desk.note(anna, where, text, **note), Case)
+        assert await rig.desk.note(anna, where, "he is kind", **note) == said_otherwise
+        await rig.idle()
+        lines = [line for line in await rig.cases.lines(WORKSPACE, where) if line.name]
+    assert {line.text for line in lines} == {"日本 3", "he is rude"}
+    assert "日本 2" not in rig.port.texts
+
+
 @pytest.mark.parametrize(
     ("state", "why"),
     [(Owner.WAITING, Why.NOT_CLAIMED), (Owner.BOT, Why.WITH_BOT), (Owner.CLOSED, Why.CLOSED)],

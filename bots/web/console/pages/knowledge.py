@@ -31,6 +31,8 @@ _NOT_IN_NAMES = re.compile(r"[^\w .()-]+")
 
 class _Article(BaseModel):
     id: str = Field(default="", max_length=240)
+    # The id that a new article will have: published twice, it is one.
+    new: str = Field(default="", pattern=r"^(written/[0-9a-f]{12})?$")
     title: str = Field(max_length=MAX_TITLE_CHARS)
     text: str
     language: str = Field(max_length=35)
@@ -71,21 +73,22 @@ async def editor(visit: Visit) -> Response:
     )
     title = query.get("title", "")[:MAX_TITLE_CHARS]
     empty = Document(id="", title=title, text="", language=language)
-    return _editor(visit, empty, answers=query.get("answers", ""))
+    return _editor(visit, empty, new=_new_id(), answers=query.get("answers", ""))
 
 
 async def save(visit: Visit) -> Response:
     """Put the article into the index; the customer's next question finds it."""
     given = await visit.form(_Article)
     document = Document(
-        id=given.id or f"written/{secrets.token_hex(6)}",
+        id=given.id or given.new or _new_id(),
         title=given.title.strip(),
         text=given.text.strip(),
         language=normalise_tag(given.language),
         source=given.source.strip(),
     )
     if error := _fault(document):
-        return _editor(visit, replace(document, id=given.id), error=error, answers=given.answers)
+        again = replace(document, id=given.id)
+        return _editor(visit, again, new=given.new, error=error, answers=given.answers)
     await visit.needs.knowledge.put(visit.workspace, [document])
     if given.answers:
         replies = [int(each) for each in given.answers.split(",")]
@@ -171,10 +174,20 @@ async def _wanted(visit: Visit) -> Document:
     return document
 
 
-def _editor(visit: Visit, article: Document, *, error: str = "", answers: str = "") -> Response:
-    status = 422 if error else 200
+def _new_id() -> str:
+    return f"written/{secrets.token_hex(6)}"
+
+
+def _editor(
+    visit: Visit, article: Document, *, new: str = "", error: str = "", answers: str = ""
+) -> Response:
     return visit.page(
-        "article_editor.html", status=status, article=article, error=error, answers=answers
+        "article_editor.html",
+        status=422 if error else 200,
+        article=article,
+        new=new,
+        error=error,
+        answers=answers,
     )
 
 

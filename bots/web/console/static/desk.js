@@ -5,11 +5,14 @@ const { csrf, lost, failed, seen } = document.body.dataset;
 const PART = { "X-Part": "1" };
 // A short gap, as when the server restarts, is nobody's business.
 const QUIET_GAP_MS = 2_500;
+const LONGEST_WAIT_MS = 30_000;
 
 // --- news ----------------------------------------------------------------------------------------
 
 let reading = null;
 let again = false;
+let misses = 0;
+let retry = 0;
 
 /** Fetch this page anew and take over each part that has changed; what is being typed stays. */
 async function refresh() {
@@ -20,15 +23,40 @@ async function refresh() {
   reading = (async () => {
     do {
       again = false;
-      const response = await fetch(location.href, { headers: PART });
-      if (response.status === 401) return location.reload();
-      if (response.ok) takeOver(await response.text());
-    } while (again);
+      await read();
+    } while (again && !misses);
   })();
   try {
     await reading;
   } finally {
     reading = null;
+  }
+}
+
+/** One look; what did not come is asked for again, ever more slowly. */
+async function read() {
+  clearTimeout(retry);
+  const html = await thisPage();
+  if (html === null) {
+    misses += 1;
+    say(lost);
+    retry = setTimeout(refresh, Math.min(LONGEST_WAIT_MS, 1_000 * 2 ** misses));
+    return;
+  }
+  if (misses) withdraw(lost);
+  misses = 0;
+  if (html) takeOver(html);
+}
+
+/** This page as the server shows it now: null if it may come later, empty if it will not. */
+async function thisPage() {
+  try {
+    const response = await fetch(location.href, { headers: PART });
+    if (response.ok) return await response.text();
+    if (response.status === 401) location.reload();
+    return response.status === 429 || response.status >= 500 ? null : "";
+  } catch {
+    return null;
   }
 }
 
@@ -83,26 +111,51 @@ function focusWithin(part) {
   return part.contains(document.activeElement) ? document.activeElement : null;
 }
 
+/** Follow the news; of a browser's windows one does, as each stream takes one of six connections. */
 function listen() {
   if (seen === undefined) return;
+  // A page without TLS has no locks.
+  if (!navigator.locks || !window.BroadcastChannel) return follow((told) => HEARD[told]());
+  const windows = new BroadcastChannel("dragoman.news");
+  windows.addEventListener("message", ({ data }) => HEARD[data]?.());
+  const tell = (told) => {
+    HEARD[told]();
+    windows.postMessage(told);
+  };
+  // Held until this window is gone; then it is another's turn.
+  navigator.locks.request("dragoman.news", () => {
+    follow(tell);
+    return new Promise(() => {});
+  });
+}
+
+const HEARD = { news: refresh, open: () => misses || withdraw(lost), lost: () => say(lost) };
+
+function follow(tell) {
   const source = new EventSource(`/desk/news?after=${seen}`);
   let gap = 0;
-  source.addEventListener("news", refresh);
+  source.addEventListener("news", () => tell("news"));
   source.addEventListener("open", () => {
     clearTimeout(gap);
+    tell("open");
+    if (gap) tell("news");
     gap = 0;
-    say("");
   });
   source.addEventListener("error", () => {
-    gap ||= setTimeout(() => say(lost), QUIET_GAP_MS);
+    gap ||= setTimeout(() => tell("lost"), QUIET_GAP_MS);
     // A browser tries again after a broken connection, but not after a refusal.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => refresh().then(listen, listen), 3_000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => refresh().then(() => follow(tell)), 3_000);
   });
 }
 
 function say(text) {
   $("lost").textContent = text;
   $("lost").hidden = !text;
+}
+
+/** Take a notice back, unless another one stands there by now. */
+function withdraw(text) {
+  if ($("lost").textContent === text) say("");
 }
 
 // --- forms ---------------------------------------------------------------------------------------
@@ -112,6 +165,8 @@ async function postQuietly(form, button) {
   // Not `disabled`: a button that is loses the keyboard's place.
   if (form.ariaBusy === "true") return;
   form.ariaBusy = "true";
+  const text = form.elements.text?.value;
+  takeKey(form);
   const body = new FormData(form, button);
   try {
     const response = await fetch(button?.getAttribute("formaction") ?? form.getAttribute("action"), { method: "POST", body, headers: PART });
@@ -121,8 +176,10 @@ async function postQuietly(form, button) {
     if (answer.why === "csrf") return location.reload();
     say(response.ok ? "" : answer.error || failed);
     if (!response.ok) return;
-    clear(form);
-    await refresh();
+    clear(form, text);
+    const shown = refresh();
+    // What is pressed twice must wait until the first shows; words may follow words at once.
+    if (!form.elements.key) await shown;
   } catch {
     say(failed);
   } finally {
@@ -130,12 +187,26 @@ async function postQuietly(form, button) {
   }
 }
 
+/** Other words than were sent under a key need another: the server may have kept the first. */
+function takeKey(form) {
+  const { key, mode, text } = form.elements;
+  if (!key) return;
+  const words = JSON.stringify([mode.value, text.value]);
+  if (form.dataset.sent && form.dataset.sent !== words) key.value = newKey();
+  form.dataset.sent = words;
+}
+
 /** Make room for the next message. It is for whom the last one was: no note is followed by a reply unasked. */
-function clear(form) {
+function clear(form, sent) {
+  const { key, taken, text } = form.elements;
   const mode = form.elements.mode?.value;
+  if (key) key.value = newKey();
+  // A reset leaves hidden fields as they are.
+  if (taken) taken.value = "false";
+  // Somebody went on typing while it was sent.
+  if (text && text.value !== sent) return;
   form.reset();
   if (mode) pick(mode);
-  if (form.elements.key) form.elements.key.value = newKey();
   forget(form);
 }
 
@@ -177,7 +248,12 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   return postQuietly(form, event.submitter);
 });
-document.addEventListener("input", (event) => event.target.form && keep(event.target.form));
+document.addEventListener("input", ({ target, inputType }) => {
+  if (!target.form) return;
+  keep(target.form);
+  // These may be the agent's own words again: nothing must be learnt from them as from a suggestion.
+  if (inputType === "historyUndo" && target.form.elements.taken) target.form.elements.taken.value = "false";
+});
 document.addEventListener("change", (event) => {
   if ("submit" in event.target.dataset) event.target.form.requestSubmit();
   if ("canned" in event.target.dataset && event.target.value) {
@@ -189,17 +265,20 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-take]");
   if (!button) return;
   const box = $("text");
-  box.value = button.dataset.take;
+  box.select();
+  insert(box, button.dataset.take);
   box.form.elements.taken.value = "true";
   pick("reply");
-  keep(box.form);
   box.focus();
 });
 
+/** Put a text where the cursor is, or in place of what is selected; Ctrl+Z takes it back. */
 function insert(box, text) {
+  box.focus();
+  // Outdated, but nothing else can be undone.
+  if (document.execCommand("insertText", false, text)) return;
   box.setRangeText(text, box.selectionStart, box.selectionEnd, "end");
   box.dispatchEvent(new Event("input", { bubbles: true }));
-  box.focus();
 }
 /** A click, unlike `checked`, is told to whoever keeps drafts. */
 function pick(mode) {

@@ -82,6 +82,25 @@ async def test_an_article_is_written_found_changed_and_removed(
     assert (await admin.get(f"/desk/knowledge/article?id={id}")).status_code == 404
 
 
+async def test_publishing_twice_makes_one_article(console: Console, admin: Client) -> None:
+    editor = await admin.get("/desk/knowledge/write")
+    (chosen,) = re.findall(r'name="new" value="([^"]+)"', editor.text)
+    fields = {"id": "", "new": chosen, "title": "Twice", "language": "en", "source": ""}
+    # What is refused in between does not choose anew.
+    refused = await admin.post("/desk/knowledge/write", text=" ", **fields)
+    assert f'name="new" value="{chosen}"' in refused.text
+    for text in ("We open at nine.", "We open at ten."):
+        made = await admin.post("/desk/knowledge/write", text=text, **fields)
+        assert made.status_code == 303
+    twice = [each for each in await console.needs.documents.list(HERE) if each.title == "Twice"]
+    assert [each.id for each in twice] == [chosen]
+    kept = await console.needs.documents.get(HERE, chosen)
+    assert kept is not None
+    assert kept.text == "We open at ten."
+    forged = await admin.post("/desk/knowledge/write", text="x", **{**fields, "new": RETURNS.id})
+    assert forged.status_code == 422
+
+
 @pytest.mark.parametrize(
     "wrong", [{"title": " "}, {"text": ""}, {"language": "tlh"}, {"source": "javascript:alert(1)"}]
 )
