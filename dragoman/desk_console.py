@@ -92,7 +92,7 @@ def console_needs(
         health=parts,
         threshold=threshold,
         curves=curves,
-        provider=_provider(settings),
+        provider=sign_in_provider(settings),
         base_url=settings.public_url,
         default_language=settings.default_language,
     )
@@ -133,7 +133,11 @@ def _curves(calibration: Calibration) -> dict[str, tuple[CurvePoint, ...]]:
     }
 
 
-def _provider(settings: Settings) -> Provider | None:
+def sign_in_provider(settings: Settings) -> Provider | None:
+    """Where staff may sign in, if anywhere.
+
+    Raises: Misconfigured: not all is set that it takes.
+    """
     secret = settings.oidc_client_secret.get_secret_value()
     given = (settings.oidc_issuer, settings.oidc_client_id, secret)
     if not any(given):

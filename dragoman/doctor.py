@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from core.adapters.detector import CombinedDetector
 from core.errors import DragomanError
 from dragoman.app import make_delivery
 from dragoman.channels import open_channels
 from dragoman.composition import Core, open_core
+from dragoman.desk_console import sign_in_provider
 from dragoman.health import Health, limit_s
 from dragoman.settings import Settings
+from dragoman.task_models import open_desk_translator
 from workers import broker
 from workers.model_server import check_folder
 
@@ -29,11 +32,15 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at every part, whatever is wrong with the others."""
+    # A translator that cannot be used would hide how the others are.
+    rest = settings.model_copy(update={"translator": ""})
     try:
-        async with open_core(settings, model=bool(settings.model_url)) as core:
+        async with open_core(rest, model=bool(settings.model_url)) as core:
             return [
                 *[await _find(part, check) for part, check in Health(core).checks().items()],
                 *await _model(settings),
+                *await _translator(settings),
+                *await _sign_in(settings),
                 *await _channels(core),
                 *await _broker(settings),
                 await _find("backlog", Health(core).backlog),
@@ -67,6 +74,27 @@ async def _model(settings: Settings) -> list[Finding]:
         return f"{settings.model} can be served by `dragoman run`"
 
     return [await _find("model", folder)]
+
+
+async def _translator(settings: Settings) -> list[Finding]:
+    """Of its own, if one is set; the dialogue model is looked at by itself."""
+    if not settings.translator:
+        return []
+
+    async def translates() -> str:
+        async with open_desk_translator(settings, None, CombinedDetector()):
+            return f"{settings.translator} translates for the desk"
+
+    return [await _find("translator", translates)]
+
+
+async def _sign_in(settings: Settings) -> list[Finding]:
+    async def complete() -> str:
+        found = sign_in_provider(settings)
+        return f"staff may sign in at {found.issuer}" if found else ""
+
+    finding = await _find("sign-in", complete)
+    return [finding] if finding.text else []
 
 
 async def _channels(core: Core) -> list[Finding]:

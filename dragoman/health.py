@@ -16,15 +16,17 @@ CHECK_S = 15.0
 PROBE_S = 4.0
 # Without a model the passages speak for themselves, without a platform the other channels go on.
 SPARE = frozenset({"model", *map(str, Channel)})
-# The first search of a process loads the encoder, for which a busy machine takes its time.
+# A model is loaded for these, the encoder by the first search of a process: a busy machine takes
+# its time.
 LOAD_S = 60.0
+_LOADING = ("index", "translator")
 
 Check = Callable[[], Awaitable[str]]
 
 
 def limit_s(part: str) -> float:
     """How long the check of a part may take."""
-    return LOAD_S if part == "index" else CHECK_S
+    return LOAD_S if part in _LOADING else CHECK_S
 
 
 class Health:

@@ -221,6 +221,8 @@ async def test_the_doctor_says_what_is_wrong_with_each_part(by_socket: Rig, tmp_
         telegram_api_url=by_socket.telegram.url,
         model_url="http://127.0.0.1:9/v1",
         broker_url="redis://127.0.0.1:9/0",
+        translator=tmp_path / "nowhere",
+        oidc_issuer="https://login.shop.example",
     )
     done = await asyncio.to_thread(command, "doctor", "--json", env=env)
     assert done.returncode == 1
@@ -230,6 +232,8 @@ async def test_the_doctor_says_what_is_wrong_with_each_part(by_socket: Rig, tmp_
         "slack": "SLACK_BOT_TOKEN",
         "telegram": "TELEGRAM_BOT_TOKEN",
         "broker": "broker",
+        "translator": "no such model folder",
+        "sign-in": "DRAGOMAN_OIDC_CLIENT_ID",
     }.items():
         assert findings[part]["state"] == "bad"
         assert says in findings[part]["text"]
