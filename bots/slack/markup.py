@@ -9,7 +9,12 @@ _OPENING = re.compile(r"<(?=[!@#]|/?[A-Za-z][A-Za-z0-9+.-]*:)")
 _MARKDOWN_LINK = re.compile(
     r"(?P<image>!?)\[(?P<label>[^\]\n]*)\]\((?P<url>[^()\s]+)(?:\s[^)\n]*)?\)"
 )
-_URL = re.compile(r"(?:https?://|www\.|mailto:)[^\s<>()\[\]\"'`|]+", re.IGNORECASE)
+# Chinese and Japanese put no space behind an address; within a host their full stop is a dot like
+# any other (UTS 46).
+_URL = re.compile(
+    r"(?:https?://|www\.|mailto:)[^\s/<>()\[\]\"'`|]+(?:/[^\s<>()\[\]\"'`|。，、！？；：）」』》】]*)?",
+    re.IGNORECASE,
+)
 # Invisible characters that can carry hidden text: tags, variation selectors of the supplement,
 # zero-width and direction overrides. Joiners stay: Persian and Indic scripts and emoji need them.
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\U000e0000-\U000e01ef]")

@@ -16,9 +16,10 @@ from core.turn import Answer, Attachment, Channel, Passage, Served, Turn, Words
 MAX_TITLE_CHARS = 120
 MAX_SOURCES = 3
 
-# What Telegram would turn into a link, a mention or a command by itself.
+# What Telegram would turn into a link, a mention or a command by itself. Chinese and Japanese put
+# no space behind an address; within a host their full stop is a dot like any other (UTS 46).
 _LIVE = re.compile(
-    r"""[a-z][a-z0-9+.-]{1,20}://\S+
+    r"""[a-z][a-z0-9+.-]{1,20}://[^\s/]+(?:/[^\s。，、！？；：）」』》】]*)?
       | (?<![\w@])@\w{3,}
       | (?<![\w/])/[a-z]\w{0,31}(?:@\w+)?
       | (?<!\w)(?:[^\W_][\w-]{0,62}\.)+[^\W\d_]{2,}(?:[:/?\#]\S*)?""",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bots.slack.cutting import cut
-from bots.slack.markup import harmless, read
+from bots.slack.markup import harmless, read, urls
 from bots.slack.render import render
 from core.phrases import Phrase, say
 from core.turn import (
@@ -120,6 +120,14 @@ def test_only_addresses_of_the_cited_passages_stay_links() -> None:
     assert "<https" not in shown
     assert shown.count("`https://evil.example") == 5
     assert "`www.evil.example`" in shown
+
+
+def test_an_address_ends_where_a_sentence_without_spaces_does() -> None:
+    form, spoof = f"{SHOP}/form", "https://shop.example。evil.example/form"
+    assert urls(f"请打开{form}。打印标签，寄回商品。") == {form}
+    asked = f"请打开{form}，然后等待。"
+    assert harmless(asked, links=frozenset({form})) == asked
+    assert f"`{spoof}`" in harmless(f"或 {spoof}", links=frozenset({SHOP, form}))
 
 
 def test_no_link_is_made_of_a_source_that_no_browser_opens() -> None:

@@ -111,6 +111,8 @@ def test_markup_in_a_reply_is_shown_as_it_is_written(hostile: str) -> None:
             "https://shop.example/returns?a=1&b=2&token=9",
             ["https://shop.example/returns?a=1&b=2&token=9"],
         ),
+        ("请打开https://shop.example/help/returns。打印标签，寄回商品。", []),
+        ("https://shop.example。evil.example/x", ["https://shop.example。evil.example/x"]),
         ("Ask @somebody or /start", ["@somebody", "/start"]),
         ("tg://resolve?domain=x and javascript://x", ["tg://resolve?domain=x", "javascript://x"]),
         ("пример.рф", ["пример.рф"]),
