@@ -100,6 +100,8 @@ def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
         return handoff(reason, language, owner=turn.owner, heard=heard)
     if wanted and turn.attachments:
         return _file_handoff(turn.attachments, language)
+    if wanted is Wish.WHO:
+        return Clarify(text=f"{say(Phrase.BOT, language)}\n{say(Phrase.WELCOME, language)}")
     return Clarify(text=say(_courtesy(wanted, turn.history), language)) if wanted else None
 
 
@@ -114,7 +116,9 @@ _MEANT = {
 def by_meaning(meant: Meaning, turn: Turn, language: str, policy: Policy) -> Outcome | None:
     """The outcome of a turn that no article answers and that is no question; None if it is one."""
     if meant is Meaning.SMALL_TALK:
-        return Clarify(text=say(_who(turn.history), language))
+        # "Hello!" is no reply in the middle of a talk.
+        phrase = Phrase.ASK_FOR_WORDS if turn.history else Phrase.WELCOME
+        return Clarify(text=say(phrase, language))
     reason = _MEANT.get(meant)
     if reason is None or not (reason is Reason.ASKED or policy.handover_upset):
         return None
@@ -143,8 +147,6 @@ def _says(text: str, words: str) -> bool:
 
 def _courtesy(wanted: Wish, history: Sequence[Message]) -> Phrase:
     """What is said to a message that asks nothing."""
-    if wanted is Wish.WHO:
-        return _who(history)
     replies = wanted in (Wish.AGREED, Wish.YES)
     if wanted is Wish.NOTHING or (replies and asked_back(history)):
         return Phrase.ASK_FOR_WORDS
@@ -161,11 +163,6 @@ def _courtesy(wanted: Wish, history: Sequence[Message]) -> Phrase:
 # After one of these "no" and "thanks" are the end of it, and "yes" has a question behind it.
 _ENDING = (Phrase.THANKS, Phrase.CLOSING, Phrase.ASK_FOR_WORDS)
 _ASKING = (*_ENDING, Phrase.GREETING, Phrase.WELCOME)
-
-
-def _who(history: Sequence[Message]) -> Phrase:
-    """What is said to whoever asks what we are: "Hello!" is no reply in the middle of a talk."""
-    return Phrase.ASK_FOR_WORDS if history else Phrase.WELCOME
 
 
 def language_menu(language: str) -> Clarify:

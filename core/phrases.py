@@ -36,6 +36,8 @@ class Phrase(StrEnum):
         "Ask me anything about our products and services, in your own language. I answer from our"
         " help articles and name the source. If I do not know, I pass you to a person."
     )
+    # Translators: to "are you a robot?"; WELCOME follows.
+    BOT = _("I am an automated assistant.")
     THANKS = _("You're welcome. Is there anything else I can do for you?")
     # Translators: to "no, thank you" and to "goodbye".
     CLOSING = _("Thank you for writing to us. If you need anything else, just write again.")

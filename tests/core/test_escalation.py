@@ -163,8 +163,6 @@ def test_titles_that_share_no_word_with_the_question_are_not_offered() -> None:
         ("goodbye", [_message("You can.", Author.BOT)], Phrase.CLOSING),
         ("bye", [], Phrase.CLOSING),
         ("no, thanks", [_message(Phrase.ASK_FOR_WORDS, Author.BOT)], Phrase.CLOSING),
-        ("Are you a robot?", [], Phrase.WELCOME),
-        ("who are you?", [_message("You can.", Author.BOT)], Phrase.ASK_FOR_WORDS),
         ("hi", [], Phrase.GREETING),
     ],
 )
@@ -179,6 +177,13 @@ def test_a_message_that_asks_nothing_is_answered_by_where_it_stands(
         history=tuple(history),
     )
     assert without_search(turn, "en", POLICY) == Clarify(text=phrase)
+
+
+@pytest.mark.parametrize("history", [(), (_message("You can.", Author.BOT),)])
+@pytest.mark.parametrize(("text", "tag"), [("Are you a robot?", "en"), ("Wer bist du?", "de")])
+def test_who_asks_what_we_are_is_told(text: str, tag: str, history: tuple[Message, ...]) -> None:
+    outcome = without_search(_turn(text, history=history), tag, POLICY)
+    assert outcome == Clarify(text=f"{say(Phrase.BOT, tag)}\n{say(Phrase.WELCOME, tag)}")
 
 
 def test_a_yes_is_understood_in_the_language_of_the_conversation() -> None:

@@ -114,7 +114,7 @@ async def test_a_passage_in_another_language_is_said_to_be_so() -> None:
     served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETOURE)), turn())
     assert isinstance(served.outcome, Answer)
     first, _, rest = served.outcome.text.partition("\n\n")
-    assert first == say(Phrase.FOREIGN_ARTICLE, "en", language="Deutsch")
+    assert first == say(Phrase.FOREIGN_ARTICLE, "en", language="German")
     assert rest == RETOURE.text
 
 
@@ -163,7 +163,7 @@ async def test_sentences_pointed_at_in_another_language_are_said_to_be_so() -> N
     served = await serve(
         Pipeline(FakeDetector(), retriever, FakeGenerator("{1.2}")), turn(), screen
     )
-    note = say(Phrase.FOREIGN_ARTICLE, "en", language="Deutsch")
+    note = say(Phrase.FOREIGN_ARTICLE, "en", language="German")
     assert isinstance(served.outcome, Answer)
     assert served.outcome.text == f"{note}\n\nReturns by post cost 4.90 EUR."
     assert served.outcome.verbatim
@@ -664,7 +664,7 @@ async def test_small_talk_is_led_back_to_business() -> None:
     pipeline = Pipeline(
         FakeDetector(), FakeRetriever(probability=0.0), ear=FakeEar(Meaning.SMALL_TALK)
     )
-    served = await serve(pipeline, turn("Are you a robot?"))
+    served = await serve(pipeline, turn("Did you watch the match last night?"))
     assert served.outcome == Clarify(text=say(Phrase.WELCOME, "en"))
     history = (said(QUESTION), said(RETURNS.text, Author.BOT))
     served = await serve(pipeline, turn("Did you watch the match last night?", history=history))
