@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.calibration import DEMO, LABELLED, TOLD, quiet, rows
-from core.adapters.generator import language_name
+from core.adapters.generator import tagged_name
 from core.prompt import NO_ANSWER, grounded_reply, is_number
 from core.turn import Passage
 from core.wishes import without_courtesies
@@ -52,7 +52,7 @@ async def judged(model: Any, tokenizer: Any) -> Sequence[Judged]:
                 if not hits.passages:
                     continue
                 said = grounded_reply(
-                    row["query"], hits.passages, language=language_name(row["lang"]), history=()
+                    row["query"], hits.passages, language=tagged_name(row["lang"]), history=()
                 )
                 given = tokenizer.apply_chat_template(
                     [asdict(one) for one in said],

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from core.adapters.documents import Document
-from core.adapters.generator import language_name
+from core.adapters.generator import tagged_name
 from core.prompt import grounded_reply
 from core.turn import Passage
 from retrieval.loaders.files import read, sources
@@ -89,7 +89,7 @@ def prompts() -> Iterator[Prompt]:
     for number in itertools.count():
         row = questions[number % len(questions)]
         shown = _shown(found, row["doc_id"], random.Random(number))
-        said = grounded_reply(row["query"], shown, language=language_name(row["lang"]), history=())
+        said = grounded_reply(row["query"], shown, language=tagged_name(row["lang"]), history=())
         yield [asdict(one) for one in said]
 
 

@@ -8,6 +8,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from babel import Locale, UnknownLocaleError
+
 _TABLE = Path(__file__).with_name("languages.tsv")
 # Words that may stand around a language's name in a wish such as "bitte auf Deutsch antworten".
 _REQUEST_WORDS = Path(__file__).with_name("language_requests.txt")
@@ -146,6 +148,20 @@ def autonym(tag: str) -> str:
     """The language's name in itself, such as `Deutsch`; the tag where we do not know it."""
     known = _languages().get(_family(tag))
     return known.autonym if known and known.autonym else tag
+
+
+def language_name(tag: str, reader: str) -> str:
+    """The language's name for who reads `reader`, such as `German`; else its autonym, or tag."""
+    try:
+        locale = Locale.parse(reader, sep="-")
+    except (UnknownLocaleError, ValueError):
+        locale = Locale("en")
+    try:
+        name = Locale.parse(tag, sep="-").get_display_name(locale)
+    except (UnknownLocaleError, ValueError):
+        # Many languages have a name, but no locale of their own.
+        name = locale.languages.get(tag.partition("-")[0])
+    return name or autonym(tag)
 
 
 def strip_noise(text: str) -> str:

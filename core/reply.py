@@ -9,7 +9,7 @@ from core import redaction
 from core.errors import Unavailable
 from core.escalation import Policy
 from core.excerpt import compose, select
-from core.language import autonym, count_letters, same_language
+from core.language import count_letters, language_name, same_language
 from core.phrases import Phrase, say
 from core.ports import Generator, ShowPartial
 from core.prompt import Quotes, read_marks
@@ -215,4 +215,5 @@ def _introduced(text: str, written_in: str, language: str) -> str:
     """The words of an article; in another language than the customer's, said to be so."""
     if same_language(written_in, language):
         return text
-    return f"{say(Phrase.FOREIGN_ARTICLE, language, language=autonym(written_in))}\n\n{text}"
+    told = say(Phrase.FOREIGN_ARTICLE, language, language=language_name(written_in, language))
+    return f"{told}\n\n{text}"

@@ -132,6 +132,6 @@ async def test_a_person_answers_once_and_the_bot_ever_after(
         reply = another.locator("#lines .bot")
         await expect(reply.locator(".said")).to_contain_text(EDITED)
         said = await reply.locator(".said").inner_text()
-        assert said.startswith(say(Phrase.FOREIGN_ARTICLE, "de", language="English"))
+        assert said.startswith(say(Phrase.FOREIGN_ARTICLE, "de", language="Englisch"))
         await expect(reply.locator("summary")).to_contain_text(ASKED_IN_ENGLISH)
         await expect(desk.locator("#waiting")).to_have_text("")

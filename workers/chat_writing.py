@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from core.adapters.generator import HttpGenerator, language_name
+from core.adapters.generator import HttpGenerator, tagged_name
 from core.errors import Unavailable
 from core.language import normalise_tag
 from core.prompt import Said, summarise
@@ -29,7 +29,7 @@ class ChatWriter:
 
         Raises: Unavailable: it failed several times in a row.
         """
-        name = language_name(normalise_tag(language))
+        name = tagged_name(normalise_tag(language))
         return await self._each([summarise(dialogue, language=name) for dialogue in dialogues])
 
     async def _each(self, asked: Sequence[Sequence[Said]]) -> list[str | None]:

@@ -8,7 +8,7 @@ import structlog
 
 from core import redaction
 from core.adapters.briefings import Briefings, Unbriefed
-from core.adapters.generator import HttpGenerator, language_name
+from core.adapters.generator import HttpGenerator, tagged_name
 from core.adapters.handoffs import UNDETERMINED
 from core.briefing import (
     Article,
@@ -170,7 +170,7 @@ class Briefer:
         if self._generator is None or self._generator.only_points or len(lines) < 2:
             return briefing
         masked = redaction.mask(dialogue(lines))
-        name = language_name(normalise_tag(language))
+        name = tagged_name(normalise_tag(language))
         try:
             written = await self._generator.complete(summarise(masked.text, language=name))
         except Unavailable:

@@ -12,7 +12,6 @@ from typing import Self
 import httpx2
 import openai
 import structlog
-from babel import Locale, UnknownLocaleError
 from openai.types.chat import (
     ChatCompletionAssistantMessageParam,
     ChatCompletionChunk,
@@ -22,6 +21,7 @@ from openai.types.chat import (
 )
 
 from core.errors import Unavailable
+from core.language import language_name
 from core.prompt import Said, grounded_reply
 from core.turn import Message, Passage
 
@@ -178,9 +178,7 @@ class HttpGenerator:
 
         Raises: Unavailable: the model is down, too slow, cut off or writes without end.
         """
-        asked = grounded_reply(
-            question, passages, language=language_name(language), history=history
-        )
+        asked = grounded_reply(question, passages, language=tagged_name(language), history=history)
         async with aclosing(self._guarded(asked, whole=True)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -299,14 +297,10 @@ class _Outside:
         return seen
 
 
-def language_name(tag: str) -> str:
+def tagged_name(tag: str) -> str:
     """The English name of a language with its tag, such as "German (de)"."""
-    try:
-        name = Locale.parse(tag, sep="-").get_display_name("en")
-    except (ValueError, UnknownLocaleError):
-        # Many languages have a name, but no locale of their own.
-        name = Locale("en").languages.get(tag.partition("-")[0])
-    return f"{name} ({tag})" if name else tag
+    name = language_name(tag, "en")
+    return tag if name == tag else f"{name} ({tag})"
 
 
 def _param(said: Said) -> ChatCompletionMessageParam:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from core.adapters.generator import HttpGenerator, Limits, language_name
+from core.adapters.generator import HttpGenerator, Limits, tagged_name
 from core.errors import Unavailable
 from core.language import normalise_tag
 from core.prompt import translate
@@ -33,8 +33,8 @@ class DialogueTranslator:
             several times in a row.
         """
         names = {
-            "source": language_name(normalise_tag(source)),
-            "target": language_name(normalise_tag(target)),
+            "source": tagged_name(normalise_tag(source)),
+            "target": tagged_name(normalise_tag(target)),
         }
         turns = asyncio.Semaphore(_AT_ONCE)
         failed: list[Unavailable] = []

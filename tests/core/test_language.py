@@ -12,6 +12,7 @@ from core.language import (
     choose,
     count_letters,
     is_right_to_left,
+    language_name,
     normalise_tag,
     requested_language,
     same_language,
@@ -265,6 +266,18 @@ def test_languages_know_their_name_and_direction() -> None:
     }
     assert all(map(is_right_to_left, ("ar", "fa-IR", "he", "ur", "ku-Arab")))
     assert not any(map(is_right_to_left, ("de", "az-Latn", "zh", "tlh")))
+
+
+def test_a_language_is_named_as_its_reader_calls_it() -> None:
+    assert language_name("en", "de") == "Englisch"
+    assert language_name("de", "ja") == "ドイツ語"
+    assert language_name("zh-Hant", "en") == "Chinese (Traditional)"
+    assert language_name("de", "tlh") == "German"
+    # A name, but no locale.
+    assert language_name("la", "en") == "Latin"
+    assert [language_name(tag, "en") for tag in ("tlh", "", "../..", "x\0y")] == [
+        "Klingon", "", "../..", "x\0y"
+    ]  # fmt: skip
 
 
 def test_a_hostile_text_is_read_in_time() -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from core.adapters.generator import language_name
+from core.adapters.generator import tagged_name
 from workers.evaluation.paired import Difference
 from workers.evaluation.result import ENOUGH_ROWS, LESS_IS_BETTER, SIGNIFICANT, Result, number
 from workers.evaluation.saved import write_text
@@ -107,4 +107,4 @@ def _names(rows: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def _language(tag: str) -> str:
-    return "not told" if tag == "und" else language_name(tag)
+    return "not told" if tag == "und" else tagged_name(tag)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from core.adapters.generator import language_name
+from core.adapters.generator import tagged_name
 from core.nights import Order
 from workers.nightly.exchanges import Liked
 from workers.nightly.teaching import Lesson
@@ -97,4 +97,4 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
 
 
 def _language(tag: str) -> str:
-    return language_name(tag) if tag else "?"
+    return tagged_name(tag) if tag else "?"

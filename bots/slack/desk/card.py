@@ -9,7 +9,6 @@ from bots.slack.desk.texts import (
     ago,
     body,
     button,
-    language_name,
     literal,
     moment,
     mrkdwn,
@@ -19,6 +18,7 @@ from bots.slack.desk.texts import (
 from core.adapters.briefings import read_briefing
 from core.briefing import Briefing
 from core.cases import Case
+from core.language import language_name
 from core.phrases import Phrase, say
 from core.tones import Tone
 from core.turn import Owner, Reason

@@ -12,13 +12,14 @@ from bots.slack.api import asked
 from bots.slack.desk.card import Press
 from bots.slack.desk.people import People
 from bots.slack.desk.posts import Posts
-from bots.slack.desk.texts import Block, ago, button, language_name, literal, mrkdwn, named
+from bots.slack.desk.texts import Block, ago, button, literal, mrkdwn, named
 from bots.slack.place import Place
 from bots.slack.teams import Team
 from core.adapters.cases import Cases
 from core.adapters.desk_places import DeskPlaces
 from core.cases import Filter, Waiting
 from core.errors import Rejected, Unavailable
+from core.language import language_name
 from core.phrases import Phrase, say
 from core.staff import Account
 from core.turn import Owner

@@ -87,15 +87,6 @@ def ago(at: float, language: str) -> str:
     return f"<!date^{int(at)}^{{ago}}|{markup.escape(str(form))} UTC>"
 
 
-def language_name(tag: str, reader: str) -> str:
-    """The name of a language in the reader's."""
-    try:
-        name = Locale.parse(tag, sep="-").get_display_name(locale_of(reader))
-    except (UnknownLocaleError, ValueError):
-        name = None
-    return name or tag
-
-
 def locale_of(language: str) -> Locale:
     """What Babel knows of a language; English where it knows nothing."""
     try:

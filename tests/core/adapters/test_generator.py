@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.adapters.generator import Breaker, HttpGenerator, Limits, language_name
+from core.adapters.generator import Breaker, HttpGenerator, Limits, tagged_name
 from core.errors import Unavailable
 from core.pipeline import Pipeline
 from core.prompt import translate
@@ -80,7 +80,7 @@ async def test_the_language_is_named_in_words(fake: FakeModel, generator: HttpGe
     [("zh-Hant", "Chinese (Traditional) (zh-Hant)"), ("min", "Minangkabau (min)"), ("qqq", "qqq")],
 )
 def test_languages_without_a_locale_have_names_too(tag: str, name: str) -> None:
-    assert language_name(tag) == name
+    assert tagged_name(tag) == name
 
 
 async def test_what_is_asked_is_completed(fake: FakeModel, generator: HttpGenerator) -> None:

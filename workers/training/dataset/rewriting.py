@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from core.adapters.generator import HttpGenerator, Limits, language_name
+from core.adapters.generator import HttpGenerator, Limits, tagged_name
 from core.errors import Rejected, Unavailable
 from core.prompt import Said, translate
 from workers.training.dataset.augmentation import Rewrite
@@ -79,6 +79,6 @@ async def _all(
 
 def _asked(text: str, source: str, target: str) -> tuple[Said, ...]:
     if source == target:
-        asked = _PARAPHRASE.format(language=language_name(source))
+        asked = _PARAPHRASE.format(language=tagged_name(source))
         return Said(role="system", content=asked), Said(role="user", content=text)
-    return translate(text, source=language_name(source), target=language_name(target))
+    return translate(text, source=tagged_name(source), target=tagged_name(target))

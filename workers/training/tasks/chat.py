@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from core import prompt
-from core.adapters.generator import language_name
+from core.adapters.generator import tagged_name
 from core.errors import Rejected
 from core.prompt import Said
 from core.turn import Message, Passage
@@ -145,21 +145,21 @@ def asked(row: Example) -> tuple[Said, ...] | None:
             return prompt.grounded_reply(
                 row.messages[-1].text,
                 [_passage(number, row) for number in range(len(row.passages))],
-                language=language_name(row.lang),
+                language=tagged_name(row.lang),
                 history=_history(row),
             )
         case Condense():
             return prompt.condense(
-                row.messages[-1].text, language=language_name(row.lang), history=_history(row)
+                row.messages[-1].text, language=tagged_name(row.lang), history=_history(row)
             )
         case Summary():
             lines = (f"{said.author}: {said.text}" for said in row.messages)
-            return prompt.summarise("\n".join(lines), language=language_name(row.lang))
+            return prompt.summarise("\n".join(lines), language=tagged_name(row.lang))
         case Parallel():
             return prompt.translate(
                 row.text,
-                source=language_name(row.lang),
-                target=language_name(row.target_lang),
+                source=tagged_name(row.lang),
+                target=tagged_name(row.target_lang),
             )
         case _:
             return None
