@@ -79,11 +79,13 @@ class Desk:
         event_id: str,
         attachments: Sequence[Attachment] = (),
         version: float = 0.0,
+        note: tuple[str, str] | None = None,
     ) -> Case | Refused:
         """Let the customer read this, in their language, behind what was said before.
 
         `version` is that of the edit, as in `edit`, where the original was never heard of. Other
-        words under a known event id are refused, unless one of both was edited.
+        words under a known event id are refused, unless one of both was edited. What was kept as
+        the `note` of this desk and id already stays among agents, and is refused as not claimed.
 
         Raises:
             Rejected: the event id is too long.
@@ -112,6 +114,9 @@ class Desk:
                 return Refused(why=Why.SAID_OTHERWISE)
             # A redelivery is none the worse for the conversation being in other hands by now.
             if known is None:
+                # Deliveries overlap: the other one came before the claim.
+                if note is not None and _noted(connection, held, *note) is not None:
+                    return Refused(why=Why.NOT_CLAIMED)
                 refused = held.refusal(Act.REPLY, agent)
                 if refused is not None:
                     return refused
@@ -391,7 +396,7 @@ def _note(
     where = {"workspace": held.workspace, "channel": desk, "ref": ref}
     taken = connection.execute(_TAKE_REF[connection.dialect.name], where)
     if taken.first() is None:
-        return connection.scalar(_NOTED, _named(where)) in (None, text)
+        return _noted(connection, held, desk, ref) in (None, text)
     line = {
         "workspace": held.workspace,
         "conversation_id": held.id,
@@ -404,6 +409,13 @@ def _note(
     connection.execute(_ALIVE_IF_MINE, {"case_id": held.case_id, "agent": agent.id})
     _event(connection, agent, held, EventKind.NOTE, message=message)
     return True
+
+
+def _noted(connection: Connection, held: _Held, desk: str, ref: str) -> str | None:
+    """The words that were kept under a desk's id of them."""
+    where = _named({"workspace": held.workspace, "channel": desk, "ref": ref})
+    words: str | None = connection.scalar(_NOTED, where)
+    return words
 
 
 def _named(where: Mapping[str, str]) -> dict[str, str]:

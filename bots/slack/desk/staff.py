@@ -104,6 +104,7 @@ class Staff:
             event_id=OUR + said.ref,
             attachments=said.files,
             version=said.version,
+            note=(DESK, said.ref),
         )
         if isinstance(done, Refused):
             return await self._refused(agent, where, said, done)

@@ -556,6 +556,23 @@ async def test_what_was_kept_as_a_reply_becomes_no_note_by_a_second_delivery(
     assert len(lines) == 2
 
 
+async def test_what_was_kept_as_a_note_becomes_no_reply_by_a_second_delivery(
+    database: Database,
+) -> None:
+    """Looked at before the claim by one, and after it by the other."""
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.note(anna, where, "hm", desk="slack", event_id="1")
+        await rig.desk.change(anna, where, Act.CLAIM)
+        done = await rig.desk.reply(anna, where, "hm", event_id="slack:1", note=("slack", "1"))
+        assert done == Refused(why=Why.NOT_CLAIMED)
+        await rig.desk.reply(anna, where, "hello", event_id="slack:2", note=("slack", "2"))
+        await rig.idle()
+        lines = [line for line in await rig.cases.lines(WORKSPACE, where) if line.name]
+    assert {(line.text, line.internal) for line in lines} == {("hm", True), ("hello", False)}
+
+
 async def test_an_edit_changes_what_the_customer_sees_and_a_removal_takes_it_back(
     database: Database,
 ) -> None:
