@@ -7,17 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from core.adapters import notes
 from core.adapters.cases import AGENTS, newest_case
 from core.adapters.database import Database, Now
 from core.adapters.handoffs import UNDETERMINED, change_hands, open_case, record, serve_soon
-from core.adapters.tables import accounts, conversations, desk_lines, handoffs, inbox, messages
-from core.adapters.upsert import for_each_dialect
+from core.adapters.tables import accounts, conversations, handoffs, inbox
 from core.cases import Act, Case, CaseId, Change, EventKind, Refused, Why
 from core.crashpoints import passed
 from core.errors import Rejected
 from core.handoff import MAX_SNOOZE_S, refusal, unfit
 from core.staff import Account
-from core.turn import Attachment, Author, ConversationId, Kind, Owner, Reason
+from core.turn import Attachment, ConversationId, Kind, Owner, Reason
 
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
@@ -115,7 +115,7 @@ class Desk:
             # A redelivery is none the worse for the conversation being in other hands by now.
             if known is None:
                 # Deliveries overlap: the other one came before the claim.
-                if note is not None and _noted(connection, held, *note) is not None:
+                if note is not None and _is_kept(connection, agent, *note):
                     return Refused(why=Why.NOT_CLAIMED)
                 refused = held.refusal(Act.REPLY, agent)
                 if refused is not None:
@@ -201,8 +201,13 @@ class Desk:
             refused = held.refusal(Act.NOTE, agent)
             if refused is not None:
                 return refused
-            kept = _note(connection, agent, held, text, desk=desk, ref=event_id)
-            return _now(connection, conversation) if kept else Refused(why=Why.SAID_OTHERWISE)
+            line = notes.keep(connection, agent, held.id, text, desk=desk, ref=event_id)
+            if line is not None:
+                connection.execute(_ALIVE_IF_MINE, {"case_id": held.case_id, "agent": agent.id})
+                _event(connection, agent, held, EventKind.NOTE, message=line)
+            elif notes.kept(connection, agent, desk=desk, ref=event_id) not in (None, text):
+                return Refused(why=Why.SAID_OTHERWISE)
+            return _now(connection, conversation)
 
         done = await self._database.write(work)
         passed("note_kept")
@@ -389,37 +394,8 @@ def _put(connection: Connection, held: _Held, row: Mapping[str, object]) -> None
     serve_soon(connection, held.id)
 
 
-def _note(
-    connection: Connection, agent: Account, held: _Held, text: str, *, desk: str, ref: str
-) -> bool:
-    """Keep it once; False if other words were kept under the ref."""
-    where = {"workspace": held.workspace, "channel": desk, "ref": ref}
-    taken = connection.execute(_TAKE_REF[connection.dialect.name], where)
-    if taken.first() is None:
-        return _noted(connection, held, desk, ref) in (None, text)
-    line = {
-        "workspace": held.workspace,
-        "conversation_id": held.id,
-        "text": text,
-        "language": agent.language,
-        "account_id": agent.id,
-    }
-    message = connection.execute(_NOTE, line).scalar_one()
-    connection.execute(_LINK_REF, {**_named(where), "message": message})
-    connection.execute(_ALIVE_IF_MINE, {"case_id": held.case_id, "agent": agent.id})
-    _event(connection, agent, held, EventKind.NOTE, message=message)
-    return True
-
-
-def _noted(connection: Connection, held: _Held, desk: str, ref: str) -> str | None:
-    """The words that were kept under a desk's id of them."""
-    where = _named({"workspace": held.workspace, "channel": desk, "ref": ref})
-    words: str | None = connection.scalar(_NOTED, where)
-    return words
-
-
-def _named(where: Mapping[str, str]) -> dict[str, str]:
-    return {f"its_{name}": value for name, value in where.items()}
+def _is_kept(connection: Connection, agent: Account, desk: str, ref: str) -> bool:
+    return notes.kept(connection, agent, desk=desk, ref=ref) is not None
 
 
 def _check(event_id: str) -> None:
@@ -496,23 +472,4 @@ _REWRITE = (
     update(inbox)
     .where(inbox.c.id == bindparam("reply"), inbox.c.state == "pending")
     .values(text=bindparam("new_text"), attachments=bindparam("files"), version=bindparam("newer"))
-)
-_NOTE = (
-    insert(messages)
-    .values(author=Author.AGENT, internal=True, created_at=Now())
-    .returning(messages.c.id)
-)
-_TAKE_REF = for_each_dialect(
-    lambda insert_: insert_(desk_lines).on_conflict_do_nothing().returning(desk_lines.c.ref)
-)
-_ITS_REF = (
-    desk_lines.c.workspace == bindparam("its_workspace"),
-    desk_lines.c.channel == bindparam("its_channel"),
-    desk_lines.c.ref == bindparam("its_ref"),
-)
-_LINK_REF = update(desk_lines).where(*_ITS_REF).values(message_id=bindparam("message"))
-_NOTED = (
-    select(messages.c.text)
-    .join(desk_lines, desk_lines.c.message_id == messages.c.id)
-    .where(*_ITS_REF)
 )
