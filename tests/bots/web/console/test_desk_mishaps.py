@@ -1,6 +1,8 @@
 """What agents write and read while something fails, in a real browser."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
@@ -19,6 +21,28 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LOST = "The connection is lost. Trying again…"
 OWN_WORDS = "I wrote this with care."
+
+
+@asynccontextmanager
+async def in_hand(
+    browser: Browser, console: Console, place: str, words: str = "A person, please."
+) -> AsyncIterator[Page]:
+    """The page of an agent who has taken over from the bot what a customer wrote."""
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    await hands_over(console, place, words)
+    async with opened(browser, console, ana, locale="en") as page:
+        await take_over(page, console)
+        yield page
+
+
+async def briefed(page: Page, console: Console, briefing: Briefing) -> None:
+    """Show this one instead of what was made of the newest handoff."""
+    await expect(page.locator("#facts")).to_contain_text("Briefing")
+    newest = select(handoffs.c.id).order_by(handoffs.c.id.desc()).limit(1).scalar_subquery()
+    told = update(handoffs).where(handoffs.c.id == newest).values(briefing=briefing.as_json())
+    await console.database.write(lambda connection: connection.execute(told).rowcount)
+    await page.reload()
 
 
 async def send(page: Page, text: str) -> None:
@@ -43,11 +67,7 @@ async def lose_answer(route: Route) -> None:
 async def test_after_a_lost_answer_the_same_words_are_said_once_and_others_as_well(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "lost-answer", "A person, please.")
-    async with opened(browser, console, ana) as page:
-        await take_over(page, console)
+    async with in_hand(browser, console, "lost-answer") as page:
         said = page.locator("#lines .agent")
         await page.route("**/say", lose_answer, times=1)
         await send(page, "I look into it.")
@@ -69,17 +89,13 @@ async def test_after_a_lost_answer_the_same_words_are_said_once_and_others_as_we
 async def test_what_is_typed_while_a_reply_is_sent_stays(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "typed-on", "A person, please.")
     goes = asyncio.Event()
 
     async def hold(route: Route) -> None:
         await goes.wait()
         await route.continue_()
 
-    async with opened(browser, console, ana) as page:
-        await take_over(page, console)
+    async with in_hand(browser, console, "typed-on") as page:
         await page.route("**/say", hold)
         await send(page, "Hello.")
         await page.keyboard.type(" And more.")
@@ -96,9 +112,6 @@ async def test_what_is_typed_while_a_reply_is_sent_stays(
 async def test_news_that_could_not_be_fetched_is_fetched_later(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "unseen", "A person, please.")
     ways_to_fail = [Route.abort, lambda route: route.fulfill(status=503)]
     fails = True
 
@@ -110,8 +123,7 @@ async def test_news_that_could_not_be_fetched_is_fetched_later(
         else:
             await route.fulfill(status=429)
 
-    async with opened(browser, console, ana, locale="en") as page:
-        await take_over(page, console)
+    async with in_hand(browser, console, "unseen") as page:
         await page.route("**/desk/conversations/*", fail)
         await says_more(console, "unseen", "Please help now!")
         await expect(page.locator("#lost")).to_have_text(LOST)
@@ -130,9 +142,6 @@ async def test_news_that_could_not_be_fetched_is_fetched_later(
 async def test_a_page_that_could_not_be_fetched_is_fetched_again_without_any_news(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "silent", "A person, please.")
     misses = 0
 
     async def fail(route: Route) -> None:
@@ -140,8 +149,7 @@ async def test_a_page_that_could_not_be_fetched_is_fetched_again_without_any_new
         misses += 1
         await route.abort()
 
-    async with opened(browser, console, ana) as page:
-        await take_over(page, console)
+    async with in_hand(browser, console, "silent") as page:
         # The server never hears of it, so there is no news.
         await page.route("**/say", lambda route: route.fulfill(status=204))
         await page.route("**/desk/conversations/*", fail)
@@ -156,17 +164,11 @@ async def test_a_page_that_could_not_be_fetched_is_fetched_again_without_any_new
 async def test_a_suggestion_can_be_undone_and_is_forgotten_once_it_was_sent(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "undone", "A person, please: when is the shop open?")
     made = Briefing(summary="Asks for hours", language="en", tone=Tone.CALM, reply="From 9 to 5.")
-    newest = select(handoffs.c.id).order_by(handoffs.c.id.desc()).limit(1).scalar_subquery()
-    async with opened(browser, console, ana) as page:
-        await take_over(page, console)
-        await expect(page.locator("#facts")).to_contain_text("Briefing")
-        told = update(handoffs).where(handoffs.c.id == newest).values(briefing=made.as_json())
-        await console.database.write(lambda connection: connection.execute(told).rowcount)
-        await page.reload()
+    async with in_hand(
+        browser, console, "undone", "A person, please: when is the shop open?"
+    ) as page:
+        await briefed(page, console, made)
         await page.locator("#text").fill(OWN_WORDS)
         use = page.get_by_role("button", name="Use it")
         await use.click()
@@ -207,18 +209,12 @@ async def test_more_windows_than_a_browser_has_connections_load_and_hear_the_new
 async def test_a_long_word_does_not_make_the_briefing_wider(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "wide", "A person, please: " + "Donaudampfschiff" * 12)
     long = "https://shop.example/" + "a" * 200
     made = Briefing(summary=long, language="en", tone=Tone.CALM, tried=(long,), reply=long)
-    newest = select(handoffs.c.id).order_by(handoffs.c.id.desc()).limit(1).scalar_subquery()
-    async with opened(browser, console, ana) as page:
-        await take_over(page, console)
-        await expect(page.locator("#facts")).to_contain_text("Briefing")
-        told = update(handoffs).where(handoffs.c.id == newest).values(briefing=made.as_json())
-        await console.database.write(lambda connection: connection.execute(told).rowcount)
-        await page.reload()
+    async with in_hand(
+        browser, console, "wide", "A person, please: " + "Donaudampfschiff" * 12
+    ) as page:
+        await briefed(page, console, made)
         await expect(page.locator("#facts")).to_contain_text(long)
         wider = "each => each.scrollWidth - each.clientWidth"
         assert await page.locator("#facts").evaluate(wider) == 0
