@@ -41,6 +41,7 @@ _WISH_PIECES = re.compile(
     "부탁해요|써주세요|"
     "กรุณา|โปรด|ช่วย|ตอบเป็น|ตอบ|เป็นภาษา|เป็น|พูด|ภาษา|ด้วย|ครับ|ค่ะ|คะ|หน่อย|ได้ไหม|ขอ"
 )
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 _CLAUSE_END = re.compile(r"[.!?;:,\n。！？；，、؟،।…()\"«»„“”]+")
 _SENTENCE_END = re.compile(r"[.!?\n。！？؟।…]+")
 # As written: a full stop or comma inside an address or a number ends nothing.
@@ -109,6 +110,11 @@ def _request_words() -> frozenset[str]:
 @cache
 def _aliases() -> dict[str, str]:
     return {alias: one.tag for one in _languages().values() for alias in one.aliases}
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text has the form of a language tag (BCP 47), with `-` or `_`."""
+    return _TAG.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=1024)

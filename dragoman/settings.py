@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import Misconfigured, Rejected
 from core.hours import read_holidays, read_week, zone_of
-from core.language import normalise_tag
+from core.language import is_tag, normalise_tag
 from core.preferences import Preferences
 from dragoman.keys import kept_secret
 
@@ -34,7 +34,6 @@ _HOURS: Mapping[str, Callable[[Any], object]] = {
 }
 WORKSPACE = r"^[A-Za-z0-9_-]{1,64}$"
 ENV_FILE = ".env"
-_TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
 _ADDRESS = re.compile(r"https?://[^\s/;]+(/[^\s;]*)?")
 
 
@@ -319,7 +318,7 @@ class Settings(BaseSettings):
     def _tags(cls, value: str | tuple[str, ...]) -> object:
         """Raises: ValueError: a language is named by a word; it would match nobody's."""
         for tag in (value,) if isinstance(value, str) else value:
-            if tag and not _TAG.fullmatch(tag.strip()):
+            if tag and not is_tag(tag.strip()):
                 raise ValueError(f"{tag!r} is no language tag; write de, fr or pt-BR")
         return value
 

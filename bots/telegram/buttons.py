@@ -17,7 +17,6 @@ LANGUAGES_PER_ROW = 3
 # At its longest this is exactly 64 bytes.
 _DATA = re.compile(r"([fplcr]):([0-9]{1,19}):([A-Za-z0-9-]{0,25}):([A-Za-z0-9-]{2,16})")
 MAX_LANGUAGE_CHARS = 16
-_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 class Act(StrEnum):
@@ -98,11 +97,6 @@ def keyboard(served: Served, turn: TurnId) -> Keyboard:
     if not isinstance(outcome, Handoff):
         rows.append((_button(say(Phrase.TALK_TO_PERSON, language), Act.PERSON, turn, language),))
     return tuple(rows)
-
-
-def is_tag(text: str) -> bool:
-    """Whether a text has the form of a language tag."""
-    return _TAG.fullmatch(text) is not None
 
 
 def _language_rows(tags: Sequence[str], turn: TurnId, language: str) -> list[tuple[Button, ...]]:

@@ -7,10 +7,11 @@ from telegram import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, 
 from telegram.error import ChatMigrated
 
 from bots.telegram.api import TelegramApi, plain_errors
-from bots.telegram.buttons import Act, Press, decode, is_tag
+from bots.telegram.buttons import Act, Press, decode
 from bots.telegram.places import address_of, chat_of
 from bots.telegram.texts import storable
 from core.errors import DragomanError
+from core.language import is_tag
 from core.phrases import Phrase, say
 from core.turn import Inbound, Kind, WorkspaceId
 

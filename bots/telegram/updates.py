@@ -9,10 +9,10 @@ from telegram.constants import ChatType
 
 from bots.telegram.api import Me
 from bots.telegram.attachments import attachments
-from bots.telegram.buttons import is_tag
 from bots.telegram.places import address, address_of, place_of
 from bots.telegram.presses import Pressed, read_press
 from bots.telegram.texts import in_full, storable
+from core.language import is_tag
 from core.turn import Address, Inbound, Kind, WorkspaceId
 
 _COMMAND = re.compile(r"/(\w{1,32})(?:@(\w+))?(?:\s+|$)", re.ASCII)

@@ -1,14 +1,12 @@
 """The languages that the chat page can be shown in."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core.language import autonym, is_right_to_left, normalise_tag
+from core.language import autonym, is_right_to_left, is_tag, normalise_tag
 from core.phrases import LOCALE_DIR, Phrase, say
 
-_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 PAGE_PHRASES = (
     Phrase.GREETING,
     Phrase.WELCOME,
@@ -81,7 +79,7 @@ def accepted(header: str) -> tuple[str, ...]:
             weight = float(quality or 1)
         except ValueError:
             continue
-        if _TAG.fullmatch(tag) and weight > 0:
+        if is_tag(tag) and weight > 0:
             weighted.append((-weight, tag))
     return tuple(tag for _, tag in sorted(weighted, key=lambda each: each[0]))
 

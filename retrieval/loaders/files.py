@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from core.errors import Rejected
+from core.language import is_tag
 from retrieval.hygiene import clean, tidy
 from retrieval.loaders.drafts import Body, Draft
 from retrieval.loaders.faq import csv_rows, jsonl_rows
@@ -18,7 +19,6 @@ MAX_TEXT_CHARS = 5_000_000
 MAX_ID_CHARS = 240
 KINDS = "Markdown, HTML, text, PDF, DOCX, CSV or JSONL"
 
-_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SUFFIXES = {
     ".md": "markdown",
     ".markdown": "markdown",
@@ -156,7 +156,7 @@ def _fit(draft: Draft, name: str) -> Draft:
     if len(draft.id) > MAX_ID_CHARS:
         raise Rejected(f"{name}: the path is longer than {MAX_ID_CHARS} characters; shorten it")
     language = draft.language.strip().replace("_", "-")
-    if language and not _TAG.fullmatch(language):
+    if language and not is_tag(language):
         raise Rejected(f"{name}: the language {language!r} is no tag such as `de` or `pt-BR`")
     return Draft(
         id=draft.id,

@@ -7,10 +7,10 @@ from enum import StrEnum
 from telegram import CallbackQuery, Message, MessageEntity, Update, User
 
 from bots.telegram.attachments import attachments
-from bots.telegram.buttons import is_tag
 from bots.telegram.desk.keys import DecisionPress, Key, KeyPress, decode
 from bots.telegram.texts import in_full, storable
 from bots.telegram.updates import version_of
+from core.language import is_tag
 from core.staff import tidy_name
 from core.turn import Attachment
 

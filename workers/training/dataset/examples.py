@@ -22,17 +22,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from core.language import normalise_tag
+from core.language import is_tag, normalise_tag
 from core.turn import Author
 from workers.evaluation.files import Filled, Row
 
-_TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*", re.ASCII)
 _BIO = re.compile(r"O|[BI]-\S+")
 
 
 @lru_cache(maxsize=1024)
 def _tag(code: str) -> str:
-    if not _TAG.fullmatch(code.strip()):
+    if not is_tag(code.strip()):
         raise ValueError("should be a language tag such as de or pt-BR")
     return normalise_tag(code)
 
