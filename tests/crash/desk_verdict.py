@@ -9,7 +9,15 @@ from typing import Any
 from sqlalchemy import Select, func, or_, select
 
 from core.adapters.database import Database
-from core.adapters.tables import conversations, desk_events, desk_threads, inbox, messages, outbox
+from core.adapters.tables import (
+    conversations,
+    desk_events,
+    desk_threads,
+    handoffs,
+    inbox,
+    messages,
+    outbox,
+)
 from core.cases import EventKind
 from core.turn import Author, Kind
 from tests.bots.slack.desk.world import DESK, words_of
@@ -48,11 +56,17 @@ async def all_kept(database: Database, written: Iterable[int]) -> bool:
 
 
 async def desk_is_quiet(database: Database) -> bool:
-    """Whether nothing is left to be shown to agents."""
+    """Whether nothing is left to be shown to agents, nor a case that has no thread yet."""
     busy = select(func.count()).where(
         or_(desk_threads.c.due_at.is_not(None), desk_threads.c.holder.is_not(None))
     )
-    return not await database.read(lambda connection: connection.scalar(busy))
+    threads = select(desk_threads.c.id).where(
+        desk_threads.c.conversation_id == handoffs.c.conversation_id
+    )
+    unseen = select(func.count()).where(handoffs.c.ended_at.is_(None), ~threads.exists())
+    return not await database.read(
+        lambda connection: (connection.scalar(busy) or 0) + (connection.scalar(unseen) or 0)
+    )
 
 
 async def desk_records(database: Database) -> DeskRecords:
