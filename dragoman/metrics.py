@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from core.adapters.conversations import Conversations
 from core.adapters.nights import SqlNights
+from core.errors import Unavailable
 from core.nights import NightState
 
 # Prometheus asks every 15 s or so.
@@ -31,6 +32,8 @@ DUE = Gauge("dragoman_due_conversations", "Conversations that wait for a process
 OLDEST_DUE = Gauge("dragoman_oldest_due_seconds", "For how long the first of them has waited")
 WAITING = Gauge("dragoman_waiting_for_person", "Conversations in which a customer awaits a person")
 
+DATABASE = Gauge("dragoman_database_up", "Whether the database answered when it was last asked")
+
 NIGHTS = Gauge(
     "dragoman_nights", "Nights under way, and those that ended within a day, by state", ["state"]
 )
@@ -48,13 +51,19 @@ class Gauges:
     async def look(self) -> None:
         """Set them anew if that is due; a chore of the delivery.
 
-        Raises: Unavailable: the database does not answer; the gauges stay as they are.
+        Raises: Unavailable: the database does not answer; its own gauge says so, the others stay as
+            they are.
         """
         now_s = time.monotonic()
         if now_s - self._looked_s < self._every_s:
             return
         self._looked_s = now_s
-        await self._read()
+        try:
+            await self._read()
+        except Unavailable:
+            DATABASE.set(0)
+            raise
+        DATABASE.set(1)
 
 
 def queue_gauges(conversations: Conversations) -> Gauges:
