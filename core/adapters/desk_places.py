@@ -4,9 +4,16 @@ from sqlalchemy import bindparam, func, select, update
 
 from core.adapters.cases import AGENTS
 from core.adapters.database import Database, Now
-from core.adapters.tables import conversations, desk_events, desk_lines, desk_threads, inbox
+from core.adapters.tables import (
+    conversations,
+    desk_events,
+    desk_lines,
+    desk_threads,
+    inbox,
+    messages,
+)
 from core.cases import EventKind
-from core.turn import Channel, ConversationId, Owner, WorkspaceId
+from core.turn import Author, Channel, ConversationId, Owner, WorkspaceId
 
 
 class DeskPlaces:
@@ -42,6 +49,12 @@ class DeskPlaces:
         """The platform's id of our copy of a line; None if there is none."""
         wanted = {**self._desk, "line": line}
         return await self._database.read(lambda c: c.scalar(_SHOWN_AS, wanted))
+
+    async def reply_shown_as(self, ref: str) -> str | None:
+        """What names the agent's reply of which a message is our copy; None if it is of none."""
+        wanted = {**self._desk, "ref": ref}
+        found = await self._database.read(lambda c: c.scalar(_REPLY_SHOWN_AS, wanted))
+        return found.removeprefix(AGENTS) if found is not None else None
 
     async def written_as(self, line: int) -> str | None:
         """The platform's id of a note that was written there; None if it was not."""
@@ -101,6 +114,17 @@ _REFS = (
 _OF_LINE = select(desk_lines.c.ref).where(*_REFS, desk_lines.c.message_id == bindparam("line"))
 # What the mirror copied names the event; what an agent wrote there does not.
 _SHOWN_AS = _OF_LINE.where(desk_lines.c.event_id.is_not(None)).limit(1)
+_REPLY_SHOWN_AS = (
+    select(inbox.c.event_id)
+    .join(messages, messages.c.inbox_id == inbox.c.id)
+    .join(desk_lines, desk_lines.c.message_id == messages.c.id)
+    .where(
+        *_REFS,
+        desk_lines.c.ref == bindparam("ref"),
+        desk_lines.c.event_id.is_not(None),
+        messages.c.author == Author.AGENT,
+    )
+)
 _WRITTEN_AS = _OF_LINE.where(desk_lines.c.event_id.is_(None)).limit(1)
 _NOTE = select(desk_lines.c.message_id).where(
     *_REFS,

@@ -4,8 +4,9 @@ import time
 
 from bots.telegram.desk.group import Group
 from bots.telegram.desk.reading import Person
+from bots.telegram.trouble import Trouble
 from core.adapters.accounts import Accounts, NewAccount
-from core.errors import Unavailable
+from core.errors import Rejected, Unavailable
 from core.language import normalise_tag
 from core.staff import Account, Role
 from core.turn import Channel, WorkspaceId
@@ -24,11 +25,14 @@ class Agents:
         self._accounts = accounts
         self._workspace = workspace
         self._members: dict[int, float] = {}
+        self._trouble = Trouble()
 
     async def account(self, person: Person, desk_language: str) -> Account | None:
         """Their account; None if they are not in the group.
 
-        Raises: Unavailable: the database or Telegram does not answer.
+        Raises:
+            Rejected: Telegram answers that it does not tell who is in the group.
+            Unavailable: the database or Telegram does not answer.
         """
         if not await self._is_member(person.id):
             return None
@@ -54,6 +58,10 @@ class Agents:
         except LookupError as error:
             # The group has just moved: asked again, it answers under its new id.
             raise Unavailable("telegram", str(error)) from error
+        except Rejected as error:
+            self._trouble.say("telegram_desk_closed", str(error))
+            raise
+        self._trouble.over()
         if is_member:
             self._members[user] = now + FRESH_S
             return True

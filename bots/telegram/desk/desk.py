@@ -16,7 +16,9 @@ from bots.telegram.desk.deciding import TelegramDecisions
 from bots.telegram.desk.group import Group
 from bots.telegram.desk.hands import Does, Hands
 from bots.telegram.desk.pace import Pace
+from bots.telegram.desk.parts import Parts
 from bots.telegram.desk.port import Reads, TelegramDesk
+from bots.telegram.desk.pressing import Pressing
 from bots.telegram.desk.reading import chat_in
 from bots.telegram.desk.telling import Telling
 from bots.telegram.trouble import Trouble
@@ -74,7 +76,9 @@ class DeskGroup:
                 workspace=does.workspace,
             )
         self._hands = Hands(
-            *(self.group, agents, self._telling, does, self._decisions),
+            *(self.group, agents, self._telling, does),
+            parts=Parts(reads.cursors, reads.workspace),
+            press=Pressing(agents, self._telling, does, self._decisions).take,
             being_made=self.port.being_made,
         )
         self._threads = threads

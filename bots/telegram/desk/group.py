@@ -14,7 +14,7 @@ from bots.telegram.carrying import Carrier
 from bots.telegram.desk.pace import Pace, Rank
 from bots.telegram.desk.words import Block
 from bots.telegram.sending import NO_PREVIEW, markup_of
-from core.errors import Misconfigured, Unavailable
+from core.errors import Misconfigured, Rejected, Unavailable
 
 log = structlog.get_logger()
 
@@ -146,9 +146,16 @@ class Group:
             await self._api.bot.edit_message_reply_markup(self.chat_id, message)
 
     async def is_member(self, user: int) -> bool:
-        """Whether somebody is in the group."""
+        """Whether somebody is in the group.
+
+        Raises: Rejected: Telegram does not tell, or the group has shut the bot out.
+        """
         async with self._errors():
-            member = await self._api.bot.get_chat_member(self.chat_id, user)
+            try:
+                member = await self._api.bot.get_chat_member(self.chat_id, user)
+            except (BadRequest, Forbidden) as error:
+                # Not for later: what waits for an answer keeps customers' updates waiting.
+                raise Rejected(f"telegram: {error.message}") from error
             return member.status not in ("left", "kicked") and getattr(member, "is_member", True)
         return False
 

@@ -8,9 +8,8 @@ from telegram import Update
 
 from bots.attached import in_words
 from bots.telegram.desk.agents import Agents
-from bots.telegram.desk.deciding import TelegramDecisions
 from bots.telegram.desk.group import Group
-from bots.telegram.desk.keys import ACTS, DecisionPress, Key, KeyPress
+from bots.telegram.desk.parts import Parts
 from bots.telegram.desk.port import HERE
 from bots.telegram.desk.reading import (
     NOTE_MARK,
@@ -30,10 +29,11 @@ from core.adapters.desk import Desk
 from core.adapters.desk_places import DeskPlaces
 from core.adapters.suggestions import Suggestions
 from core.cases import Case, Refused, Why
+from core.errors import Rejected
 from core.handoff import explain
 from core.phrases import Phrase, say
 from core.staff import Account
-from core.suggestions import Fate, fate_of
+from core.suggestions import fate_of
 from core.turn import Channel, ConversationId, WorkspaceId
 
 log = structlog.get_logger()
@@ -68,17 +68,22 @@ class Hands:
         agents: Agents,
         telling: Telling,
         does: Does,
-        decisions: TelegramDecisions | None,
         *,
+        parts: Parts,
+        press: Callable[[Pressed], Awaitable[None]],
         being_made: Callable[[int], ConversationId | None],
     ) -> None:
-        """Work for the members of `group`; `being_made` knows topics that are not kept yet."""
+        """Work for the members of `group`; `being_made` knows topics that are not kept yet.
+
+        What is pressed is for `press`.
+        """
         self._group = group
-        self._decisions = decisions
+        self._press = press
         self._being_made = being_made
         self._agents = agents
         self._telling = telling
         self._does = does
+        self._parts = parts
 
     async def take(self, update: Update) -> None:
         """Do what an update of the group says.
@@ -93,8 +98,6 @@ class Hands:
         elif isinstance(meaning, Written):
             await self._write(meaning)
 
-    # What is written --------------------------------------------------------------------------
-
     async def _write(self, said: Written) -> None:
         does = self._does
         # In this order: what is made in between is in the database by then.
@@ -108,13 +111,23 @@ class Hands:
         if said.person is None:
             self._tell(said, say(Phrase.DESK_NO_ANONYMOUS, language))
             return
-        agent = await self._agents.account(said.person, language)
+        theirs = said.person.language or language
+        try:
+            agent = await self._agents.account(said.person, language)
+        except Rejected:
+            self._tell(said, say(Phrase.NOT_SENT, theirs))
+            return
         if agent is None:
-            self._tell(said, say(Phrase.DESK_MEMBERS_ONLY, said.person.language or language))
-        elif said.tone is Tone.HELP:
-            self._tell(
-                said, say(Phrase.DESK_HELP, agent.language, mark=NOTE_MARK, command=TAKE_BACK)
-            )
+            self._tell(said, say(Phrase.DESK_MEMBERS_ONLY, theirs))
+            return
+        await self._follow(agent, conversation, said)
+
+    async def _follow(self, agent: Account, conversation: ConversationId, said: Written) -> None:
+        """Do what an agent's message says."""
+        if not said.edited:
+            said = await self._parts.toned(said)
+        if said.tone is Tone.HELP:
+            self._tell_help(said, agent)
         elif said.tone is Tone.TAKE_BACK:
             await self._take_back(agent, conversation, said)
         elif said.edited:
@@ -150,7 +163,7 @@ class Hands:
             await self._judge(done, said)
 
     async def _is_for_team(self, conversation: ConversationId, said: Written) -> bool:
-        """Whether it was written before anybody had the conversation, however late it comes.
+        """Whether it answers a note, or comes late from before anybody had the conversation.
 
         What was kept as a reply or as a note stays one.
         """
@@ -158,7 +171,10 @@ class Hands:
         if await places.is_reply(conversation, _event_id(said, said.message)):
             return False
         claimed_at = await places.claimed_at(conversation)
-        return said.sent_at < claimed_at - SKEW_S or await places.is_note(_ref(said))
+        if said.sent_at < claimed_at - SKEW_S or await places.is_note(_ref(said)):
+            return True
+        # Who goes on under a note of their own does not write to the customer.
+        return said.replied is not None and await places.is_note(_ref_of(said, said.replied))
 
     async def _note(
         self, agent: Account, conversation: ConversationId, said: Written, why: str = ""
@@ -196,33 +212,40 @@ class Hands:
             conversation,
             said.text,
             reply=_event_id(said, said.message),
-            event_id=f"{HERE}edit:{said.chat_id}/{said.message}/{said.update}",
+            event_id=_edit_id(said),
             version=said.version,
         )
         if isinstance(done, Refused):
             self._tell(said, explain(done, agent.language))
 
     async def _take_back(self, agent: Account, conversation: ConversationId, said: Written) -> None:
-        if said.edited:
+        """Take back what is replied to, or what was changed into the command."""
+        does, message = self._does, said.message if said.edited else said.replied
+        if message is None:
+            self._tell_help(said, agent)
             return
-        if said.replied is None:
-            self._tell(
-                said, say(Phrase.DESK_HELP, agent.language, mark=NOTE_MARK, command=TAKE_BACK)
-            )
-            return
-        done = await self._does.desk.edit(
+        ref = _ref_of(said, message)
+        # What was sent from another desk, or as suggested, stands there as a copy of ours.
+        reply = await does.places.reply_shown_as(ref) or _event_id(said, message)
+        done = await does.desk.edit(
             agent,
             conversation,
             "",
-            reply=_event_id(said, said.replied),
-            event_id=_event_id(said, said.message),
+            reply=reply,
+            event_id=_edit_id(said) if said.edited else _event_id(said, said.message),
             version=said.version,
         )
         if not isinstance(done, Refused):
             return
-        is_note = await self._does.places.is_note(f"{said.chat_id}/{said.replied}")
-        note_stays = say(Phrase.DESK_NOTE_STAYS, agent.language)
-        self._tell(said, note_stays if is_note else explain(done, agent.language))
+        if await does.places.is_note(ref):
+            self._tell(said, say(Phrase.DESK_NOTE_STAYS, agent.language))
+        elif done.why is not Why.UNKNOWN:
+            self._tell(said, explain(done, agent.language))
+        elif said.to_bot and not said.edited:
+            # Nobody's here: a card, or the words of a customer or of the assistant.
+            self._tell(said, say(Phrase.DESK_NOT_YOURS, agent.language))
+        else:
+            self._tell_help(said, agent)
 
     async def _judge(self, case: Case, said: Written) -> None:
         """Note what became of the suggested reply."""
@@ -233,64 +256,12 @@ class Hands:
         if fate is not None:
             await self._does.suggestions.judge(case.workspace, case.id, fate)
 
+    def _tell_help(self, said: Written, agent: Account) -> None:
+        told = say(Phrase.DESK_HELP, agent.language, mark=NOTE_MARK, command=TAKE_BACK)
+        self._tell(said, told)
+
     def _tell(self, said: Written, text: str) -> None:
         self._telling.tell(said.thread, said.message, text)
-
-    # What is pressed --------------------------------------------------------------------------
-
-    async def _press(self, pressed: Pressed) -> None:
-        does, press = self._does, pressed.press
-        language = await does.language(does.workspace)
-        agent = await self._agents.account(pressed.person, language)
-        if agent is None:
-            told = say(Phrase.DESK_MEMBERS_ONLY, pressed.person.language or language)
-            self._telling.toast(pressed.query_id, told, alert=True)
-            return
-        if isinstance(press, DecisionPress):
-            await self._decide(agent, press, pressed)
-            return
-        case = await does.cases.get(does.workspace, press.conversation) if press else None
-        if press is None or case is None:
-            self._telling.toast(pressed.query_id, say(Phrase.DESK_UNKNOWN, agent.language))
-        elif case.id != press.case:
-            stale = say(Phrase.DESK_STALE, agent.language)
-            self._telling.toast(pressed.query_id, stale, alert=True)
-        else:
-            told = await self._do(agent, case, press, pressed)
-            self._telling.toast(pressed.query_id, told, alert=bool(told))
-
-    async def _decide(self, agent: Account, press: DecisionPress, pressed: Pressed) -> None:
-        told = say(Phrase.NIGHT_WITHDRAWN, agent.language)
-        if self._decisions is not None:
-            told = await self._decisions.pressed(agent, press, pressed.message)
-        self._telling.toast(pressed.query_id, told, alert=bool(told))
-
-    async def _do(self, agent: Account, case: Case, press: KeyPress, pressed: Pressed) -> str:
-        """Do what a button says; what to tell whoever pressed it."""
-        if press.key in ACTS:
-            done = await self._does.desk.change(
-                agent, case.conversation, ACTS[press.key], snooze_s=press.seconds
-            )
-            return explain(done, agent.language) if isinstance(done, Refused) else ""
-        if press.key is Key.EDIT:
-            return say(Phrase.DESK_HOW_TO_EDIT, agent.language)
-        if press.key is Key.DISCARD:
-            await self._does.suggestions.judge(case.workspace, case.id, Fate.DISCARDED)
-            self._telling.strip(pressed.message)
-            return ""
-        return await self._use(agent, case, pressed)
-
-    async def _use(self, agent: Account, case: Case, pressed: Pressed) -> str:
-        brief = read_briefing(case.briefing)
-        text = brief.reply if brief is not None else ""
-        # Pressed twice, it is sent once.
-        event_id = f"suggested:{case.id}"
-        done = await self._does.desk.reply(agent, case.conversation, text, event_id=event_id)
-        if isinstance(done, Refused):
-            return explain(done, agent.language)
-        await self._does.suggestions.judge(case.workspace, case.id, Fate.ACCEPTED)
-        self._telling.strip(pressed.message)
-        return ""
 
 
 def _unfit(case: Case, said: Written, language: str) -> str:
@@ -308,9 +279,17 @@ def _unfit(case: Case, said: Written, language: str) -> str:
 
 def _ref(said: Written) -> str:
     """The platform's id of a message, under which a note is kept."""
-    return f"{said.chat_id}/{said.message}"
+    return _ref_of(said, said.message)
+
+
+def _ref_of(said: Written, message: int) -> str:
+    return f"{said.chat_id}/{message}"
 
 
 def _event_id(said: Written, message: int) -> str:
     """What names an agent's words, and makes a redelivery recognisable."""
-    return f"{HERE}{said.chat_id}/{message}"
+    return f"{HERE}{_ref_of(said, message)}"
+
+
+def _edit_id(said: Written) -> str:
+    return f"{HERE}edit:{_ref(said)}/{said.update}"

@@ -45,10 +45,11 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A message in a topic; `replied` is the one that it answers, `suggestion` if it was one.
+    """A message in a topic; `replied` is the one that it answers.
 
-    Without a `person` nobody can tell who wrote it: an anonymous admin or a channel. Of a message
-    and its edits, the one with the larger `version` is newer.
+    That one is the program's if `to_bot`, and one of its suggested replies if `suggestion`. Items
+    of one `album` share its id. Without a `person` nobody can tell who wrote it: an anonymous admin
+    or a channel. Of a message and its edits, the one with the larger `version` is newer.
     """
 
     chat_id: int
@@ -62,7 +63,9 @@ class Written:
     version: float
     edited: bool = False
     replied: int | None = None
+    to_bot: bool = False
     suggestion: bool = False
+    album: str = ""
     files: tuple[Attachment, ...] = ()
 
 
@@ -116,8 +119,13 @@ def _written(message: Message, update: Update, thread: int) -> Written | None:
     if not unnamed and sender is not None and sender.is_bot:
         return None
     text = (in_full(message) or storable(_emoji(message))).strip()
+    edited = update.edited_message is not None
+    if edited and message.location is not None and not text:
+        # A live location moves on its own.
+        return None
     replied = _replied(message)
-    by_bot = replied is not None and replied.from_user is not None and replied.from_user.is_bot
+    to_bot = replied is not None and _is_bots(replied)
+    to_self = replied is not None and replied.from_user == sender
     return Written(
         chat_id=message.chat.id,
         thread=thread,
@@ -126,11 +134,17 @@ def _written(message: Message, update: Update, thread: int) -> Written | None:
         sent_at=message.date.timestamp(),
         person=person_of(sender) if sender is not None and not unnamed else None,
         text=_NOTE.sub("", text, count=1) if _NOTE.match(text) else text,
-        tone=_tone(text, talks_to_colleague=replied is not None and not by_bot, message=message),
+        tone=_tone(
+            text,
+            talks_to_colleague=replied is not None and not to_bot and not to_self,
+            message=message,
+        ),
         version=version_of(message, update),
-        edited=update.edited_message is not None,
+        edited=edited,
         replied=replied.message_id if replied is not None else None,
-        suggestion=by_bot and replied is not None and _is_suggestion(replied),
+        to_bot=to_bot,
+        suggestion=to_bot and replied is not None and _is_suggestion(replied),
+        album=message.media_group_id or "",
         files=() if _emoji(message) else attachments(message),
     )
 
@@ -158,6 +172,13 @@ def _replied(message: Message) -> Message | None:
     if replied is None or replied.forum_topic_created is not None:
         return None
     return None if replied.message_id == message.message_thread_id else replied
+
+
+def _is_bots(message: Message) -> bool:
+    # An anonymous admin or a channel, too, writes through a bot: Telegram's.
+    return (
+        message.from_user is not None and message.from_user.is_bot and message.sender_chat is None
+    )
 
 
 def _is_suggestion(message: Message) -> bool:

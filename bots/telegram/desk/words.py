@@ -181,7 +181,9 @@ def _rated(rating: object, comment: str, language: str) -> str:
 
 def said(line: DeskLine, reader: Reader, *, files: bool = True) -> list[Block]:
     """A message as agents read it: the translation first, the original below."""
-    who = f"{_signed(line)} {_name(line.name)}".strip()
+    # A customer has a name if others write in that conversation as well.
+    colon = ":" if line.name and line.author is Author.CUSTOMER else ""
+    who = f"{_signed(line)} {_name(line.name)}{colon}".strip()
     first = line.text
     below = ""
     if line.translation is not None:

@@ -183,6 +183,89 @@ async def test_what_was_sent_can_be_changed_and_taken_back(database: Database) -
         await until(lambda: "morgen" not in world.customer_read())
 
 
+async def test_who_replies_to_their_own_message_goes_on_with_what_it_was(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        sent = world.writes(thread, "Danke, um 12:00")
+        note = world.writes(thread, f"// {SECRET}")
+        world.writes(thread, "Danke, doch um 14:00", reply_to=sent)
+        await world.customer_reads("14:00")
+        world.writes(thread, SECRET, reply_to=note)
+        await world.reads(thread, KEPT)
+        assert sorted(internal for _, internal in await until_lines(world, 4)) == [
+            *(False, False, True, True)
+        ]
+        assert SECRET not in world.customer_read()
+
+
+async def test_who_replies_to_an_anonymous_colleague_does_not_write_to_the_customer(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        anonymous = {"id": GROUP, "type": "supergroup", "title": "Desk"}
+        theirs = world.writes(thread, "hm", user=1_087_968_824, sender_chat=anonymous)
+        world.telegram.world.messages[GROUP, theirs]["from"]["is_bot"] = True
+        world.writes(thread, SECRET, reply_to=theirs)
+        assert await until_lines(world, 1) == [(SECRET, True)]
+
+
+async def test_what_was_sent_from_another_desk_is_taken_back_by_its_copy(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await briefed(world, "Danke, aus Versehen")
+        assert await world.presses(thread, "📨") == ""
+        await world.customer_reads("aus Versehen")
+        await until(lambda: "💬" in world.said(thread)[-1])
+        copy = world.shown(thread)[-1].message_id
+        world.writes(thread, "/delete", user=BEN, reply_to=copy)
+        await world.reads(thread, say(Phrase.DESK_NOT_YOURS, "de"))
+        world.writes(thread, "/delete", reply_to=copy)
+        await until(lambda: "aus Versehen" not in world.customer_read())
+        await world.reads(thread, say(Phrase.DESK_DELETED, "de"))
+
+
+async def test_nobody_takes_back_what_others_said(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        card, *_ = world.shown(thread)
+        world.writes(thread, "/delete", reply_to=card.message_id)
+        await world.reads(thread, say(Phrase.DESK_NOT_YOURS, "de"))
+        assert not any(say(Phrase.DESK_UNKNOWN, "de") in text for text in world.said(thread))
+
+
+async def test_what_was_sent_is_taken_back_by_changing_it_into_the_command(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        number = world.writes(thread, "Danke, falsch")
+        note = world.writes(thread, "// intern")
+        await world.customer_reads("falsch")
+        world.telegram.user_edits(GROUP, number, "/delete")
+        await until(lambda: "falsch" not in world.customer_read())
+        world.telegram.user_edits(GROUP, note, "/delete")
+        await world.reads(thread, say(Phrase.DESK_NOTE_STAYS, "de"))
+
+
+async def test_a_place_that_moves_on_is_no_change_of_a_message(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        place = {"latitude": 1.0, "longitude": 2.0, "live_period": 900}
+        number = world.writes(thread, "", location=place)
+        await until_lines(world, 1)
+        message = world.telegram.world.messages[GROUP, number]
+        moved = {**message, "location": {**place, "latitude": 3.0}, "edit_date": message["date"]}
+        world.telegram.updates.add("edited_message", moved)
+        world.writes(thread, "/help")
+        await world.reads(thread, say(Phrase.DESK_HELP, "de", mark="//", command="/delete"))
+        stays = say(Phrase.DESK_SENT_STAYS, "de", command="/delete")
+        assert not any(stays in text for text in world.said(thread))
+
+
 async def test_who_cannot_be_told_apart_is_refused_with_a_line(database: Database) -> None:
     async with open_world(database) as world:
         thread = await world.held()

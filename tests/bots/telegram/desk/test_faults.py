@@ -8,6 +8,7 @@ from sqlalchemy import update
 from bots.telegram.limits import Limit, Limits
 from core.adapters.database import Database, Now
 from core.adapters.tables import desk_threads
+from core.phrases import Phrase, say
 from tests.bots.telegram.desk.world import (
     CUSTOMER,
     GROUP,
@@ -106,6 +107,33 @@ async def test_a_group_that_shut_the_bot_out_loses_nothing(database: Database) -
         chat.blocked = False
         await all_words(world, thread)
         assert shown_words(world, thread) == WORDS
+
+
+async def test_a_bot_that_is_thrown_out_of_the_desk_still_serves_customers(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        card = world.shown(thread)[0]
+        world.telegram.user_blocks(GROUP)
+        told = await world.pressed(card.message_id, card.buttons[0][1])
+        assert told == say(Phrase.DESK_MEMBERS_ONLY, "de")
+        world.writes(thread, "Danke")
+        world.telegram.user_says(2002, "hello")
+        await world.customer_reads("hello", chat=2002)
+
+
+async def test_an_agent_whom_telegram_does_not_vouch_for_is_told(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        await world.idle()
+        world.telegram.fail_next("getChatMember", "400:CHAT_ADMIN_REQUIRED")
+        world.writes(thread, "Danke, wichtig")
+        await world.reads(thread, say(Phrase.NOT_SENT, "de"))
+        # It is no longer refused.
+        await world.claimed(thread)
+        world.writes(thread, "Danke, noch einmal")
+        await world.customer_reads("noch einmal")
 
 
 @pytest.mark.long

@@ -98,6 +98,27 @@ async def test_a_group_that_moved_goes_on_with_new_topics(database: Database) ->
         assert len(await world.all_cases()) == 1
 
 
+async def test_who_joins_in_another_customers_conversation_is_named(database: Database) -> None:
+    async with open_world(database) as world:
+        world.telegram.user_says(-777, f"@desk_bot {PERSON}", user=42)
+        thread = await world.topic()
+        world.telegram.user_says(-777, "@desk_bot Danke, ich auch", user=43)
+        await world.reads(thread, "👤 43: Danke, ich auch")
+        world.telegram.user_says(-777, "@desk_bot Danke, wieder ich", user=42)
+        await world.reads(thread, "👤 Danke, wieder ich")
+
+
+async def test_what_the_assistant_says_to_who_joined_in_has_no_name(database: Database) -> None:
+    async with open_world(database) as world:
+        world.telegram.user_says(-777, "@desk_bot hello", user=42)
+        world.telegram.user_says(-777, "@desk_bot me too", user=43)
+        await world.customer_reads("bot: me too", chat=-777)
+        world.telegram.user_says(-777, f"@desk_bot {PERSON}", user=42)
+        thread = await world.topic()
+        await world.reads(thread, "🤖 bot: me too")
+        await world.reads(thread, "👤 43: me too")
+
+
 async def test_what_is_said_in_general_concerns_nobody(database: Database) -> None:
     async with open_world(database) as world:
         await world.handed_over()
