@@ -134,6 +134,7 @@ class Port(Protocol):
         Raises:
             LookupError: this platform cannot be read back.
             Unavailable: it cannot be asked now.
+            Rejected: it will never be answered (chat deleted).
         """
         ...
 

@@ -123,6 +123,9 @@ class Sending:
             if self._resend_unknown:
                 return None
             return Delivered(fate=Fate.UNKNOWN, error="the platform does not say if it was sent")
+        except Rejected as error:
+            # The place is gone, or closed to us: it will not say either.
+            return Delivered(fate=Fate.UNKNOWN, error=str(error))
         except (Unavailable, TimeoutError) as error:
             retry_in_s = getattr(error, "retry_after_s", None) or backoff_s(parcel.attempts)
             return Delivered(fate=Fate.DUBIOUS, error=str(error), retry_in_s=retry_in_s)

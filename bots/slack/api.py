@@ -1,7 +1,8 @@
 """Calls to Slack's Web API, with errors that tell what may be tried again."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Set
+from typing import TypeVar
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -18,6 +19,23 @@ CONNECT_S = 5.0
 BUSY = frozenset({"ratelimited", "rate_limited", "accesslimited", "service_unavailable"})
 # Slack's own text on these: some part of the operation may have succeeded.
 UNCLEAR = frozenset({"internal_error", "fatal_error", "request_timeout"})
+# What is wrong with the whole installation until somebody has set it right,
+SHUT_OUT = frozenset(
+    {
+        "not_authed",
+        "invalid_auth",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "team_added_to_org",
+        "org_login_required",
+    }
+)
+# and with what it is allowed to do.
+FORBIDDEN = frozenset({"missing_scope", "no_permission"})
+SHUT_OUT_S = 60.0
+
+T = TypeVar("T")
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -63,6 +81,25 @@ async def asked(call: Awaitable[AsyncSlackResponse]) -> AsyncSlackResponse:
     except (SlackClientError, ValueError, AttributeError) as error:
         # An answer that is no JSON object (a proxy's page) trips the SDK itself.
         raise TimeoutError(f"slack answered in another form: {type(error).__name__}") from error
+
+
+async def posted(call: Awaitable[T], *, waits: Set[str] = SHUT_OUT | FORBIDDEN) -> T:
+    """Await what a customer is to get, whatever of it is `asked`.
+
+    Raises: as `asked` does, but Unavailable on the codes `waits`: once those are set right, Slack
+        carries it out.
+    """
+    try:
+        return await call
+    except Rejected as error:
+        if (code := code_of(error)) in waits:
+            raise Unavailable("slack", code, retry_after_s=SHUT_OUT_S) from error
+        raise
+
+
+def code_of(error: Rejected) -> str:
+    """Slack's own code of a refusal."""
+    return str(error).removeprefix("slack: ")
 
 
 def _translated(error: SlackApiError) -> Exception:

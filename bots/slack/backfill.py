@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import structlog
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bots.slack import markup
 from bots.slack.api import asked
 from bots.slack.place import Place
 from bots.slack.teams import Team, Teams
@@ -18,13 +19,18 @@ from core.errors import Rejected, Unavailable
 from core.turn import Channel, WorkspaceId
 
 EVERY_S = 600.0
-# Threads older than this are not read again: Slack lets an app read 50 of them a minute.
+# Threads older than this are not read again, nor is what was said in a channel before, however old
+# its mark: we may not have been in it since.
 RECENT_S = 24 * 3600.0
+# After so short a gap the new threads are few, and all of them are read.
+SHORT_GAP_S = 3600.0
 # What is younger may still be on its way to us, and says nothing about the socket.
 SETTLED_S = 15.0
 PAGE = 200
 KINDS = ("im", "public_channel,private_channel")
 START = "start"
+# How a channel's history tells that somebody came in.
+JOINED = frozenset({"channel_join", "group_join"})
 
 log = structlog.get_logger()
 
@@ -47,7 +53,9 @@ class Backfill:
 
     Each place has a mark: the `ts` of the newest message that was read back there. What comes
     after it goes the same way as any event, where ids tell what is known. Edits and deletions of
-    messages before the mark are not seen.
+    messages before the mark are not seen. Of the threads in a channel those are read that begin
+    with a mention, or in which somebody wrote to us lately, and those that began in a short gap:
+    Slack lets an app read 50 a minute.
     """
 
     def __init__(
@@ -183,22 +191,64 @@ class Backfill:
         name = f"mark:{place}"
         mark = await self._cursors.read(team.me.workspace, Channel.SLACK, name)
         try:
-            said = await _history(team, place, mark or f"{start:.6f}")
+            said = await _history(team, place, _since(place, mark, start))
         except Rejected as error:
             log.info("slack_place_not_read", error=str(error))
             return 0
+        joined = _joined(said, team)
+        short = mark is not None and float(mark) > time.time() - SHORT_GAP_S
         missed = 0
-        for message in said:
-            event = {"type": "message", "channel": place.channel, **message}
-            news = await self._take_one(team, event)
-            missed += news and float(message["ts"]) < time.time() - SETTLED_S
-            if place.thread is None and message.get("reply_count"):
-                thread = Place(channel=place.channel, thread=str(message["ts"]))
-                missed += await self._fill_place(team, thread, start)
-        if said:
-            newest = str(said[-1]["ts"])
+        for first in range(0, len(said), PAGE):
+            page = said[first : first + PAGE]
+            for message in page:
+                if float(message["ts"]) > joined:
+                    missed += await self._fill_message(team, place, message, start, short)
+            # What was taken stays taken, whatever stops us further on.
+            newest = str(page[-1]["ts"])
             await self._cursors.write(team.me.workspace, Channel.SLACK, name, newest)
         return missed
+
+    async def _fill_message(
+        self, team: Team, place: Place, message: Mapping[str, Any], start: float, short: bool
+    ) -> int:
+        """Pass a message on, with the thread below it if that may be ours or the gap is short."""
+        event = {"type": "message", "channel": place.channel, **message}
+        news = await self._take_one(team, event)
+        missed = int(news and float(message["ts"]) < time.time() - SETTLED_S)
+        if place.thread is not None or not message.get("reply_count"):
+            return missed
+        asks_us = markup.mentions(str(message.get("text")), team.me.bot_user)
+        if short or asks_us or _is_direct(place):
+            thread = Place(channel=place.channel, thread=str(message["ts"]))
+            missed += await self._fill_place(team, thread, start)
+        return missed
+
+
+def _is_direct(place: Place) -> bool:
+    return place.channel.startswith("D")
+
+
+def _since(place: Place, mark: str | None, start: float) -> str:
+    """From when on a place is read.
+
+    In direct messages all is for us. A channel that we were called into has a past without us.
+    """
+    after = start if mark is None else float(mark)
+    if not _is_direct(place):
+        after = max(after, time.time() - RECENT_S)
+    return f"{after:.6f}"
+
+
+def _joined(said: Sequence[Mapping[str, Any]], team: Team) -> float:
+    """When we last came into a channel, as its history tells; 0 if it does not."""
+    return max(
+        (
+            float(message["ts"])
+            for message in said
+            if message.get("subtype") in JOINED and message.get("user") == team.me.bot_user
+        ),
+        default=0.0,
+    )
 
 
 async def _history(team: Team, place: Place, oldest: str) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from bots.slack.api import API_URL, asked, open_session
 from bots.slack.backfill import EVERY_S, Backfill, Recent
-from bots.slack.desk.desk import SETTING, DeskNeeds, SlackDesk
+from bots.slack.desk.desk import DeskNeeds, SlackDesk
+from bots.slack.desk.watch import SETTING
 from bots.slack.dispatch import Dispatch
 from bots.slack.files import SlackFiles
 from bots.slack.ingress import Accept, AnswersAgent, Ingress, Known, Rate

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bots.proxies import proxy_for
+from bots.slack import inbound
 from bots.slack.api import asked
 from bots.slack.teams import Team, Teams
 from core.errors import Rejected, Unavailable
@@ -102,6 +103,19 @@ class SlackFiles:
         if host == self._api_host:
             return parts.scheme in ("https", "http")
         return parts.scheme == "https" and (host == "slack.com" or host.endswith(".slack.com"))
+
+
+async def named(team: Team, file: Attachment) -> Attachment:
+    """A file with its name and type: of another company's, a message tells only the id.
+
+    Raises: as `bots.slack.api.asked` does; a file that Slack tells nothing of stays as it is.
+    Source: https://docs.slack.dev/reference/events/message/file_share
+    """
+    try:
+        answer = await asked(team.client.files_info(file=file.ref))
+    except Rejected:
+        return file
+    return inbound.attached(answer.get("file")) or file
 
 
 def name_of(file: Attachment) -> str:

@@ -1,7 +1,7 @@
 """What a customer did in Slack, told in our words; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -28,12 +28,14 @@ class Identity:
 class Heard:
     """Something said; `uninvited` is to be served only in a thread that we already took part in.
 
-    `direct` is what was said in a direct message.
+    `direct` is what was said in a direct message. An edit with `fewer_files` took some of several
+    files, or a file from beside words that stay.
     """
 
     inbound: Inbound
     uninvited: bool = False
     direct: bool = False
+    fewer_files: bool = False
 
 
 class _File(BaseModel):
@@ -47,8 +49,16 @@ class _Edited(BaseModel):
     ts: str
 
 
-def _objects(found: object) -> list[object]:
+def _objects(found: object) -> list[dict[str, object]]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _files_left(found: object) -> list[dict[str, object]]:
+    """Of a file that was deleted, a stone with its id stands in the message.
+
+    Source: https://docs.slack.dev/reference/objects/file-object
+    """
+    return [file for file in _objects(found) if file.get("mode") != "tombstone"]
 
 
 # Whoever attaches something gives it any form; what is none of ours must not cost us the message.
@@ -63,6 +73,7 @@ class _Attached(BaseModel):
     is_msg_unfurl: _Flag = False
     text: _Words = ""
     fallback: _Words = ""
+    message_blocks: object = None
 
 
 class _Message(BaseModel):
@@ -75,7 +86,8 @@ class _Message(BaseModel):
     bot_id: str | None = None
     thread_ts: str | None = None
     edited: _Edited | None = None
-    files: tuple[_File, ...] = ()
+    blocks: object = None
+    files: Annotated[tuple[_File, ...], BeforeValidator(_files_left)] = ()
     attachments: Annotated[tuple[_Attached, ...], BeforeValidator(_objects)] = ()
 
 
@@ -152,11 +164,16 @@ def _said(event: _Event, message: _Message, me: Identity) -> Heard | None:
 def _words(message: _Message, me: Identity) -> str:
     """What was written, and below it, quoted, what was forwarded."""
     written = message.text or ""
-    lines = [markup.read(written, bot_user=me.bot_user)]
+    emoji = markup.emoji_in(message.blocks)
+    lines = [markup.plain(written, bot_user=me.bot_user, emoji=emoji)]
     for item in message.attachments:
         # Forwarded without a comment, it is all that there is; beside a link it is the preview.
         if item.is_share or (item.is_msg_unfurl and not written):
-            forwarded = markup.read(item.text or item.fallback, bot_user=me.bot_user)
+            forwarded = markup.plain(
+                item.text or item.fallback,
+                bot_user=me.bot_user,
+                emoji=emoji | markup.emoji_in(item.message_blocks),
+            )
             lines += [f"> {line}" for line in forwarded.splitlines()]
     return "\n".join(line for line in lines if line)
 
@@ -166,10 +183,19 @@ def _changed(event: _Event, me: Identity) -> Heard | None:
     message, before = event.message, event.previous_message
     if message is None or message.subtype not in SPOKEN:
         return None
-    if before is not None and before.text == message.text:
+    same = before is not None and before.text == message.text
+    if before is not None and same and not _file_ids(before) - _file_ids(message):
         return None
-    edited = message.edited or _Edited(ts=event.ts)
-    return _said(event, message.model_copy(update={"edited": edited}), me)
+    # Slack says when the words were changed last, and nothing of the files.
+    edited = _Edited(ts=event.ts) if same or message.edited is None else message.edited
+    found = _said(event, message.model_copy(update={"edited": edited}), me)
+    if found is None or not same:
+        return found
+    return replace(found, fewer_files=bool(found.inbound.text or found.inbound.attachments))
+
+
+def _file_ids(message: _Message) -> frozenset[str]:
+    return frozenset(file.id for file in message.files)
 
 
 def _deleted(event: _Event, ts: str, me: Identity) -> Heard | None:
@@ -221,6 +247,14 @@ def seconds(ts: str) -> float:
         return float(ts)
     except ValueError:
         return 0.0
+
+
+def attached(file: object) -> Attachment | None:
+    """A file as `files.info` tells of it; None if that is none."""
+    try:
+        return _attachment(_File.model_validate(file))
+    except ValidationError:
+        return None
 
 
 def _attachment(file: _File) -> Attachment:

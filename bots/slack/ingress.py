@@ -1,5 +1,6 @@
 """What is done with each thing that Slack reports."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from bots.slack import inbound, press
 from bots.slack.api import asked
 from bots.slack.desk.desk import SlackDesk
 from bots.slack.desk.home import welcome
+from bots.slack.desk.presses import FIELD
+from bots.slack.files import named
 from bots.slack.inbound import Heard
 from bots.slack.locales import Locales
 from bots.slack.place import Place
@@ -19,8 +22,10 @@ from bots.slack.press import Verdict
 from bots.slack.teams import Team
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
-from core.turn import Address, Inbound
+from core.turn import Address, Inbound, Kind
 
+# Slack waits 3 s in all for the acknowledgement.
+ASK_S = 1.5
 PROMPTS = (Phrase.PROMPT_RETURN, Phrase.PROMPT_ORDER, Phrase.PROMPT_PAYMENT)
 
 log = structlog.get_logger()
@@ -90,12 +95,13 @@ class Ingress:
         if self._desk is not None and self._desk.is_at(team, event.get("channel")):
             return await self._desk.staff.message(team, event)
         heard = inbound.heard(event, team.me)
-        if heard is None or not await self._invited(heard):
+        if heard is None or heard.fewer_files or not await self._invited(heard):
             return False
         said = await self._in_its_place(heard)
         if said.message_ref is not None:
             self._port.heard(said.address, said.message_ref)
-        if said.text:
+        said = await self._completed(team, heard, said)
+        if said.text or said.kind is Kind.MESSAGE:
             hint = await self._locales.of(team, said.customer)
             said = replace(said, language_hint=hint)
         return await self._take(said)
@@ -117,10 +123,12 @@ class Ingress:
         await ack()
 
     async def submitted(self, team: Team, body: Mapping[str, Any], ack: AsyncAck) -> None:
-        """Take a modal that was sent off."""
-        if self._desk is not None:
-            await self._desk.presses.submitted(team, body)
-        await ack()
+        """Take a modal that was sent off; it stays open, with its text, if that was not sent."""
+        refused = await self._desk.presses.submitted(team, body) if self._desk is not None else ""
+        if refused:
+            await ack(response_action="errors", errors={FIELD: refused})
+        else:
+            await ack()
 
     async def opened(self, team: Team, event: Mapping[str, Any]) -> None:
         """Greet somebody who has opened the chat."""
@@ -143,6 +151,30 @@ class Ingress:
         whole = replace(said.address, place=place.channel)
         answers = await self._answers_agent(whole, root=place.thread, said=said.message_ref or "")
         return replace(said, address=whole) if answers else said
+
+    async def _completed(self, team: Team, heard: Heard, said: Inbound) -> Inbound:
+        """What was said, with what Slack tells only if it is asked, and answers at once."""
+        try:
+            async with asyncio.timeout(ASK_S):
+                if await self._points_up(heard):
+                    said = await _as_asked_above(team, said)
+                if all(file.name for file in said.attachments):
+                    return said
+                files = [f if f.name else await named(team, f) for f in said.attachments]
+                return replace(said, attachments=tuple(files))
+        except (Unavailable, Rejected, TimeoutError) as error:
+            log.info("slack_message_not_completed", error=str(error))
+            return said
+
+    async def _points_up(self, heard: Heard) -> bool:
+        """Whether we were called into a thread without a word: the question stands above."""
+        said = heard.inbound
+        if heard.uninvited or heard.direct or said.kind is not Kind.MESSAGE:
+            return False
+        if said.text or said.attachments:
+            return False
+        is_reply = Place.parse(said.address.place).thread != said.message_ref
+        return is_reply and not await self._known(said.address)
 
     async def _take(self, said: Inbound) -> bool:
         try:
@@ -183,6 +215,19 @@ class Ingress:
             await asked(team.client.views_publish(user_id=user, view=welcome(language)))
         except (Unavailable, Rejected, TimeoutError) as error:
             log.info("slack_home_not_shown", error=str(error))
+
+
+async def _as_asked_above(team: Team, said: Inbound) -> Inbound:
+    """A call with what its thread begins with, if a person wrote that."""
+    place = Place.parse(said.address.place)
+    page = await asked(
+        team.client.conversations_replies(channel=place.channel, ts=place.thread or "", limit=1)
+    )
+    root: Mapping[str, Any] = next(iter(page.get("messages", [])), {})
+    above = inbound.heard({**root, "type": "message", "channel": place.channel}, team.me)
+    if above is None:
+        return said
+    return replace(said, text=above.inbound.text, attachments=above.inbound.attachments)
 
 
 async def _thank(team: Team, verdict: Verdict) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from bots.slack import render
-from bots.slack.api import asked
+from bots.slack.api import SHUT_OUT, asked, code_of, posted
 from bots.slack.files import MAX_BYTES, SlackFiles
 from bots.slack.place import Place
 from bots.slack.teams import Team, Teams
@@ -24,6 +24,8 @@ PAGE = 200
 FILE_ID = "F"
 # What is to be taken back and is gone already, as after a crash.
 GONE = ("message_not_found", "file_not_found", "file_deleted")
+# The codes by which Slack tells that a team has thrown us out.
+REMOVED = frozenset({"account_inactive", "token_revoked"})
 # Slack takes a status down after two minutes without a message.
 STATUS_S = 100.0
 REMEMBERED = 10_000
@@ -71,13 +73,44 @@ class SlackPort:
 
         A file has its own id, for Slack tells none of the message that it came with.
         """
+        team = await self._teams.serving(parcel.address.workspace)
+        file = None if parcel.replaces else render.file_in(parcel.body)
+        try:
+            if file is not None:
+                # An app that may not upload files can still say the rest.
+                return await posted(self._send_file(team, parcel, file), waits=SHUT_OUT)
+            return await posted(self._say(team, parcel))
+        except Unavailable as error:
+            await self._look_whether_removed(team, error)
+            raise
+
+    async def find(self, parcel: Parcel) -> str | None:
+        """Look for the parcel's metadata among our own messages of its place."""
+        if render.file_in(parcel.body) is not None:
+            raise LookupError("Slack does not say which message a file came with")
         place = Place.parse(parcel.address.place)
         team = await self._teams.serving(parcel.address.workspace)
+        cursor: str | None = None
+        while True:
+            page = await posted(asked(_page(team, place, cursor)), waits=SHUT_OUT)
+            messages: list[dict[str, Any]] = page.get("messages", [])
+            for message in messages:
+                number = _parcel_of(message, team)
+                if number == parcel.id:
+                    return str(message["ts"])
+                if number is not None and number < parcel.id and place.thread is None:
+                    # Newest first, and the parcels of a place are sent in the order of their ids.
+                    return None
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
+
+    async def _say(self, team: Team, parcel: Parcel) -> str:
+        """Post a message, or change one."""
+        place = Place.parse(parcel.address.place)
         if parcel.replaces:
             await _replace(team, place, parcel)
             return parcel.replaces
-        if (file := render.file_in(parcel.body)) is not None:
-            return await self._send_file(team, place, file)
         answer = await asked(
             team.client.chat_postMessage(
                 channel=place.channel,
@@ -93,29 +126,9 @@ class SlackPort:
         self._take_status_down(team, parcel.address)
         return str(answer["ts"])
 
-    async def find(self, parcel: Parcel) -> str | None:
-        """Look for the parcel's metadata among our own messages of its place."""
-        if render.file_in(parcel.body) is not None:
-            raise LookupError("Slack does not say which message a file came with")
-        place = Place.parse(parcel.address.place)
-        team = await self._teams.serving(parcel.address.workspace)
-        cursor: str | None = None
-        while True:
-            page = await asked(_page(team, place, cursor))
-            messages: list[dict[str, Any]] = page.get("messages", [])
-            for message in messages:
-                number = _parcel_of(message, team)
-                if number == parcel.id:
-                    return str(message["ts"])
-                if number is not None and number < parcel.id and place.thread is None:
-                    # Newest first, and the parcels of a place are sent in the order of their ids.
-                    return None
-            cursor = (page.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                return None
-
-    async def _send_file(self, team: Team, place: Place, file: Attachment) -> str:
+    async def _send_file(self, team: Team, parcel: Parcel, file: Attachment) -> str:
         """Fetch a file where it was sent from, and upload it."""
+        place = Place.parse(parcel.address.place)
         files = self._files.get(Channel(file.channel or Channel.SLACK))
         if files is None:
             raise Rejected(f"no files come from {file.channel}")
@@ -123,6 +136,17 @@ class SlackPort:
         return await self._uploads.upload(
             team, file, content, channel=place.channel, thread=place.thread
         )
+
+    async def _look_whether_removed(self, team: Team, error: Unavailable) -> None:
+        """Let go of a team whose notice that it threw us out was lost; it could wait for ever."""
+        cause = error.__cause__
+        if not isinstance(cause, Rejected) or code_of(cause) not in REMOVED:
+            return
+        try:
+            if team is not await self._teams.own():
+                await self._teams.removed(team.me.team)
+        except (Unavailable, TimeoutError) as failed:
+            log.info("slack_team_not_asked_about", error=str(failed))
 
     def heard(self, address: Address, ts: str) -> None:
         """Remember the newest message of a place."""

@@ -79,11 +79,12 @@ def _files(outcome: Outcome | Words) -> tuple[str, ...]:
 
 def _markdown(served: Served) -> str:
     outcome = served.outcome
-    text = markup.harmless(outcome.text, links=_links(outcome))
     if isinstance(outcome, Words):
+        text = markup.harmless(markup.literal(outcome.text), links=_links(outcome))
         sender = markup.harmless(markup.link(outcome.sender, ""), links=frozenset())
         name = f"**{sender}**\n" if sender else ""
         return "\n".join((f"{name}{text}", *(f"📎 {_file(file)}" for file in outcome.attachments)))
+    text = markup.harmless(outcome.text, links=_links(outcome))
     if isinstance(outcome, Answer):
         sources = _sources(outcome.citations, served.language)
         return f"{text}\n\n{sources}" if sources else text
@@ -123,7 +124,7 @@ def _body(piece: str, buttons: Sequence[Block]) -> str:
     notice = piece if len(piece) <= NOTICE_CHARS else piece[: NOTICE_CHARS - 1] + "…"
     blocks = [{"type": "markdown", "text": piece}, *buttons]
     return json.dumps(
-        {"text": markup.escape(markup.unescape(notice)), "blocks": blocks}, ensure_ascii=False
+        {"text": markup.escape(markup.readable(notice)), "blocks": blocks}, ensure_ascii=False
     )
 
 
@@ -170,7 +171,8 @@ def _stars(rating: int) -> Block:
 
 
 def _file(file: Attachment) -> str:
-    return markup.harmless(in_words(file) or file.name or file.kind, links=frozenset())
+    name = markup.literal(in_words(file) or file.name or file.kind)
+    return markup.harmless(name, links=frozenset())
 
 
 def _language(tag: str) -> Block:

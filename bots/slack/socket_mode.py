@@ -146,7 +146,7 @@ class SocketMode:
             log.exception("slack_event_failed")
             return False
         if response.status == 200:
-            await socket.send_str(json.dumps({"envelope_id": envelope_id}))
+            await socket.send_str(json.dumps({"envelope_id": envelope_id, **_answer(response)}))
         return False
 
 
@@ -156,6 +156,12 @@ def _parsed(text: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return envelope if isinstance(envelope, dict) else {}
+
+
+def _answer(response: BoltResponse) -> Mapping[str, Any]:
+    """What Slack is told besides that we have it, such as what is wrong in a modal."""
+    body = _parsed(response.body) if response.body else {}
+    return {"payload": body} if body else {}
 
 
 async def _close_after(socket: aiohttp.ClientWebSocketResponse, leaving: asyncio.Event) -> None:

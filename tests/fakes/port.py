@@ -19,6 +19,8 @@ class FakePort:
         self.faults: list[tuple[Exception, bool]] = []
         self.waits_s: list[float] = []
         self.readable = readable
+        # What `find` raises, where nobody can look any more.
+        self.closed: Exception | None = None
         self.parts = parts
         self.before_send: Callable[[Parcel], None] | None = None
         self._arrived = asyncio.Event()
@@ -55,6 +57,8 @@ class FakePort:
         return f"ref-{parcel.id}"
 
     async def find(self, parcel: Parcel) -> str | None:
+        if self.closed is not None:
+            raise self.closed
         if not self.readable:
             raise LookupError("this platform cannot be read back")
         return f"ref-{parcel.id}" if any(sent.id == parcel.id for sent in self.sent) else None

@@ -15,6 +15,7 @@ from core.adapters.cursors import Cursors
 from core.adapters.database import Database, open_database
 from core.adapters.holds import Holds
 from core.adapters.vault import Vault
+from core.errors import Unavailable
 from core.turn import Address, Channel, Inbound, WorkspaceId
 from tests.databases import sqlite_at
 from tests.fakes.slack import FakeSlack
@@ -32,6 +33,7 @@ class Desk:
     ratings: list[tuple[str, int, bool]] = field(default_factory=list)
     fault: Exception | None = None
     trips: set[str] = field(default_factory=set)
+    unkept: set[str] = field(default_factory=set)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
@@ -51,6 +53,8 @@ class Desk:
             if inbound.text in self.trips:
                 self.refused.append(inbound)
                 raise ZeroDivisionError("a bug")
+            if inbound.text in self.unkept:
+                raise Unavailable("database", "gone")
             # Longer than any socket needs: what is acknowledged before is acknowledged too early.
             await asyncio.sleep(0.001)
             if inbound.event_id in self.taken:

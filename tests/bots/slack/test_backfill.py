@@ -1,14 +1,19 @@
 """Reading back what nobody heard."""
 
+import time
+
 import pytest
 
+from bots.slack import backfill
+from bots.slack.backfill import START
 from bots.slack.channel import SlackChannel
 from bots.slack.teams import Team
+from core.adapters.cursors import Cursors
 from core.errors import Unavailable
-from core.turn import Kind
-from tests.bots.slack.conftest import Rig
+from core.turn import Channel, Kind
+from tests.bots.slack.conftest import HOME, Rig
 
-DM, ROOM = "D0CUSTOMER", "C0GENERAL"
+DM, ROOM, OTHER = "D0CUSTOMER", "C0GENERAL", "C0OTHER"
 
 
 async def fill(channel: SlackChannel) -> int:
@@ -25,6 +30,79 @@ async def test_what_was_said_before_we_came_is_not_answered(rig: Rig) -> None:
     async with rig.channel() as channel:
         await fill(channel)
     assert not rig.desk.inbounds
+
+
+async def test_a_channel_that_we_are_invited_to_has_a_past_without_us(rig: Rig) -> None:
+    slack, team = rig.slack, rig.slack.team
+    async with rig.channel() as channel:
+        await fill(channel)
+        team.open(OTHER, "channel", member=False)
+        slack.user_says(OTHER, "before", mention=True, event=False)
+        team.invite(OTHER)
+        slack.user_says(OTHER, "now", mention=True, event=False)
+        await fill(channel)
+        await fill(channel)
+    assert rig.desk.texts == ["now"]
+
+
+async def test_where_nothing_tells_that_we_were_invited_only_the_latest_is_read(rig: Rig) -> None:
+    team = rig.slack.team
+    async with rig.channel() as channel:
+        began = f"{time.time() - 90 * 24 * 3600:.6f}"
+        await Cursors(rig.database).write(HOME, Channel.SLACK, START, began)
+        for hours_ago in (30 * 24, 25, 23):
+            ts = f"{time.time() - hours_ago * 3600:.6f}"
+            for place, call in ((ROOM, f"<@{team.bot_user}> "), (DM, "")):
+                text = f"{call}{place} {hours_ago}"
+                team.write(place, text=text, user="U0CUSTOMER", ts=ts)
+        await fill(channel)
+    assert sorted(rig.desk.texts) == [f"{ROOM} 23", f"{DM} 23", f"{DM} 25", f"{DM} 720"]
+
+
+async def test_of_the_threads_in_a_channel_only_ours_are_read(rig: Rig) -> None:
+    slack = rig.slack
+    async with rig.channel() as channel:
+        await fill(channel)
+        theirs = slack.user_says(ROOM, "lunch?", event=False)
+        ours = slack.user_says(ROOM, "help", mention=True, event=False)
+        direct = slack.user_says(DM, "hello", event=False)
+        for place, root in ((ROOM, theirs), (ROOM, ours), (DM, direct)):
+            slack.user_says(place, f"below {root}", thread_ts=root, event=False)
+        slack.api.requests.clear()
+        await fill(channel)
+    read = [args["ts"] for method, args in slack.api.requests if method.endswith("replies")]
+    assert sorted(read) == [ours, direct]
+    assert sorted(rig.desk.texts) == [f"below {ours}", f"below {direct}", "hello", "help"]
+
+
+async def test_after_a_short_gap_new_threads_are_read(rig: Rig) -> None:
+    slack = rig.slack
+    async with rig.channel() as channel:
+        await fill(channel)
+        slack.user_says(ROOM, "good morning", event=False)
+        await fill(channel)
+        root = slack.user_says(ROOM, "lunch?", event=False)
+        slack.user_says(ROOM, "where is it?", mention=True, thread_ts=root, event=False)
+        await fill(channel)
+    assert rig.desk.texts == ["where is it?"]
+
+
+async def test_what_was_read_before_a_failure_is_not_read_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "PAGE", 2)
+    async with rig.channel() as channel:
+        await fill(channel)
+        said = [rig.slack.user_says(DM, f"{number}", event=False) for number in range(5)]
+        rig.desk.unkept = {"3"}
+        with pytest.raises(Unavailable):
+            await fill(channel)
+        rig.desk.unkept = set()
+        rig.slack.api.requests.clear()
+        await fill(channel)
+    histories = [args for method, args in rig.slack.api.requests if method.endswith("history")]
+    assert histories[0]["oldest"] == said[1]
+    assert rig.desk.texts == ["0", "1", "2", "3", "4"]
 
 
 async def test_history_is_read_once_in_order_and_only_what_is_for_us(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bots.slack import ingress
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.turn import Kind
@@ -268,6 +269,60 @@ async def test_files_are_named(talking: Rig) -> None:
         ("file", "F1", "bill.pdf", 9),
         ("voice", "F2", "", 0),
     ]
+
+
+async def test_files_of_another_company_are_asked_about(talking: Rig) -> None:
+    slack, desk = talking.slack, talking.desk
+    photo = slack.user_uploads("crack.jpg", b"12345", mimetype="image/jpeg")
+    gone = {"id": "FGONE", "mode": "file_access", "file_access": "check_file_info"}
+    slack.user_says(DM, "broken", files=[gone, gone | {"id": photo["id"]}])
+    await slack.push.idle()
+    (inbound,) = desk.inbounds
+    assert [(a.kind, a.ref, a.name, a.size_bytes) for a in inbound.attachments] == [
+        ("file", "FGONE", "", 0),
+        ("image", photo["id"], "crack.jpg", 5),
+    ]
+
+
+async def test_a_call_without_words_asks_what_stands_above_it(talking: Rig) -> None:
+    slack, desk = talking.slack, talking.desk
+    photo = slack.user_uploads("crack.jpg", b"12345", mimetype="image/jpeg")
+    root = slack.user_says(ROOM, "can this be *repaired*?", user="U0CAROL", files=[photo])
+    slack.user_says(ROOM, "no idea", user="U0DAVE", thread_ts=root)
+    call = slack.user_says(ROOM, "", mention=True, thread_ts=root)
+    await slack.push.idle()
+    slack.user_says(ROOM, "", mention=True, thread_ts=root)
+    await slack.push.idle()
+    first, second = desk.inbounds
+    assert (first.text, first.customer) == ("can this be repaired?", "U0CUSTOMER")
+    assert (first.message_ref, first.address.place) == (call, f"{ROOM}/{root}")
+    assert [file.name for file in first.attachments] == ["crack.jpg"]
+    assert second.text == "", "once it was asked, a second call is only a call"
+
+
+async def test_a_call_without_words_below_no_question_is_only_a_call(talking: Rig) -> None:
+    slack, desk = talking.slack, talking.desk
+    slack.user_says(ROOM, "", mention=True)
+    other = slack.bot_says(ROOM, "deployed")
+    slack.user_says(ROOM, "", mention=True, thread_ts=other)
+    await slack.push.idle()
+    slack.api.refuse["conversations.replies"] = "missing_scope"
+    root = slack.user_says(ROOM, "can this be repaired?")
+    slack.user_says(ROOM, "", mention=True, thread_ts=root)
+    await slack.push.idle()
+    assert desk.texts == ["", "", ""]
+    assert {i.language_hint for i in desk.inbounds} == {"en-US"}
+
+
+async def test_what_slack_does_not_tell_at_once_is_not_waited_for(
+    talking: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingress, "ASK_S", 0.0)
+    slack, desk = talking.slack, talking.desk
+    root = slack.user_says(ROOM, "can this be repaired?")
+    slack.user_says(ROOM, "", mention=True, thread_ts=root)
+    await slack.push.idle()
+    assert desk.texts == [""]
 
 
 async def test_opening_the_chat_offers_questions_in_the_users_language(talking: Rig) -> None:

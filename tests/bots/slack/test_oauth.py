@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from bots.slack.channel import SlackChannel
 from core.adapters.tables import installations
-from core.errors import Misconfigured, Rejected
+from core.errors import Misconfigured, Rejected, Unavailable
 from core.turn import Address, Channel, Parcel, WorkspaceId
 from tests.bots.slack.conftest import Rig
 from tests.fakes.slack import FakeTeam
@@ -77,6 +77,31 @@ async def test_an_old_notice_of_removal_does_not_throw_a_team_out(
     notice = guest(rig).callback({"type": "app_uninstalled"}, "EvOLD")
     rig.slack.push.send("events_api", notice)
     await rig.slack.push.idle()
+    assert await channel.port.send(parcel())
+
+
+async def test_what_waits_for_a_team_that_left_unnoticed_waits_no_longer(
+    rig: Rig, shop: tuple[SlackChannel, httpx.AsyncClient]
+) -> None:
+    channel, browser = shop
+    await browser.get(await agreed(browser))
+    guest(rig).token_works = False
+    with pytest.raises(Unavailable, match="token_revoked"):
+        await channel.port.send(parcel())
+    with pytest.raises(Rejected, match="not installed"):
+        await channel.port.send(parcel())
+
+
+async def test_a_team_that_only_its_organisation_shuts_out_for_now_stays(
+    rig: Rig, shop: tuple[SlackChannel, httpx.AsyncClient]
+) -> None:
+    channel, browser = shop
+    await browser.get(await agreed(browser))
+    for method in ("chat.postMessage", "auth.test"):
+        rig.slack.api.refuse[method] = "team_added_to_org"
+    with pytest.raises(Unavailable):
+        await channel.port.send(parcel())
+    rig.slack.api.refuse.clear()
     assert await channel.port.send(parcel())
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bots.slack.api import FORBIDDEN, SHUT_OUT, SHUT_OUT_S
 from bots.slack.port import SlackPort
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
@@ -91,10 +92,33 @@ async def _found(port: SlackPort, number: int) -> str | None:
 
 
 async def test_what_slack_will_never_take_is_rejected(rig: Rig, port: SlackPort) -> None:
-    for code in ("channel_not_found", "is_archived", "account_inactive", "token_revoked"):
+    for code in ("channel_not_found", "is_archived", "msg_too_long"):
         rig.slack.api.refuse["chat.postMessage"] = code
         with pytest.raises(Rejected, match=code):
             await port.send(parcel(1))
+
+
+@pytest.mark.parametrize("code", sorted(SHUT_OUT | FORBIDDEN))
+async def test_while_the_app_is_shut_out_replies_wait(rig: Rig, port: SlackPort, code: str) -> None:
+    await port.send(parcel(0))
+    rig.slack.api.refuse = dict.fromkeys(("chat.postMessage", "auth.test"), code)
+    with pytest.raises(Unavailable, match=code) as waits:
+        await port.send(parcel(1))
+    assert waits.value.retry_after_s == SHUT_OUT_S
+    rig.slack.api.refuse.clear()
+    assert await port.send(parcel(1))
+
+
+async def test_what_is_to_be_found_waits_too_but_not_for_a_right_to_read(
+    rig: Rig, port: SlackPort
+) -> None:
+    ts = await port.send(parcel(1))
+    for code, error in (("token_expired", Unavailable), ("missing_scope", Rejected)):
+        rig.slack.api.refuse["conversations.history"] = code
+        with pytest.raises(error, match=code):
+            await port.find(parcel(1))
+    rig.slack.api.refuse.clear()
+    assert await port.find(parcel(1)) == ts
 
 
 async def test_a_rate_limit_tells_when_to_come_back(rig: Rig, port: SlackPort) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bots.slack.cutting import cut
-from bots.slack.markup import harmless, read, urls
+from bots.slack.markup import emoji_in, escape, harmless, plain, urls
 from bots.slack.render import render
 from core.phrases import Phrase, say
 from core.turn import (
@@ -180,10 +180,48 @@ def test_what_customers_write_is_read_as_they_saw_it() -> None:
         " <https://b.example|the page>, <mailto:a@b.example|a@b.example> <!here> 1 &lt; 2"
         " &amp;lt;"
     )
-    assert read(written, bot_user="UBOT") == (
+    assert plain(written, bot_user="UBOT") == (
         "ask @ann in #general & see https://a.example/x, the page (https://b.example),"
         " a@b.example @here 1 < 2 &lt;"
     )
+
+
+def test_bold_and_italics_are_read_without_their_signs() -> None:
+    for written, shown in (
+        ("*Please* send _both_ of them.", "Please send both of them."),
+        ("*_both_* *see <https://a.example/_b_/c>*", "both see https://a.example/_b_/c"),
+        (
+            "__init__.py, snake_case, 2*3*4 and 5 * 3 *",
+            "__init__.py, snake_case, 2*3*4 and 5 * 3 *",
+        ),
+        ("`*a*` ```\n_b_ <!here>```", "`*a*` ```\n_b_ @here```"),
+        # Of a price that was struck out, the reader has to know.
+        ("~9 €~ 8 €", "~9 €~ 8 €"),
+        ("*a\nb*", "*a\nb*"),
+    ):
+        assert plain(written) == shown
+
+
+def test_emoji_are_read_as_slack_spells_them_out() -> None:
+    def section(*elements: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]}
+        ]
+
+    blocks = section(
+        {"type": "emoji", "name": "flag-de", "unicode": "1f1e9-1f1ea"},
+        {"type": "emoji", "name": "wave", "unicode": "1f44b-1f3fc", "skin_tone": 3},
+        {"type": "emoji", "name": "parrot"},
+        {"type": "emoji", "name": "hash", "unicode": "23-fe0f-20e3"},
+        *(
+            {"type": "emoji", "name": "odd", "unicode": odd}
+            for odd in ("110000", "d83d", "0", "3c-21", "-1", 7)
+        ),
+    )
+    found = emoji_in(json.loads(json.dumps(blocks)))
+    written = ":flag-de: :wave::skin-tone-3: :hash: :parrot: :odd: `:flag-de:` 12:30:45"
+    assert plain(written, emoji=found) == "🇩🇪 👋🏼 #️⃣ :parrot: :odd: `:flag-de:` 12:30:45"
+    assert emoji_in("none") == {}
 
 
 def test_an_agents_words_stand_under_their_name_and_may_link() -> None:
@@ -195,6 +233,33 @@ def test_an_agents_words_stand_under_their_name_and_may_link() -> None:
     assert f"`{SHOP}`" not in text
     assert pings(body) == []
     assert bodies(Words(text="", sender="Anna")) == []
+
+
+def test_an_agents_words_are_shown_letter_by_letter() -> None:
+    for said, markdown in (
+        ("*Only* __init__.py, snake_case", r"\*Only\* \_\_init\_\_.py, snake_case"),
+        ("2*3*4 ~ 24 [a] C:\\x_", r"2\*3\*4 \~ 24 \[a] C:\\x\_"),
+        ("# 1\nTitle\n---\n#2 | 3\n|--|--|", "\\# 1\nTitle\n\\---\n#2 | 3\n\\|--|--|"),
+        ("- one\n> two\n + three", "- one\n> two\n \\+ three"),
+        ("write &lt; & co", "write &amp;lt; & co"),
+        ("`*a*` and ```\n_b_ # c\n```, `d", "`*a*` and ```\n_b_ # c\n```, \\`d"),
+        (f"{SHOP}/_a_*b* {SHOP}[1]", f"{SHOP}/_a_*b* {SHOP}[1]"),
+        (f"[the_ form_]({SHOP}/_f_)", f"[the_ form_]({SHOP}/_f_)"),
+    ):
+        [body] = bodies(Words(text=said))
+        assert body["blocks"][0]["text"] == markdown
+        assert body["text"] == escape(said)
+    [body] = bodies(
+        Words(text="So.", attachments=(Attachment(kind="file", ref="F1", name="__a__.py"),))
+    )[:1]
+    assert r"\_\_a\_\_.py" in body["blocks"][0]["text"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(alphabet="*_~`[]()#-|<>!@& \\\nab\u200b", min_size=1, max_size=60))
+def test_no_words_of_an_agent_notify_anybody(text: str) -> None:
+    for body in bodies(Words(text=f"<!here> {text}")):
+        assert not pings(body)
 
 
 def test_files_keep_their_place_behind_the_first_message_however_long_the_words() -> None:

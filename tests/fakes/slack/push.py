@@ -56,6 +56,8 @@ class Push:
         self.lost = 0
         self.unacknowledged = 0
         self.statuses: list[int] = []
+        # What came with an acknowledgement.
+        self.answers: list[dict[str, Any]] = []
         self._acks: dict[str, asyncio.Future[bool]] = {}
         self._sent: dict[str, web.WebSocketResponse] = {}
         self._number = 0
@@ -84,8 +86,10 @@ class Push:
         if self._http is not None:
             await self._http.close()
 
-    def acknowledged(self, envelope_id: str) -> None:
+    def acknowledged(self, envelope_id: str, payload: dict[str, Any] | None = None) -> None:
         self._settle(envelope_id, True)
+        if payload:
+            self.answers.append(payload)
 
     def closed(self, socket: web.WebSocketResponse) -> None:
         """Forget a socket; what it has not acknowledged, it never will."""
@@ -159,8 +163,10 @@ class Push:
         try:
             async with asyncio.timeout(self.patience_s):
                 async with self._http.post(url, data=body.encode(), headers=headers) as answer:
-                    await answer.read()
+                    told = await answer.read()
                     self.statuses.append(answer.status)
+                    if form and answer.content_type == "application/json" and told:
+                        self.answers.append(json.loads(told))
                     return answer.status < 300
         except (TimeoutError, aiohttp.ClientError):
             return False

@@ -135,6 +135,17 @@ class FakeSlack:
             },
         )
 
+    def user_deletes_file(self, channel: str, ts: str, file: str) -> None:
+        """Delete a file; the message keeps a stone in its place."""
+        message = self.team.channels[channel].messages[ts]
+        before = message.shown()
+        self.team.files[file].deleted = True
+        message.files = [
+            {"id": file, "mode": "tombstone"} if shown["id"] == file else shown
+            for shown in message.files
+        ]
+        self._tell_change(channel, message, before)
+
     def user_opens_chat(
         self, channel: str = "D0CUSTOMER", user: str = "U0CUSTOMER", *, tab: str = "messages"
     ) -> None:
@@ -321,7 +332,8 @@ class FakeSlack:
         try:
             async for frame in socket:
                 if frame.type is WSMsgType.TEXT:
-                    self.push.acknowledged(json.loads(frame.data).get("envelope_id", ""))
+                    told = json.loads(frame.data)
+                    self.push.acknowledged(told.get("envelope_id", ""), told.get("payload"))
         finally:
             self.push.closed(socket)
             self._transports.pop(socket, None)

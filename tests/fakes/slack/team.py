@@ -12,6 +12,7 @@ class FakeMessage:
     ts: str
     text: str
     user: str
+    subtype: str | None = None
     thread_ts: str | None = None
     bot_id: str | None = None
     app_id: str | None = None
@@ -51,7 +52,7 @@ class FakeMessage:
             "attachments": self.attachments,
             "metadata": self.metadata if metadata else None,
             "edited": {"user": self.user, "ts": self.edited} if self.edited else None,
-            "subtype": "file_share" if self.files else None,
+            "subtype": "file_share" if self.files else self.subtype,
         }
         return body | {key: value for key, value in optional.items() if value}
 
@@ -163,10 +164,15 @@ class FakeTeam:
         return f"{self._last_ts:.6f}"
 
     def write(self, channel: str, **values: Any) -> FakeMessage:
-        """Put a message into a channel."""
-        message = FakeMessage(ts=self.next_ts(), **values)
+        """Put a message into a channel, now or at the `ts` given."""
+        message = FakeMessage(**{"ts": self.next_ts(), **values})
         self.channels[channel].messages[message.ts] = message
         return message
+
+    def invite(self, channel: str) -> None:
+        """Bring the bot into a channel, which tells of it."""
+        self.channels[channel].member = True
+        self.write(channel, text="has joined", user=self.bot_user, subtype="channel_join")
 
     def callback(self, event: dict[str, Any], event_id: str) -> dict[str, Any]:
         """The payload that tells of an event."""
