@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from core.adapters.cases import event_in, newest_case
+from core.adapters.cases import events_in, newest_case
 from core.adapters.database import Database
 from core.adapters.tables import accounts, conversations, desk_events, handoffs, messages
 from core.cases import DeskEvent, EventKind, Waiting
@@ -60,9 +60,9 @@ class CaseSearch:
         return await self._database.read(work) if text else ()
 
     async def happened(
-        self, workspace: WorkspaceId, conversation: ConversationId
+        self, workspace: WorkspaceId, conversation: ConversationId, limit: int
     ) -> tuple[DeskEvent, ...]:
-        """What happened to a conversation beside what was said in it, oldest first."""
+        """The last that happened to a conversation beside what was said in it, oldest first."""
         wanted = (
             select(*desk_events.c, accounts.c.name.label("actor"))
             .select_from(desk_events.outerjoin(accounts, accounts.c.id == desk_events.c.account_id))
@@ -71,11 +71,13 @@ class CaseSearch:
                 desk_events.c.conversation_id == conversation,
                 desk_events.c.kind.in_(_HAPPENED),
             )
-            .order_by(desk_events.c.id)
+            .order_by(desk_events.c.id.desc())
+            .limit(limit)
         )
 
         def work(connection: Connection) -> tuple[DeskEvent, ...]:
-            return tuple(event_in(connection, row) for row in connection.execute(wanted).all())
+            newest_first = connection.execute(wanted).all()
+            return events_in(connection, newest_first[::-1])
 
         return await self._database.read(work)
 

@@ -24,7 +24,8 @@ metadata = MetaData(
     }
 )
 
-# SQLite counts rows by itself only in an INTEGER PRIMARY KEY.
+# SQLite counts rows by itself only in an INTEGER PRIMARY KEY. Without `sqlite_autoincrement` a new
+# row gets the number of one that was deleted, by which a page or an admin may still know that one.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 # All times are seconds since 1970 by the clock of the database, never of the process.
@@ -61,6 +62,7 @@ conversations = Table(
     UniqueConstraint("workspace", "channel", "place"),
     Index("ix_conversations_due_at", "due_at"),
     Index("ix_conversations_owner", "workspace", "owner", "waiting_since"),
+    sqlite_autoincrement=True,
 )
 
 inbox = Table(
@@ -95,6 +97,7 @@ inbox = Table(
     UniqueConstraint("channel", "workspace", "event_id"),
     UniqueConstraint("conversation_id", "message_ref"),
     Index("ix_inbox_pending", "conversation_id", "state"),
+    sqlite_autoincrement=True,
 )
 _OF_OTHERS = inbox.c.customer.is_not(None)
 Index(
@@ -138,6 +141,7 @@ messages = Table(
     Column("created_at", Seconds, nullable=False),
     Index("ix_messages_conversation_id", "conversation_id", "id"),
     Index("ix_messages_inbox_id", "inbox_id"),
+    sqlite_autoincrement=True,
 )
 
 outbox = Table(
@@ -164,6 +168,7 @@ outbox = Table(
     Column("created_at", Seconds, nullable=False),
     UniqueConstraint("inbox_id", "part"),
     Index("ix_outbox_pending", "conversation_id", "state"),
+    sqlite_autoincrement=True,
 )
 
 documents = Table(
@@ -238,6 +243,7 @@ accounts = Table(
     Column("disabled", Boolean, nullable=False, server_default="0"),
     Column("created_at", Seconds, nullable=False),
     UniqueConstraint("workspace", "login"),
+    sqlite_autoincrement=True,
 )
 
 # Who an account is on a platform, or at a sign-in provider: channel "oidc".
@@ -265,6 +271,8 @@ sessions = Table(
     Column("created_at", Seconds, nullable=False),
     Column("seen_at", Seconds, nullable=False),
     Column("expires_at", Seconds, nullable=False),
+    # The account that made a link; null if a shell did.
+    Column("made_by", RowId),
 )
 
 # One stay of a conversation with people: from the handoff to its return or resolution.
@@ -299,8 +307,13 @@ handoffs = Table(
     # The customer's, 1 to 5.
     Column("rating", Integer),
     Column("comment", Text),
+    # The last line that the briefing knows of.
+    Column("briefed_to", RowId),
+    # The language in which its agent has what was said before; null until that is done.
+    Column("read_in", String(35)),
     Index("ix_handoffs_open", "ended_at", "workspace", "opened_at"),
     Index("ix_handoffs_conversation_id", "conversation_id", "id"),
+    sqlite_autoincrement=True,
 )
 
 # What happened to handed-over conversations, in order: each desk shows what it has not shown yet.
@@ -323,6 +336,7 @@ desk_events = Table(
     Index("ix_desk_events_conversation_id", "conversation_id", "id"),
     Index("ix_desk_events_message_id", "message_id"),
     Index("ix_desk_events_handoff_id", "handoff_id"),
+    sqlite_autoincrement=True,
 )
 
 # Where one conversation is shown on one platform's desk: a Slack thread, a Telegram topic.
@@ -348,6 +362,7 @@ desk_threads = Table(
     UniqueConstraint("conversation_id", "channel"),
     UniqueConstraint("workspace", "channel", "place"),
     Index("ix_desk_threads_due_at", "channel", "due_at"),
+    sqlite_autoincrement=True,
 )
 
 # Which platform message shows which line of the transcript, for edits and deletions.
@@ -382,6 +397,7 @@ canned_answers = Table(
     Column("text", Text, nullable=False),
     Column("language", String(35), nullable=False),
     UniqueConstraint("workspace", "title"),
+    sqlite_autoincrement=True,
 )
 
 # Articles that handoffs suggest, for a person to approve.
@@ -402,6 +418,7 @@ proposals = Table(
     Column("created_at", Seconds, nullable=False),
     Column("decided_at", Seconds),
     Index("ix_proposals_state", "workspace", "state", "created_at"),
+    sqlite_autoincrement=True,
 )
 
 # What admins set in the console, JSON by name; what is not there has its value from `Settings`.
@@ -438,6 +455,7 @@ nights = Table(
     Column("ended_at", Seconds),
     UniqueConstraint("workspace", "slot"),
     Index("ix_nights_due", "due_at"),
+    sqlite_autoincrement=True,
 )
 
 # What a night made: a folder of files under the data folder, whose hashes stand here.
@@ -470,6 +488,7 @@ model_versions = Table(
     # Who approved, refused or rolled back; NULL for the gate itself.
     Column("account_id", RowId, ForeignKey("accounts.id", ondelete="SET NULL")),
     UniqueConstraint("workspace", "name"),
+    sqlite_autoincrement=True,
 )
 
 # A version that serves a share of a workspace's conversations, and is held against the rest.
@@ -503,4 +522,5 @@ erasures = Table(
     # When the last trained artefact that had seen them was replaced; NULL while one is in use.
     Column("completed_at", Seconds),
     UniqueConstraint("workspace", "channel", "customer_hash"),
+    sqlite_autoincrement=True,
 )

@@ -1,15 +1,23 @@
-"""Old and new replicas on one database while they are exchanged."""
+"""Old and new replicas on one database while they are exchanged; files of earlier releases."""
 
-from sqlalchemy import text, update
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text, update
 
 from core.adapters.canaries import Canaries
 from core.adapters.conversations import Conversations
-from core.adapters.database import Database, open_database
+from core.adapters.database import MIGRATIONS, Database, open_database
 from core.adapters.documents import Documents
 from core.adapters.inbox import SqlInbox
-from core.adapters.tables import inbox
+from core.adapters.tables import inbox, metadata
 from core.adapters.turns import SqlTurns
 from core.adapters.versions import Versions
+from core.errors import Misconfigured
 from core.turn import Address, Channel, Inbound, WorkspaceId
 from tests.core.adapters.test_versions import made
 
@@ -67,3 +75,122 @@ async def test_what_an_older_replica_takes_in_is_of_who_began_the_conversation(
     turn = await SqlTurns(database).next(accepted.lease)
     assert turn is not None
     assert turn.customer == "customer-1"
+
+
+def made_by(revision: str, path: Path, rows: str = "") -> str:
+    """The URL of a file as the release with that schema left it, with these rows in it."""
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(rows)
+    return f"sqlite:///{path}"
+
+
+def content(path: Path) -> tuple[dict[str, str], dict[str, list[tuple[object, ...]]]]:
+    """What each thing in a file was made by, and the rows of each table."""
+    with closing(sqlite3.connect(path)) as file:
+        named = "select name, sql from sqlite_master where name not like 'sqlite_%'"
+        things = dict(file.execute(named).fetchall())
+        tables = [name for name, sql in things.items() if sql.startswith("CREATE TABLE")]
+        rows = {table: list(file.execute(f'select * from "{table}"')) for table in tables}
+        assert list(file.execute("pragma foreign_key_check")) == []
+        assert list(file.execute("pragma integrity_check")) == [("ok",)]
+    return things, rows
+
+
+ROWS = """
+insert into accounts (id, workspace, name, role, language, created_at)
+    values (3, 'default', 'Ana', 'admin', 'en', 1.5);
+insert into sessions (token, workspace, kind, account_id, created_at, seen_at, expires_at)
+    values ('t', 'default', 'session', 3, 1, 2, 3);
+insert into conversations (id, workspace, channel, place, customer, owner, created_at)
+    values (7, 'default', 'web', 'here', 'customer-1', 'human', 1),
+           (8, 'default', 'web', 'there', 'customer-2', 'bot', 1);
+insert into inbox (id, workspace, channel, event_id, conversation_id, kind, text, sent_at,
+    received_at, customer) values (21, 'default', 'web', 'e', 7, 'message', 'Hello?', 1, 1, 'c');
+insert into messages (id, workspace, conversation_id, inbox_id, author, text, language, created_at,
+    account_id) values (55, 'default', 7, 21, 'agent', 'Hello!', 'en', 1, 3);
+insert into outbox (workspace, conversation_id, inbox_id, part, epoch, body, created_at)
+    values ('default', 7, 21, 0, 0, '{}', 1);
+insert into handoffs (id, workspace, conversation_id, reason, customer_language, opened_at)
+    values (5, 'default', 7, 'asked', 'en', 1);
+insert into proposals (id, workspace, handoff_id, title, text, language, created_at)
+    values (5, 'default', 5, 'T', 't', 'en', 1);
+insert into desk_events (id, workspace, conversation_id, handoff_id, kind, message_id, created_at)
+    values (90, 'default', 7, 5, 'message', 55, 1);
+insert into desk_threads (workspace, channel, conversation_id, shown)
+    values ('default', 'slack', 7, 120);
+insert into desk_lines (workspace, channel, ref, event_id, message_id)
+    values ('default', 'slack', 'r', 90, 55);
+create table noted (conversation integer);
+create trigger noting after delete on conversations begin
+    insert into noted values (old.id); end;
+create view names as select name from accounts;
+"""
+
+
+async def test_a_file_of_the_last_release_gets_numbers_that_are_never_given_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "dragoman.db"
+    url = made_by("0005", path, ROWS)
+    things, rows = content(path)
+    added = {
+        "conversations": "(workspace, channel, place, customer, created_at)"
+        " values ('default', 'web', 'new', 'customer-3', 2)",
+        "messages": "(workspace, conversation_id, author, text, language, created_at)"
+        " values ('default', 7, 'bot', 'Hi.', 'en', 2)",
+        "desk_events": "(workspace, conversation_id, kind, created_at)"
+        " values ('default', 7, 'message', 2)",
+        "proposals": "(workspace, title, text, language, created_at)"
+        " values ('default', 'T', 't', 'en', 2)",
+    }
+    async with open_database(url):
+        now, kept = content(path)
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript("delete from conversations where id = 8; delete from proposals")
+        numbers = {
+            table: file.execute(f"insert into {table} {row} returning id").fetchone()[0]
+            for table, row in added.items()
+        }
+        assert list(file.execute("select * from noted")) == [(8,)]
+    # A desk has been shown event 120, which is gone by now.
+    assert numbers == {"conversations": 9, "messages": 56, "desk_events": 121, "proposals": 6}
+    counted = {each.name for each in metadata.tables.values() if "id" in each.primary_key}
+    counted.remove("documents")
+    assert {name for name, sql in now.items() if " AUTOINCREMENT" in sql} == counted
+    assert {name: sql.replace(" AUTOINCREMENT", "") for name, sql in now.items()} == things
+    assert kept | {"alembic_version": [("0005",)]} == rows
+
+
+async def test_what_a_shell_left_of_a_deleted_row_goes_when_a_file_is_brought_up(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "dragoman.db"
+    gone = "delete from conversations where id = 7; delete from accounts;"
+    url = made_by("0005", path, ROWS + gone)
+    async with open_database(url):
+        _, rows = content(path)
+    assert [row[0] for row in rows["conversations"]] == [8]
+    assert (rows["messages"], rows["desk_lines"], rows["sessions"]) == ([], [], [])
+
+
+async def test_a_file_that_cannot_be_brought_up_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "dragoman.db"
+    # The last name that the migration uses on its way is taken.
+    url = made_by("0005", path, ROWS + "create table _old_sessions (name text);")
+    before = content(path)
+    with pytest.raises(Misconfigured, match="_old_sessions"):
+        async with open_database(url):
+            pass
+    assert content(path) == before
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("drop table _old_sessions")
+    async with open_database(url) as database:
+        assert [each.id for each in await Documents(database).all(HERE)] == []
+    assert content(path)[1]["conversations"] == before[1]["conversations"]
