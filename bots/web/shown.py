@@ -44,11 +44,14 @@ def shown(line: Line) -> dict[str, object]:
     details = _Details.model_validate_json(line.details)
     return {
         "id": line.id,
+        # What the browser called it: only the browser that wrote it waits for this.
+        "key": line.event_id.rpartition(":")[2],
         "author": line.author,
         "language": line.language,
         "text": line.text,
         "html": "" if line.author is Author.CUSTOMER else as_html(line.text),
         "turn": details.turn,
+        "helpful": None if line.rating is None else line.rating > 0,
         "outcome": details.outcome,
         "citations": _sources(details.citations),
         "choices": list(details.choices),

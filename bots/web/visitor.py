@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -81,6 +82,19 @@ class Cookies:
 def _name(request: Request) -> str:
     # The prefix keeps a page of a sibling domain from planting its own visitor on our customer.
     return "__Host-dragoman" if request.url.scheme == "https" else "dragoman"
+
+
+def network(request: Request) -> str:
+    """The network address that limits count by; all of an IPv6 customer's are one /64."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    # What was sent over IPv4 stands in one /64, all the world's.
+    return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
 
 
 def refuse_other_sites(request: Request) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, or_, select
 
 from core.adapters.database import Database
-from core.adapters.tables import conversations, messages
+from core.adapters.tables import conversations, inbox, messages
 from core.turn import Address, Author, Owner
 
 # SQLAlchemy types a row by its columns, one type argument each.
@@ -19,7 +19,8 @@ class Line:
     """One message; `details` is JSON about how a bot's reply came about.
 
     What agents wrote is in the customer's words. `changed_at` is when it was last changed or
-    taken back, 0 if never; what was taken back has no text.
+    taken back, 0 if never; what was taken back has no text. `event_id` is that of what a customer
+    wrote, as long as the inbox has it, and `rating` their verdict on a reply: 1 helpful, -1 not.
     """
 
     id: int
@@ -29,6 +30,8 @@ class Line:
     details: str
     created_at: float
     changed_at: float = 0.0
+    event_id: str = ""
+    rating: int | None = None
 
 
 class Transcript:
@@ -59,6 +62,15 @@ class Transcript:
 
         return await self._database.read(work)
 
+    async def spoken(self, address: Address) -> str | None:
+        """The language in which the bot wrote last; None if it never did."""
+        wanted = {
+            "workspace": address.workspace,
+            "channel": address.channel,
+            "place": address.place,
+        }
+        return await self._database.read(lambda connection: connection.scalar(_SPOKEN, wanted))
+
     async def is_with_people(self, address: Address) -> bool:
         """Whether a person has the conversation, or it waits for one."""
         wanted = {
@@ -84,6 +96,8 @@ def _line(row: SqlRow) -> Line:
         details=row.details,
         created_at=row.created_at,
         changed_at=row.changed_at or 0.0,
+        event_id=(row.event_id or "") if row.author == Author.CUSTOMER else "",
+        rating=row.rating,
     )
 
 
@@ -94,6 +108,13 @@ _THERE = (
     conversations.c.place == bindparam("place"),
 )
 _OWNER = select(conversations.c.owner).where(*_THERE)
+_SPOKEN = (
+    select(messages.c.language)
+    .join(conversations, conversations.c.id == messages.c.conversation_id)
+    .where(*_THERE, messages.c.author == Author.BOT, messages.c.internal.is_(False))
+    .order_by(messages.c.id.desc())
+    .limit(1)
+)
 _LINES = (
     select(
         messages.c.id,
@@ -109,8 +130,11 @@ _LINES = (
             (messages.c.deleted_at.is_not(None), messages.c.deleted_at),
             else_=messages.c.edited_at,
         ).label("changed_at"),
+        messages.c.rating,
+        inbox.c.event_id,
     )
     .join(conversations, conversations.c.id == messages.c.conversation_id)
+    .outerjoin(inbox, inbox.c.id == messages.c.inbox_id)
     .where(
         *_THERE,
         messages.c.internal.is_(False),

@@ -30,10 +30,10 @@ function write(text) {
   const wanted = text.trim();
   if (!wanted) return false;
   if ([...wanted].length > page.maxChars) {
-    view.notice(view.texts.TOO_LONG);
+    view.notice("TOO_LONG");
     return false;
   }
-  view.notice("");
+  view.notice();
   view.addPending(outgoing.add(wanted));
   outgoing.flush();
   return true;
@@ -41,7 +41,8 @@ function write(text) {
 
 function sent(item, answer) {
   view.markSent(item);
-  view.notice("");
+  // That another one was refused stands there until the next is written.
+  for (const name of ["OFFLINE", "TOO_FAST"]) view.withdraw(name);
   // Another window began a new conversation: what is said there would never show here.
   if (answer.conversation === conversation) return;
   outgoing.handOver();
@@ -51,12 +52,12 @@ function sent(item, answer) {
 function refused(item, response) {
   if (response.status === 401) return reopen();
   view.takeBack(item);
-  view.notice(response.status === 413 ? view.texts.TOO_LONG : view.texts.NOT_SENT);
-  if (!$("text").value) setText(item.text);
+  view.notice(response.status === 413 ? "TOO_LONG" : "NOT_SENT");
+  giveBack(item.text);
 }
 
 function delayed(response) {
-  view.notice(response?.status === 429 ? view.texts.TOO_FAST : view.texts.OFFLINE);
+  view.notice(response?.status === 429 ? "TOO_FAST" : "OFFLINE");
 }
 
 /** Do something that is no message; the answer, 409 if it needs asking, or null after saying that it failed. */
@@ -65,21 +66,21 @@ async function act(path, body) {
   try {
     response = await post(path, body);
   } catch {
-    view.notice(view.texts.OFFLINE);
+    view.notice("OFFLINE");
     return null;
   }
   if (response.ok || response.status === 409) {
-    view.notice("");
+    view.notice();
     return response;
   }
   if (response.status === 401) reopen();
-  else view.notice(response.status === 429 ? view.texts.TOO_FAST : view.texts.NOT_SENT);
+  else view.notice(response.status === 429 ? "TOO_FAST" : "NOT_SENT");
   return null;
 }
 
 /** The cookie is gone or too old. The next page brings a new one, but is asked for it only once. */
 function reopen() {
-  if (outgoing.isSuccessor || !outgoing.handOver()) view.notice(view.texts.NOT_SENT);
+  if (outgoing.isSuccessor || !outgoing.handOver()) view.notice("NOT_SENT");
   else location.reload();
 }
 
@@ -110,9 +111,7 @@ async function rate(button) {
     helpful: button.value === "true",
   });
   if (!response) return;
-  for (const each of verdict.querySelectorAll("button")) {
-    each.setAttribute("aria-pressed", String(each === button));
-  }
+  view.press(button);
   view.say(view.texts.FEEDBACK_THANKS);
 }
 
@@ -150,13 +149,13 @@ function listen() {
     view.beginReadingAloud();
     clearTimeout(gapTimer);
     gapTimer = 0;
-    view.withdraw(view.texts.OFFLINE);
+    view.withdraw("OFFLINE");
     outgoing.isSuccessor = false;
     outgoing.flush();
   });
   source.addEventListener("error", () => {
     live = false;
-    gapTimer ||= setTimeout(() => view.notice(view.texts.OFFLINE), QUIET_GAP_MS);
+    gapTimer ||= setTimeout(() => view.notice("OFFLINE"), QUIET_GAP_MS);
     // A browser tries again by itself after a broken connection, but not after a refusal.
     if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, 3_000);
   });
@@ -165,9 +164,7 @@ function listen() {
 function arrived(line) {
   if (line.id <= lastId) return;
   lastId = line.id;
-  const item = line.author === "customer" ? outgoing.confirm(line.text) : undefined;
-  if (item) view.takeBack(item);
-  view.addLine(line, { live });
+  view.addLine(line, { live, item: outgoing.confirm(line.key) });
   if (live && line.author === "bot" && line.language !== spoken) {
     spoken = line.language;
     speak(line.language);
@@ -176,6 +173,39 @@ function arrived(line) {
 
 // --- the form ------------------------------------------------------------------------------------
 
+// Of this tab, whatever its conversation is by then.
+const DRAFT = "dragoman.draft";
+// What was refused and put before what is being written.
+let givenBack = "";
+
+function keepDraft(text) {
+  try {
+    if (text) sessionStorage.setItem(DRAFT, text);
+    else sessionStorage.removeItem(DRAFT);
+  } catch {
+    // Storage is full or forbidden: the draft lives as long as the page does.
+  }
+}
+
+function keptDraft() {
+  try {
+    return sessionStorage.getItem(DRAFT) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** Put what was not sent before what is being written, behind what came back before it. */
+function giveBack(text) {
+  const box = $("text");
+  if (!box.value.startsWith(givenBack)) givenBack = "";
+  const written = box.value.slice(givenBack.length).trimStart();
+  const fromEnd = box.value.length - box.selectionEnd;
+  givenBack = givenBack ? `${givenBack}\n${text}` : text;
+  setText(written ? `${givenBack}\n${written}` : givenBack);
+  box.setSelectionRange(box.value.length - fromEnd, box.value.length - fromEnd);
+}
+
 function setText(text) {
   const box = $("text");
   box.value = text;
@@ -183,6 +213,7 @@ function setText(text) {
   box.dir = text ? "auto" : "";
   box.style.height = "auto";
   box.style.height = `${box.scrollHeight}px`;
+  keepDraft(text);
 }
 
 function submit(event) {
@@ -217,8 +248,9 @@ addEventListener("online", () => {
   outgoing.flush();
   if (source.readyState === EventSource.CLOSED) listen();
 });
-addEventListener("offline", () => view.notice(view.texts.OFFLINE));
+addEventListener("offline", () => view.notice("OFFLINE"));
 document.addEventListener("visibilitychange", () => document.hidden || view.seen());
 
+if (keptDraft()) setText(keptDraft());
 listen();
 if (matchMedia("(pointer: fine)").matches) $("text").focus();

@@ -46,9 +46,9 @@ export class Outgoing {
     return item;
   }
 
-  /** Take out the oldest item with this text: the transcript shows it now. */
-  confirm(text) {
-    const item = this.items.find((each) => each.text === text);
+  /** Take out the item with this key: the transcript shows it now. */
+  confirm(key) {
+    const item = this.items.find((each) => each.key === key);
     if (item) this.#drop(item);
     return item;
   }

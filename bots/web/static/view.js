@@ -10,6 +10,7 @@ export class View {
     this.pending = new Map();
     this.workingTimer = 0;
     this.unread = 0;
+    this.#stayAtEnd($("main"));
   }
 
   /** Put every text of the page into another language. */
@@ -23,7 +24,7 @@ export class View {
   }
 
   fill(root) {
-    for (const each of root.querySelectorAll("[data-text]")) {
+    for (const each of root.querySelectorAll('[data-text]:not([data-text=""])')) {
       each.textContent = this.texts[each.dataset.text];
     }
     for (const each of root.querySelectorAll("[data-label]")) {
@@ -50,28 +51,24 @@ export class View {
     this.pending.get(item.key)?.classList.remove("pending");
   }
 
-  /** The transcript shows it: from now on it is a line like any other. */
-  settle(item) {
-    this.pending.get(item.key)?.classList.remove("pending");
-    this.pending.delete(item.key);
-  }
-
   takeBack(item) {
     this.pending.get(item.key)?.remove();
     this.pending.delete(item.key);
   }
 
-  /** Show a line of the transcript, before whatever is still on its way. */
-  addLine(line, { live }) {
+  /** Show a line of the transcript, before whatever is still on its way; `item` shows it by now. */
+  addLine(line, { live, item }) {
     const follows = this.#isAtEnd();
-    const shown = this.#line(line.author);
+    const shown = this.#settled(item) ?? this.#line(line.author);
     shown.dataset.line = line.id;
     if (line.sender) this.#name(shown, line.sender);
     this.#say(shown, line);
     for (const citation of line.citations) shown.querySelector(".sources").append(this.#source(citation));
     this.#offer(shown, line);
     this.#ask(shown, line);
-    $("lines").insertBefore(shown, this.pending.values().next().value ?? null);
+    const next = this.pending.values().next().value ?? null;
+    // What is put into the list is read aloud, once more if it stood there before.
+    if (!shown.isConnected || shown.nextSibling !== next) $("lines").insertBefore(shown, next);
     this.#begun();
     if (line.author !== "customer") this.hidePassing();
     if (live && line.author !== "customer" && document.hidden) this.#count(this.unread + 1);
@@ -109,14 +106,23 @@ export class View {
     $("lines").setAttribute("aria-live", "polite");
   }
 
-  notice(text) {
-    $("notice").textContent = text;
-    $("notice").hidden = !text;
+  /** Show which thumb it was. */
+  press(thumb) {
+    for (const each of thumb.parentElement.children) {
+      each.setAttribute("aria-pressed", String(each === thumb));
+    }
+  }
+
+  /** Say one of the texts above the box, or with none nothing any more. */
+  notice(name = "") {
+    $("notice").dataset.text = name;
+    $("notice").textContent = this.texts[name] ?? "";
+    $("notice").hidden = !name;
   }
 
   /** Take a notice back, unless another one stands there by now. */
-  withdraw(text) {
-    if ($("notice").textContent === text) this.notice("");
+  withdraw(name) {
+    if ($("notice").dataset.text === name) this.notice();
   }
 
   say(text) {
@@ -137,8 +143,16 @@ export class View {
     $("lines").setAttribute("aria-live", "off");
     this.pending.clear();
     this.hidePassing();
-    this.notice("");
+    this.notice();
     $("welcome").hidden = false;
+  }
+
+  /** What was on its way, as a line like any other; undefined if nothing was. */
+  #settled(item) {
+    const shown = item && this.pending.get(item.key);
+    shown?.classList.remove("pending");
+    this.pending.delete(item?.key);
+    return shown;
   }
 
   #line(author) {
@@ -154,8 +168,9 @@ export class View {
   #say(shown, line) {
     const said = shown.querySelector(".said");
     said.lang = line.language;
-    if (line.author === "customer") said.textContent = line.text;
-    else said.innerHTML = line.html;
+    if (line.author !== "customer") said.innerHTML = line.html;
+    // What stays as it was is not read aloud again.
+    else if (said.textContent !== line.text) said.textContent = line.text;
   }
 
   /** A person writes under their name, whatever language the page is in. */
@@ -201,11 +216,24 @@ export class View {
   #ask(shown, line) {
     const asked = line.outcome === "answer" && line.turn !== null;
     shown.querySelector(".verdict").hidden = !asked;
-    if (asked) shown.querySelector(".verdict").dataset.turn = line.turn;
+    if (!asked) return;
+    shown.querySelector(".verdict").dataset.turn = line.turn;
+    if (line.helpful !== null) this.press(shown.querySelector(`.verdict [value="${line.helpful}"]`));
   }
 
   #begun() {
     $("welcome").hidden = true;
+  }
+
+  /** The keyboard of a phone must not hide what is being answered. */
+  #stayAtEnd(main) {
+    let wasAtEnd = true;
+    const look = () => (wasAtEnd = this.#isAtEnd());
+    for (const each of ["scroll", "toggle"]) {
+      main.addEventListener(each, look, { capture: true, passive: true });
+    }
+    const follow = () => wasAtEnd && $("welcome").hidden && this.toEnd();
+    new ResizeObserver(follow).observe(main);
   }
 
   #isAtEnd() {

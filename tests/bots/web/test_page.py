@@ -1,5 +1,6 @@
 """The chat page in a real browser."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -121,6 +122,124 @@ async def test_a_message_written_offline_is_sent_later_and_once(
         # What the server kept, not what this page remembers.
         await page.reload()
         await expect(page.locator("#lines .customer")).to_have_count(2)
+
+
+async def test_the_same_words_are_said_again_though_the_transcript_has_them_already(
+    browser: Browser, desk: Desk
+) -> None:
+    def fail(route: Route) -> Awaitable[None]:
+        return route.fulfill(status=503)
+
+    async with opened(browser, desk.url) as page:
+        said = page.locator("#lines .customer .said")
+        # What the server takes away and a browser's trim does not: U+0085 is a line break to it.
+        await write(page, "yes\u0085")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await until(lambda: page.evaluate("localStorage.length === 0"))
+        await page.route("**/chat/messages", fail)
+        await write(page, "yes")
+        await expect(page.locator("#notice")).to_be_visible()
+        await page.reload()
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await expect(page.locator("#lines .pending")).to_have_count(1)
+        await page.unroute("**/chat/messages", fail)
+        await expect(page.locator("#lines .bot")).to_have_count(2)
+        await expect(said).to_have_text(["yes", "yes"])
+
+
+async def test_what_was_refused_comes_back_before_what_is_being_written(
+    browser: Browser, desk: Desk
+) -> None:
+    goes = asyncio.Event()
+
+    async def refuse(route: Route) -> None:
+        await goes.wait()
+        await route.fulfill(status=403)
+
+    async with opened(browser, desk.url) as page:
+        await page.route("**/chat/messages", refuse)
+        await write(page, "one")
+        await write(page, "two")
+        await page.keyboard.type("thr")
+        goes.set()
+        await expect(page.locator("#text")).to_have_value("one\ntwo\nthr")
+        await page.keyboard.type("ee")
+        await expect(page.locator("#text")).to_have_value("one\ntwo\nthree")
+        await expect(page.locator("#notice")).to_have_text(say(Phrase.NOT_SENT, "en"))
+        await expect(page.locator("#lines .customer")).to_have_count(0)
+
+
+async def test_an_own_message_is_put_into_the_log_once(browser: Browser, desk: Desk) -> None:
+    """A screen reader reads out whatever is put in there."""
+    async with opened(browser, desk.url) as page:
+        await expect(page.locator("#lines")).to_have_attribute("aria-live", "polite")
+        await page.evaluate(
+            """() => {
+                window.added = [];
+                new MutationObserver((all) => {
+                    for (const { addedNodes } of all) {
+                        for (const each of addedNodes) added.push(each.className);
+                    }
+                }).observe(document.getElementById("lines"), { childList: true });
+            }"""
+        )
+        await write(page, "How do I return it?")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        added = await page.evaluate("added")
+        shown = await page.locator("#lines [data-line]").count()
+    assert [each for each in added if "customer" in each] == ["line customer pending"]
+    assert shown == 2
+
+
+async def test_a_draft_and_a_thumb_outlive_a_reload(browser: Browser, desk: Desk) -> None:
+    async with opened(browser, desk.url) as page:
+        await write(page, "How do I return it?")
+        thumbs = page.locator("#lines .bot .verdict button")
+        await thumbs.last.click()
+        await expect(thumbs.last).to_have_attribute("aria-pressed", "true")
+        await page.locator("#text").fill("half a sent")
+        await page.reload()
+        await expect(page.locator("#text")).to_have_value("half a sent")
+        await expect(thumbs.last).to_have_attribute("aria-pressed", "true")
+        await expect(thumbs.first).to_have_attribute("aria-pressed", "false")
+        await write(page, "whole")
+        await page.reload()
+        await expect(page.locator("#lines .bot")).to_have_count(2)
+        await expect(page.locator("#text")).to_have_value("")
+
+
+async def test_the_keyboard_of_a_phone_does_not_hide_what_is_answered(
+    browser: Browser, desk: Desk
+) -> None:
+    async with opened(browser, desk.url, phone=True) as page:
+        for count in (1, 2):
+            await write(page, "How do I return it?")
+            await expect(page.locator("#lines .bot")).to_have_count(count)
+        last = page.locator("#lines .bot").last
+        await page.set_viewport_size({"width": 360, "height": 380})
+        await expect(last.locator(".verdict")).to_be_in_viewport()
+        # Whoever reads further up stays there.
+        await page.locator("#main").evaluate("main => main.scrollTo(0, 0)")
+        await page.set_viewport_size({"width": 360, "height": 330})
+        await expect(page.locator("#lines .customer").first).to_be_in_viewport()
+
+
+async def test_a_chosen_set_of_colours_shows_the_focus_and_paper_shows_every_word(
+    browser: Browser, desk: Desk
+) -> None:
+    async with opened(browser, desk.url, phone=True) as page:
+        await write(page, "How do I return it?")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await page.emulate_media(forced_colors="active")
+        await page.locator("#text").focus()
+        outline = "form => getComputedStyle(form).outlineStyle"
+        assert await page.locator("#form").evaluate(outline) == "solid"
+        await page.emulate_media(forced_colors="none", media="print")
+        cut_off = "main => main.scrollHeight - main.clientHeight"
+        assert await page.locator("#main").evaluate(cut_off) == 0
+        await expect(page.locator("#form")).to_be_hidden()
+        colour = "said => getComputedStyle(said).color"
+        assert await page.locator("#lines .customer .said").evaluate(colour) == "rgb(0, 0, 0)"
 
 
 async def test_what_was_written_when_the_cookie_was_gone_is_said_in_a_new_conversation_once(

@@ -1,6 +1,7 @@
 """What the page is given to show: the reply, and nothing that could act by itself."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -85,6 +86,17 @@ def test_only_web_addresses_become_links(address: str) -> None:
 
 def test_a_customers_words_are_never_html() -> None:
     assert shown(line(Author.CUSTOMER, EVIL, attachments=[]))["html"] == ""
+
+
+def test_what_a_customer_wrote_has_the_key_that_their_browser_gave_it() -> None:
+    written = replace(line(Author.CUSTOMER, "Hello"), event_id="visitor.1:key-00001")
+    assert shown(written)["key"] == "key-00001"
+    assert shown(line(Author.BOT, "Hello"))["key"] == ""
+
+
+@pytest.mark.parametrize(("rating", "helpful"), [(1, True), (-1, False), (None, None)])
+def test_a_reply_has_the_verdict_on_it(rating: int | None, helpful: bool | None) -> None:
+    assert shown(replace(line(Author.BOT, "Hello"), rating=rating))["helpful"] is helpful
 
 
 def test_languages_on_offer_have_their_own_names() -> None:

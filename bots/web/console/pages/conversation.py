@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -13,6 +14,7 @@ from bots.web.console.visit import Visit
 from core.adapters.briefings import read_briefing
 from core.cases import Act, Case, DeskEvent, DeskLine, Refused
 from core.handoff import MAX_REPLY_CHARS, explain
+from core.staff import AccountId
 from core.suggestions import Fate, fate_of
 from core.turn import ConversationId, Owner
 
@@ -20,6 +22,9 @@ DESK = "console"
 PART = "x-part"
 # What a button may do by itself; a reply and a note come with words.
 DEEDS = (Act.CLAIM, Act.RETURN, Act.RESOLVE, Act.SNOOZE, Act.WAKE)
+# A thread may be thousands of messages long, and is read anew whenever something happens.
+SHOWN = 200
+_MAX_SHOWN = 100_000
 SNOOZES_S = (3600, 4 * 3600, 24 * 3600, 3 * 24 * 3600, 7 * 24 * 3600)
 
 
@@ -35,6 +40,12 @@ class _Snooze(BaseModel):
     seconds: float = Field(default=SNOOZES_S[0], gt=0)
 
 
+class _Claim(BaseModel):
+    """`over`: who had it as the page was made, and is to have it no longer."""
+
+    over: int | None = Field(default=None, ge=1, lt=2**63)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """A line that was said, or something that happened, in the order of time."""
@@ -42,6 +53,11 @@ class Moment:
     at: float
     line: DeskLine | None = None
     event: DeskEvent | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other on the page."""
+        return f"m{self.line.id}" if self.line else f"e{self.event.id}" if self.event else ""
 
 
 async def page(visit: Visit) -> Response:
@@ -73,7 +89,14 @@ async def act(visit: Visit) -> Response:
     if wanted not in DEEDS:
         raise HTTPException(404, "no_act")
     snooze_s = (await visit.form(_Snooze)).seconds if wanted == Act.SNOOZE else 0.0
-    doing = visit.needs.desk.change(visit.me, _wanted(visit), Act(wanted), snooze_s=snooze_s)
+    over = (await visit.form(_Claim)).over if wanted == Act.CLAIM else None
+    doing = visit.needs.desk.change(
+        visit.me,
+        _wanted(visit),
+        Act(wanted),
+        snooze_s=snooze_s,
+        over=AccountId(over) if over else None,
+    )
     return await _done(visit, doing)
 
 
@@ -115,14 +138,14 @@ async def _page(
 ) -> Response:
     case = await _case(visit)
     listing = await listed(visit)
-    lines = await visit.needs.cases.lines(visit.workspace, case.conversation)
-    events = await visit.needs.search_cases.happened(visit.workspace, case.conversation)
+    moments, earlier = await _moments(visit, case.conversation)
     preferences = await visit.needs.preferences.of(visit.workspace)
     return visit.page(
         "conversation.html",
         status=status,
         case=case,
-        moments=_in_order(lines, events),
+        moments=moments,
+        earlier=earlier,
         brief=read_briefing(case.briefing),
         judged=await visit.needs.suggestions.fate(visit.workspace, case.id) is not None,
         zone=preferences.time_zone,
@@ -135,6 +158,23 @@ async def _page(
         mode=given.mode if given else "",
         shared=listing,
     )
+
+
+async def _moments(visit: Visit, conversation: ConversationId) -> tuple[Sequence[Moment], str]:
+    """The last of what was said and happened, and the query for more; empty if that is all."""
+    query = visit.request.query_params
+    asked = query.get("last", "")
+    shown = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else SHOWN
+    shown = max(SHOWN, min(shown, _MAX_SHOWN))
+    found = _in_order(
+        await visit.needs.cases.last_lines(visit.workspace, conversation, shown + 1),
+        await visit.needs.search_cases.happened(visit.workspace, conversation, shown + 1),
+    )
+    if len(found) <= shown:
+        return found, ""
+    # Who reads on does so from where they were.
+    more = urlencode({**query, "last": 2 * shown})
+    return found[-shown:], f"?{more}#{found[-shown].key}"
 
 
 def _in_order(lines: Sequence[DeskLine], events: Sequence[DeskEvent]) -> list[Moment]:

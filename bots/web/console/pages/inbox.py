@@ -1,6 +1,7 @@
 """Who waits for a person, who has whom, and the news of it."""
 
 from collections.abc import AsyncIterator, Sequence
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
@@ -9,6 +10,8 @@ from bots.web.console.visit import Visit
 from core.cases import Filter, Waiting
 
 MAX_WORDS_CHARS = 200
+# So many conversations at a time, and as many as a browser bears.
+LISTED, MAX_LISTED = 200, 10_000
 TABS = (Filter.WAITING, Filter.MINE, Filter.OPEN, Filter.SNOOZED, Filter.ENDED)
 
 
@@ -41,22 +44,34 @@ async def listed(visit: Visit) -> dict[str, object]:
     # Read first: what happens while the rest is read is told once more, and not lost.
     seen = await visit.needs.cases.latest(visit.workspace)
     words = visit.request.query_params.get("q", "").strip()[:MAX_WORDS_CHARS]
-    show = _shown(visit)
+    show, limit = _shown(visit), _limit(visit)
+    found = await _found(visit, show, words, limit + 1)
+    longer = {"more": limit} if limit > LISTED else {}
     return {
         "seen": seen,
         "show": show,
         "words": words,
+        # What leads back to this list.
+        "listing": urlencode({"show": show, **({"q": words} if words else longer)}),
+        "more": limit + LISTED if len(found) > limit else None,
         "tabs": TABS,
         "counts": await visit.needs.cases.counts(visit.workspace, agent=visit.me.id),
-        "found": await _found(visit, show, words),
+        "found": found[:limit],
         "now": await visit.needs.figures.now(),
     }
 
 
-async def _found(visit: Visit, show: Filter, words: str) -> Sequence[Waiting]:
+async def _found(visit: Visit, show: Filter, words: str, limit: int) -> Sequence[Waiting]:
     if words:
         return await visit.needs.search_cases.find(visit.workspace, words)
-    return await visit.needs.cases.list(visit.workspace, show, agent=visit.me.id)
+    return await visit.needs.cases.list(visit.workspace, show, agent=visit.me.id, limit=limit)
+
+
+def _limit(visit: Visit) -> int:
+    """How long the list may be."""
+    asked = visit.request.query_params.get("more", "")
+    limit = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else LISTED
+    return max(LISTED, min(limit, MAX_LISTED))
 
 
 def _shown(visit: Visit) -> Filter:

@@ -20,6 +20,10 @@ class _Access(BaseModel):
     disabled: bool
 
 
+class _Link(BaseModel):
+    ref: str
+
+
 async def page(visit: Visit) -> Response:
     """Everybody."""
     return await _page(visit)
@@ -28,7 +32,7 @@ async def page(visit: Visit) -> Response:
 async def invite(visit: Visit) -> Response:
     """A one-time link for somebody new; it is shown once."""
     given = await visit.form(_Role)
-    token = await visit.needs.invitations.make(visit.workspace, given.role)
+    token = await visit.needs.invitations.make(visit.workspace, given.role, maker=visit.me.id)
     return await _page(visit, link=_address(visit, token))
 
 
@@ -37,8 +41,17 @@ async def link(visit: Visit) -> Response:
     account = await _account(visit)
     if account.disabled or account.login is None:
         raise HTTPException(404, "no_person")
-    token = await visit.needs.invitations.make(visit.workspace, account.role, account.id)
+    token = await visit.needs.invitations.make(
+        visit.workspace, account.role, account.id, maker=visit.me.id
+    )
     return await _page(visit, link=_address(visit, token), whose=account.name)
+
+
+async def withdraw(visit: Visit) -> Response:
+    """Void a link that nobody has used yet."""
+    given = await visit.form(_Link)
+    await visit.needs.invitations.withdraw(visit.workspace, given.ref)
+    return visit.go("/desk/people", told="saved")
 
 
 async def change_role(visit: Visit) -> Response:
@@ -79,10 +92,13 @@ async def _page(
     visit: Visit, *, status: int = 200, error: str = "", link: str = "", whose: str = ""
 ) -> Response:
     people = await visit.needs.accounts.list(visit.workspace)
+    preferences = await visit.needs.preferences.of(visit.workspace)
     return visit.page(
         "people.html",
         status=status,
         people=people,
+        links=await visit.needs.invitations.open(visit.workspace),
+        zone=preferences.time_zone,
         roles=list(Role),
         error=error,
         link=link,

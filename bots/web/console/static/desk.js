@@ -33,6 +33,11 @@ async function refresh() {
   }
 }
 
+/** How long somebody waits, and who is late, is told on a quiet desk as well. */
+function keepTime() {
+  if (seen !== undefined && !document.hidden) refresh();
+}
+
 /** One look; what did not come is asked for again, ever more slowly. */
 async function read() {
   clearTimeout(retry);
@@ -66,12 +71,23 @@ function takeOver(html) {
     const part = fresh.getElementById(old.id);
     if (!part || part.innerHTML === old.dataset.was) continue;
     old.dataset.was = part.innerHTML;
-    const atEnd = old.scrollHeight - old.scrollTop - old.clientHeight < 80;
+    const atEnd = isAtEnd(old);
     if (old.querySelector("[data-key-of]") || part.querySelector("[data-key-of]")) renewItems(old, part);
     else renewWhole(old, part);
     if (old.dataset.live === "end" && atEnd) old.scrollTop = old.scrollHeight;
   }
   document.title = fresh.title;
+}
+
+function isAtEnd(part) {
+  return part.scrollHeight - part.scrollTop - part.clientHeight < 80;
+}
+
+/** What is being answered stays in sight when the box below grows, or a keyboard comes. */
+function stayAtEnd(part) {
+  let wasAtEnd = isAtEnd(part);
+  part.addEventListener("scroll", () => (wasAtEnd = isAtEnd(part)), { passive: true });
+  new ResizeObserver(() => wasAtEnd && (part.scrollTop = part.scrollHeight)).observe(part);
 }
 
 /** Touch only the items that differ: a screen reader reads out whatever is put into a list. */
@@ -254,12 +270,12 @@ document.addEventListener("input", ({ target, inputType }) => {
   // These may be the agent's own words again: nothing must be learnt from them as from a suggestion.
   if (inputType === "historyUndo" && target.form.elements.taken) target.form.elements.taken.value = "false";
 });
-document.addEventListener("change", (event) => {
-  if ("submit" in event.target.dataset) event.target.form.requestSubmit();
-  if ("canned" in event.target.dataset && event.target.value) {
-    insert($("text"), event.target.selectedOptions[0].dataset.text);
-    event.target.value = "";
-  }
+// Not as soon as one is picked: an arrow key in the list picks the next one (WCAG 3.2.2).
+$("insert")?.addEventListener("click", () => {
+  const { text } = $("canned").selectedOptions[0].dataset;
+  if (text === undefined) return $("canned").focus();
+  $("canned").value = "";
+  return insert($("text"), text);
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-take]");
@@ -334,10 +350,18 @@ $("theme")?.addEventListener("click", () => {
   localStorage.setItem("dragoman.theme", root.dataset.theme);
 });
 $("menu")?.addEventListener("click", () => {
-  const open = $("side").classList.toggle("open");
-  $("menu").setAttribute("aria-expanded", String(open));
+  if (!showMenu(true)) showMenu(false);
 });
-$("main")?.addEventListener("click", () => $("side")?.classList.remove("open"));
+document.addEventListener("click", ({ target }) => target.closest("#side, #menu") || showMenu(false));
+
+/** Show the menu that a narrow window hides, or hide it again; true if that changed anything. */
+function showMenu(open) {
+  if (!$("menu") || open === $("side").classList.contains("open")) return false;
+  $("side").classList.toggle("open", open);
+  $("menu").setAttribute("aria-expanded", String(open));
+  if (open) $("side").querySelector("a").focus();
+  return true;
+}
 $("help")?.addEventListener("click", () => $("shortcuts").showModal());
 
 // --- keys ----------------------------------------------------------------------------------------
@@ -366,6 +390,10 @@ function latin({ key, code, shiftKey }) {
 }
 
 document.addEventListener("keydown", (event) => {
+  // An input method's own (Chinese, Japanese, Korean); Safari is late to say that it composes.
+  if (event.isComposing || event.keyCode === 229) return;
+  const dialog = document.querySelector("dialog[open]");
+  if (event.key === "Escape" && !dialog && showMenu(false)) $("menu").focus();
   const box = event.target.closest("input, textarea, select");
   if (box) {
     if (event.key === "Escape") box.blur();
@@ -374,7 +402,7 @@ document.addEventListener("keydown", (event) => {
   }
   // A voice that is taken for typing must not act (WCAG 2.1.4): whoever speaks switches these off.
   if (!single?.checked) return;
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || dialog) return;
   const key = latin(event);
   const keys = after ? `${after} ${key}` : key;
   after = key === "g" && !after ? "g" : "";
@@ -422,6 +450,10 @@ live();
 for (const part of document.querySelectorAll("[data-live]")) {
   // The first news, too, touches only what it changes.
   part.dataset.was = part.innerHTML;
-  if (part.dataset.live === "end") part.scrollTop = part.scrollHeight;
+  // Who asks for what was said earlier goes on from where they were.
+  if (part.dataset.live === "end" && !part.querySelector(":target")) part.scrollTop = part.scrollHeight;
+  if (part.dataset.live === "end") stayAtEnd(part);
 }
 listen();
+setInterval(keepTime, 60_000);
+document.addEventListener("visibilitychange", keepTime);

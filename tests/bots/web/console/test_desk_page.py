@@ -1,15 +1,16 @@
 """Agents at work in a real browser."""
 
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, FilePayload, Page, expect
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
-from core.adapters.tables import handoffs
+from core.adapters.tables import conversations, handoffs, messages
 from core.briefing import Briefing
 from core.cases import Act, Filter
 from core.phrases import Phrase, say
@@ -239,6 +240,30 @@ async def test_a_page_older_than_the_session_recovers_with_its_draft(
         await expect(page.locator("#lines .agent")).to_have_count(0)
 
 
+async def test_who_asks_for_what_was_said_earlier_goes_on_from_where_they_were(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    await hands_over(console, "talkative", "A person, please.")
+    async with opened(browser, console, ana) as page:
+        await page.goto(f"{console.url}/desk")
+        await page.locator(".case").click()
+        await expect(page.locator("#facts")).to_contain_text("Briefing")
+        where = int(page.url.partition("?")[0].rpartition("/")[2])
+        line = {"workspace": HERE, "conversation_id": where, "author": "bot", "language": "en"}
+        lines = [{**line, "text": f"Line {number}.", "created_at": number} for number in range(300)]
+        await console.database.write(lambda c: c.execute(insert(messages), lines).rowcount)
+        await page.reload()
+        # A click by the keyboard, on what was first in the list.
+        first = await page.locator("#lines > li").first.get_attribute("id")
+        await page.get_by_role("link", name="Earlier messages").press("Enter")
+        await expect(page.locator("#lines > li").first).to_contain_text("Line 0.")
+        await expect(page.locator(f"#{first}")).to_be_in_viewport()
+        await expect(page.locator("#lines > li").first).not_to_be_in_viewport()
+        await expect(page.locator("#lines > li").last).not_to_be_in_viewport()
+
+
 async def test_news_touches_only_what_is_new_and_leaves_the_keyboard_its_place(
     browser: Browser, console: Console
 ) -> None:
@@ -265,11 +290,9 @@ async def test_news_touches_only_what_is_new_and_leaves_the_keyboard_its_place(
         take_over = page.locator("#who [data-key=c]")
         await take_over.focus()
         (waiting,) = await console.needs.cases.list(HERE, Filter.OPEN)
-        await console.needs.desk.change(ben, waiting.case.conversation, Act.CLAIM)
-        await expect(page.locator("#who")).to_contain_text("Ben has it")
-        await expect(take_over).to_be_focused()
         await console.needs.desk.change(ben, waiting.case.conversation, Act.RETURN)
         await expect(page.locator("#who")).to_contain_text("With the bot")
+        await expect(take_over).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.locator("#who")).to_contain_text("You have it")
         # That button has gone: whoever hears the page hears what became of it.
@@ -311,6 +334,111 @@ async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
     kept = select(handoffs.c.suggestion_fate).where(handoffs.c.id == newest)
     fate = await console.database.read(lambda connection: connection.scalar(kept))
     assert fate == "edited"
+
+
+async def test_only_an_admin_may_take_over_from_a_colleague(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    ben = await console.person(Role.AGENT, "ben@shop.example")
+    await hands_over(console, "bens", "A person, please.")
+    await until(lambda: console.needs.cases.list(HERE, Filter.OPEN))
+    (waiting,) = await console.needs.cases.list(HERE, Filter.OPEN)
+    await console.needs.desk.change(ben, waiting.case.conversation, Act.CLAIM)
+    for who, buttons in (("ana@shop.example", 0), ("", 1)):
+        person = await console.person(Role.AGENT if who else Role.ADMIN, who)
+        async with opened(browser, console, person) as page:
+            await page.goto(f"{console.url}/desk/conversations/{waiting.case.conversation}")
+            await expect(page.locator("#who")).to_contain_text("Ben has it")
+            await expect(page.locator("#who [data-key=c]")).to_have_count(buttons)
+
+
+async def test_waiting_times_grow_while_nothing_happens(browser: Browser, console: Console) -> None:
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    await hands_over(console, "quiet", "A person, please.")
+    async with opened(browser, console, ana, locale="en") as page:
+        await page.clock.install()
+        await page.goto(f"{console.url}/desk")
+        ago = page.locator(".case .ago")
+        await expect(ago).to_contain_text("sec")
+
+        async def wait_longer(hours: int) -> None:
+            since = update(conversations).where(conversations.c.place == "quiet")
+            longer = since.values(waiting_since=time.time() - hours * 3600)
+            await console.database.write(lambda connection: connection.execute(longer).rowcount)
+
+        await wait_longer(2)
+        await page.clock.run_for(60_000)
+        await expect(ago).to_contain_text("2 hr")
+        await wait_longer(3)
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(ago).to_contain_text("3 hr")
+
+
+async def test_an_arrow_key_only_picks(browser: Browser, console: Console) -> None:
+    """What is picked in a list happens when its button is pressed (WCAG 3.2.2)."""
+    await resolve_all(console)
+    admin, cleo = (
+        await console.person(Role.ADMIN),
+        await console.person(Role.AGENT, "c@shop.example"),
+    )
+    await console.needs.canned.put(HERE, title="Greeting", text="Good morning!", language="en")
+    await hands_over(console, "picked", "A person, please.")
+    async with opened(browser, console, admin, locale="en") as page:
+        sent: list[str] = []
+        page.on("request", lambda each: sent.append(each.url) if each.method == "POST" else None)
+        await page.goto(f"{console.url}/desk")
+        await page.locator(".case").click()
+        await page.wait_for_url(re.compile("/desk/conversations/"))
+        canned = page.get_by_role("combobox", name="Canned answers")
+        await canned.focus()
+        await canned.press("ArrowDown")
+        await expect(canned).not_to_have_value("")
+        await expect(page.locator("#text")).to_have_value("")
+        await canned.locator("xpath=following-sibling::button[1]").click()
+        await expect(page.locator("#text")).to_have_value("Good morning!")
+        snooze = page.get_by_role("combobox", name="Snooze")
+        await snooze.focus()
+        await snooze.press("ArrowDown")
+        assert [url for url in sent if not url.endswith("/alive")] == []
+        await page.get_by_role("button", name="Snooze").click()
+        await expect(page.get_by_role("button", name="Wake")).to_be_visible()
+        await page.goto(f"{console.url}/desk/people")
+        row = page.locator("tr", has_text="c@shop.example")
+        sent.clear()
+        await row.get_by_role("combobox").focus()
+        await row.get_by_role("combobox").press("ArrowDown")
+        assert sent == []
+        await row.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Saved.")
+    changed = await console.needs.accounts.get(HERE, cleo.id)
+    assert changed is not None
+    assert changed.role is Role.VIEWER
+
+
+async def test_the_escape_of_an_input_method_leaves_the_box_to_whoever_writes(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    await hands_over(console, "composed", "A person, please.")
+    async with opened(browser, console, ana) as page:
+        await take_over(page, console)
+        await page.locator("#text").fill("にほん")
+        await page.locator("#text").evaluate(
+            """box => {
+                for (const told of [{ isComposing: true }, { keyCode: 229 }]) {
+                    const common = { bubbles: true, cancelable: true, ...told };
+                    for (const key of [{ key: "Escape" }, { key: "Enter", ctrlKey: true }]) {
+                        box.dispatchEvent(new KeyboardEvent("keydown", { ...common, ...key }));
+                    }
+                }
+            }"""
+        )
+        await expect(page.locator("#text")).to_be_focused()
+        await expect(page.locator("#text")).to_have_value("にほん")
+        assert await page.locator("#lines .agent").count() == 0
 
 
 async def test_a_customer_s_words_run_nothing_and_are_found_by_search(

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
+from bots.web.console.pages import inbox
+from bots.web.console.pages.conversation import SHOWN
 from bots.web.console.pages.knowledge import TOO_LONG
 from core.adapters.documents import Document
-from core.adapters.tables import messages
+from core.adapters.proposals import Proposal
+from core.adapters.tables import messages, proposals
 from core.cases import Act
 from core.staff import Account, Role
 from core.turn import Address, Channel, ConversationId, Inbound
@@ -302,9 +305,67 @@ async def test_a_resolved_conversation_proposes_an_article_that_a_person_approve
     assert (too_long.status_code, TOO_LONG in too_long.text) == (422, True)
     assert (await admin.post(path, **fields)).status_code == 303
     assert (await admin.post(path, **fields)).status_code == 404
-    article = await console.needs.documents.get(HERE, f"desk/{proposal.id}")
-    assert article == Document(id=f"desk/{proposal.id}", **fields)
+    article = await console.needs.documents.get(HERE, proposal.name)
+    assert article == Document(id=proposal.name, **fields)
+    told = select(proposals.c.document_id).where(proposals.c.id == proposal.id)
+    assert await console.database.read(lambda c: c.scalar(told)) == proposal.name
     assert "Repairs" in (await admin.get("/desk/try?question=repair+bikes+of+every+shop")).text
+
+
+async def test_who_approves_has_seen_what_the_article_says_now(
+    console: Console, admin: Client
+) -> None:
+    tubes = Document(id="tubes", title="Tubes", text="We have tubes.", language="en")
+    lasts = "\n\n## How long?\n\nA tube lasts for two years."
+    costs = "\n\n## How much?\n\nA tube costs four euros."
+    await console.needs.knowledge.put(HERE, [tubes])
+    both = [
+        {
+            "workspace": HERE, "document_id": tubes.id, "title": tubes.title, "language": "en",
+            "text": tubes.text + text, "created_at": 1,
+        }
+        for text in (lasts, costs)
+    ]  # fmt: skip
+    await console.database.write(lambda c: c.execute(insert(proposals), both).rowcount)
+    one, other = await console.needs.proposals.open(HERE)
+    page = await admin.get("/desk/proposals")
+    assert page.text.count(f'name="base" value="{tubes.sha256}"') == 2
+
+    def given(proposal: Proposal) -> dict[str, str]:
+        shown = {"title": proposal.title, "text": proposal.text, "language": "en"}
+        return shown | {"base": proposal.base}
+
+    approve = "/desk/proposals/{}/approve"
+    assert (await admin.post(approve.format(one.id), **given(one))).status_code == 303
+    stale = await admin.post(approve.format(other.id), **given(other))
+    assert (stale.status_code, "changed meanwhile" in alert(stale)) == (409, True)
+    assert "two years" in stale.text
+    (rebuilt,) = await console.needs.proposals.open(HERE)
+    assert (await admin.post(approve.format(other.id), **given(rebuilt))).status_code == 303
+    article = await console.needs.documents.get(HERE, tubes.id)
+    assert article is not None
+    assert article.text == tubes.text + lasts + costs
+
+
+async def test_a_long_thread_is_read_from_its_end(console: Console, admin: Client) -> None:
+    where = await handed_over(console, "u9", "A person, please.")
+    line = {"workspace": HERE, "conversation_id": where, "author": "customer", "language": "en"}
+    lines = [{**line, "text": f"Line {number}.", "created_at": number} for number in range(450)]
+    await console.database.write(lambda c: c.execute(insert(messages), lines).rowcount)
+    await console.needs.desk.change(await console.person(Role.AGENT), where, Act.CLAIM)
+    page = await admin.get(f"/desk/conversations/{where}?show=mine")
+    assert page.text.count('data-key-of="m') + page.text.count('data-key-of="e') == SHOWN
+    assert "Line 449." in page.text
+    assert "took over" in page.text
+    [(path, at)] = re.findall(r'href="([^"]+)#(m\d+)" data-key="earlier"', page.text)
+    earlier = await admin.get(path.replace("&amp;", "&"))
+    assert earlier.text.count('data-key-of="m') > SHOWN
+    assert f'id="{at}"' in earlier.text
+    assert "show=mine" in path
+    every = await admin.get(f"/desk/conversations/{where}?last=999999")
+    assert "Line 0." in every.text
+    assert 'data-key="earlier"' not in every.text
+    assert (await admin.get(f"/desk/conversations/{where}?last=nonsense")).status_code == 200
 
 
 async def test_figures_count_what_happened(console: Console, admin: Client) -> None:
@@ -371,3 +432,21 @@ async def test_a_page_that_stays_open_is_told_in_words_why_something_was_refused
         assert (status, told["error"]) == (422, sentence)
         status, told = await post("/desk/profile", "0" * 64)
         assert (status, told["why"]) == (403, "csrf")
+
+
+async def test_a_list_that_is_cut_off_says_so_and_goes_on(
+    admin: Client, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "LISTED", 1)
+    places = [await handed_over(console, f"cut-{number}", "A person!") for number in range(3)]
+    page, shown = (await admin.get("/desk?show=open")).text, []
+    while more := re.search(r'href="(/desk\?show=open&amp;more=\d+)#c\d+"', page):
+        shown.append(page.count("data-item"))
+        page = (await admin.get(more[1].replace("&amp;", "&"))).text
+    assert shown == list(range(1, len(shown) + 1))
+    assert all(f'id="c{place}"' in page for place in places)
+    # What is opened has the same list beside it.
+    opened = re.search(r'data-item href="([^"]+)"', page)
+    assert opened is not None
+    beside = (await admin.get(opened[1].replace("&amp;", "&"))).text
+    assert all(f'id="c{place}"' in beside for place in places)
