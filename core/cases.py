@@ -145,7 +145,8 @@ class DeskLine:
 
     `text` is as its author wrote it, `translation` as the other side reads it. `event_id` names
     an agent's reply for `Desk.edit`. `fault` says why there is no translation though one is
-    needed. `details` is JSON about how a bot's reply came about.
+    needed. `name` is the agent's, or the platform's id of a customer who joined in another's
+    conversation. `details` is JSON about how a bot's reply came about.
     """
 
     id: int

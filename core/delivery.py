@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -42,11 +42,11 @@ class Delivery:
         station: Station,
         allowance: Allowance | None = None,
         max_active: int = MAX_ACTIVE,
-        chores: Sequence[Chore] = (),
+        chores: Mapping[str, Chore] | None = None,
     ) -> None:
         """Serve at most `max_active` conversations at a time; more wait in the database.
 
-        What `chores` do is done with each sweep, and may be done by several processes at once.
+        What `chores` do is done beside the sweeps, and may be done by several processes at once.
         """
         self._inbox = inbox
         self._leases = leases
@@ -55,7 +55,7 @@ class Delivery:
             burst=MESSAGES_AT_ONCE, per_minute=MESSAGES_PER_MINUTE, clock_s=time.monotonic
         )
         self._max_active = max_active
-        self._chores = chores
+        self._chores = chores or {}
         # Unlike a process id it is never used again, on no machine.
         self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
         self._serving: dict[ConversationId, tuple[Serving, asyncio.Task[None]]] = {}
@@ -63,9 +63,10 @@ class Delivery:
         self._stopping = False
 
     async def __aenter__(self) -> Self:
-        """Start sweeping and renewing."""
+        """Start sweeping, doing chores and renewing."""
         self._background = [
             asyncio.create_task(self._keep_sweeping()),
+            asyncio.create_task(self._keep_doing_chores()),
             asyncio.create_task(self._keep_renewing()),
         ]
         return self
@@ -78,7 +79,9 @@ class Delivery:
     ) -> None:
         """Claim nothing more; finish what is being served, or give it back after `STOP_S`."""
         self._stopping = True
-        self._background[0].cancel()
+        sweeping, chores, _ = self._background
+        sweeping.cancel()
+        chores.cancel()
         serving = [task for _, task in self._serving.values()]
         if serving:
             await asyncio.wait(serving, timeout=STOP_S)
@@ -160,8 +163,8 @@ class Delivery:
         """
         renewing = asyncio.create_task(self._keep_renewing())
         try:
-            await self._do_chores()
             claimed = await self.sweep()
+            await self._do_chores()
             while self._serving:
                 await asyncio.wait([task for _, task in self._serving.values()])
         finally:
@@ -212,7 +215,6 @@ class Delivery:
     async def _keep_sweeping(self) -> None:
         while True:
             try:
-                await self._do_chores()
                 await self.sweep()
             except Unavailable as error:
                 log.warning("sweep_failed", error=str(error))
@@ -220,9 +222,21 @@ class Delivery:
                 log.exception("sweep_failed")
             await asyncio.sleep(SWEEP_S)
 
+    async def _keep_doing_chores(self) -> None:
+        """A task of its own: however long a chore takes, the sweeps go on."""
+        while True:
+            await self._do_chores()
+            await asyncio.sleep(SWEEP_S)
+
     async def _do_chores(self) -> None:
-        for chore in self._chores:
-            await chore()
+        """Do each of them, whatever became of the others."""
+        for name, chore in self._chores.items():
+            try:
+                await chore()
+            except Unavailable as error:
+                log.warning("chore_failed", chore=name, error=str(error))
+            except Exception:
+                log.exception("chore_failed", chore=name)
 
     async def _keep_renewing(self) -> None:
         held_s = self._station.pace.held_s

@@ -40,13 +40,6 @@ class Hours:
         """Raises: Rejected: the time zone does not exist."""
         zone_of(self.zone)
 
-    @property
-    def always(self) -> bool:
-        """True if somebody is there at any time."""
-        return not self.holidays and all(
-            day and day[0].opens == 0 and _covers(day, _DAY) for day in self.week
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
@@ -98,14 +91,6 @@ def read_week(text: str) -> tuple[tuple[Opening, ...], ...]:
     return tuple(tuple(sorted(openings)) for openings in week)
 
 
-def write_week(week: Sequence[Sequence[Opening]]) -> str:
-    """The text that `read_week` reads."""
-    parts = []
-    for day, openings in zip(DAYS, week, strict=True):
-        parts += [f"{day} {_clock(o.opens)}-{_clock(o.closes)}" for o in openings]
-    return ", ".join(parts) or "closed"
-
-
 def read_holidays(days: Sequence[str]) -> frozenset[str]:
     """Dates such as 2027-01-01, and days of every year such as 12-25.
 
@@ -124,12 +109,6 @@ def _is_date(day: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_open(hours: Hours, at: datetime) -> bool:
-    """Whether somebody is there at a moment, which must have a time zone."""
-    start, _ = next(_spans(hours, at), (None, None))
-    return start is not None and start <= at
 
 
 def opens_at(hours: Hours, at: datetime) -> datetime | None:
@@ -194,17 +173,3 @@ def _opening(span: re.Match[str]) -> Opening:
     if opens >= _DAY or closes > _DAY:
         raise Rejected(f"{span[0]!r} is no time of a day")
     return Opening(opens=opens, closes=closes if closes > opens else closes + _DAY)
-
-
-def _clock(minute: int) -> str:
-    minute = minute - _DAY if minute > _DAY else minute
-    return f"{minute // 60:02}:{minute % 60:02}"
-
-
-def _covers(openings: Sequence[Opening], end: int) -> bool:
-    reached = 0
-    for opening in openings:
-        if opening.opens > reached:
-            return False
-        reached = max(reached, opening.closes)
-    return reached >= end

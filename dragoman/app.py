@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -18,6 +18,7 @@ from bots.web.port import WebPort
 from core.adapters.absences import Absences
 from core.adapters.conversations import Conversations
 from core.adapters.desk import Desk
+from core.adapters.documents import Documents
 from core.adapters.erasures import forget_again
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
@@ -26,7 +27,7 @@ from core.adapters.outbox import SqlOutbox
 from core.adapters.retention import Retention
 from core.adapters.transcript import Transcript
 from core.adapters.turns import SqlTurns
-from core.delivery import Delivery
+from core.delivery import Chore, Delivery
 from core.interpreting import Interpreter
 from core.serving import Pace, Station
 from core.turn import Channel, WorkspaceId
@@ -73,7 +74,7 @@ async def serving(
         await stack.enter_async_context(delivery)
         await stack.enter_async_context(keep_briefing(core))
         await stack.enter_async_context(keep_learning(settings, core.database, core.preferences))
-        await stack.enter_async_context(keep_watching(core.database))
+        await stack.enter_async_context(keep_watching(settings, core.database))
         health = Health(core)
         await stack.enter_async_context(keep_running(channels, health.channel_stopped))
         token = secrets.token_urlsafe(32)
@@ -119,9 +120,9 @@ async def serving(
         stack.callback(running.withdraw, settings.data_dir, here)
         if announce is not None:
             names = ["web", *(str(channel.name) for channel in channels)]
-            documents = await core.retrieval.knowledge.list(core.workspace)
+            documents = await Documents(core.database).count(core.workspace)
             first_admin = await console.invitations.first(core.workspace)
-            announce(settings.public_url.rstrip("/") or url, names, len(documents), first_admin)
+            announce(settings.public_url.rstrip("/") or url, names, documents, first_admin)
         yield url
 
 
@@ -154,21 +155,23 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         inbox=SqlInbox(core.database),
         leases=SqlLeases(core.database),
         station=station,
-        chores=[
-            look_after_absences,
-            queue_gauges(Conversations(core.database)).look,
-            night_gauges(SqlNights(core.database)).look,
-            *_retention(core),
-        ],
+        chores={
+            "absences": look_after_absences,
+            "queue_gauges": queue_gauges(Conversations(core.database)).look,
+            "night_gauges": night_gauges(
+                SqlNights(core.database), learns=core.settings.nights
+            ).look,
+            **_retention(core),
+        },
     )
     absences = Absences(core.database, idle_s, wake=delivery.wake)
     return delivery, station
 
 
-def _retention(core: Core) -> Sequence[Callable[[], Awaitable[None]]]:
+def _retention(core: Core) -> Mapping[str, Chore]:
     """The chore that deletes what is too old, where it is not all kept."""
     days = core.settings.keep_days
-    return [Retention(core.database, days * 86_400.0).look] if days else []
+    return {"retention": Retention(core.database, days * 86_400.0).look} if days else {}
 
 
 async def serve(settings: Settings, *, announce: Announce, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -12,7 +12,6 @@ from core.adapters.briefer import Briefer
 from core.adapters.briefings import Briefings
 from core.adapters.documents import Documents
 from core.adapters.generator import Limits
-from core.turn import WorkspaceId
 from dragoman.composition import Core
 
 log = structlog.get_logger()
@@ -25,11 +24,6 @@ AFTER_FAULT_S = 5.0
 @asynccontextmanager
 async def keep_briefing(core: Core) -> AsyncIterator[None]:
     """Let agents be told what each case is about, for as long as the block lasts."""
-    documents = Documents(core.database)
-
-    async def titles(workspace: WorkspaceId) -> Sequence[str]:
-        return [document.title for document in await documents.list(workspace)]
-
     async with AsyncExitStack() as stack:
         generator = core.generator
         if generator is not None:
@@ -41,7 +35,7 @@ async def keep_briefing(core: Core) -> AsyncIterator[None]:
             translator=core.translator,
             generator=generator,
             desk_language=core.desk_language,
-            titles=titles,
+            titles=Documents(core.database).titles,
         )
         task = asyncio.create_task(_keep(briefer))
         try:

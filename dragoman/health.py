@@ -1,9 +1,11 @@
 """What works and what does not, for `/readyz` and for `dragoman doctor`."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.adapters.conversations import Conversations
+from core.adapters.documents import Documents
 from core.adapters.model_history import ModelHistory
 from core.adapters.nights import SqlNights
 from core.errors import DragomanError, Unavailable
@@ -14,6 +16,8 @@ from dragoman.composition import Core
 CHECK_S = 15.0
 # Whoever asks `/readyz` has no time, and a part that is silent must not hide the others.
 PROBE_S = 4.0
+# So long an answer holds for whoever asks next: anyone may, as often as they like.
+FRESH_S = 3.0
 # Without a model the passages speak for themselves, without a platform the other channels go on.
 SPARE = frozenset({"model", *map(str, Channel)})
 # A model is loaded for these, the encoder by the first search of a process: a busy machine takes
@@ -36,18 +40,23 @@ class Health:
         """Look after the parts of `core`, and after channels that report."""
         self._core = core
         self._stopped: dict[Channel, str] = {}
+        self._asking = asyncio.Lock()
+        self._faults: Mapping[str, str | None] = {}
+        self._asked_s = float("-inf")
 
     def channel_stopped(self, channel: Channel, why: str) -> None:
         """Remember that a channel has given up until the next start."""
         self._stopped[channel] = why
 
     async def problems(self) -> Mapping[str, str | None]:
-        """What is wrong with each part; None where nothing is."""
-        checks = self.checks()
-        faults = await asyncio.gather(*(_fault(check) for check in checks.values()))
-        return dict(zip(checks, faults, strict=True)) | {
-            str(channel): why for channel, why in self._stopped.items()
-        }
+        """What is wrong with each part, `FRESH_S` ago at most; None where nothing is."""
+        async with self._asking:
+            if time.monotonic() - self._asked_s > FRESH_S:
+                checks = self.checks()
+                faults = await asyncio.gather(*(_fault(check) for check in checks.values()))
+                self._faults = dict(zip(checks, faults, strict=True))
+                self._asked_s = time.monotonic()
+        return {**self._faults, **{str(each): why for each, why in self._stopped.items()}}
 
     def checks(self) -> dict[str, Check]:
         """The parts that every desk has; each check returns a line, or raises one."""
@@ -61,13 +70,13 @@ class Health:
 
     async def _index(self) -> str:
         workspace = self._core.workspace
-        documents = await self._core.retrieval.knowledge.list(workspace)
+        documents = await Documents(self._core.database).count(workspace)
         found = await self._core.retrieval.retriever.search(
             workspace, "return", language=self._core.settings.default_language
         )
         if not documents:
             return "no documents yet: dragoman knowledge add PATH"
-        return f"{len(documents)} documents, {found.index}, {found.encoder}"
+        return f"{documents} documents, {found.index}, {found.encoder}"
 
     async def backlog(self) -> str:
         """What is parked or undelivered, in a line."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.adapters.durable import sync
 from core.errors import Unavailable
 from core.turn import Passage, WorkspaceId
 from retrieval import vectors as faiss_index
@@ -137,7 +138,7 @@ def _synced_digests(aside: Path) -> Iterator[tuple[str, str]]:
         if path.is_file():
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fsync(file.fileno())
+            sync(path)
             yield path.relative_to(aside).as_posix(), digest
 
 
@@ -146,15 +147,7 @@ def _give_name(aside: Path, manifest: Manifest) -> Path:
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     named = aside.with_name(f"{now}-{manifest.seal()}")
     for folder in (aside / MANIFEST, *(p for p in aside.rglob("*") if p.is_dir()), aside):
-        _sync(folder)
+        sync(folder)
     aside.rename(named)
-    _sync(named.parent)
+    sync(named.parent)
     return named
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,16 +3,20 @@
 import asyncio
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from core.adapters.database import open_database
+
+Heard = list[tuple[str, Any]]
 
 
 def sqlite_at(path: Path) -> str:
@@ -77,6 +81,22 @@ async def read_only(server: str, url: str) -> AsyncIterator[None]:
         yield
     finally:
         await _administer(server, f'alter database "{name}" reset default_transaction_read_only')
+
+
+@contextmanager
+def listening() -> Iterator[Heard]:
+    """Each statement that the program runs meanwhile, with parameters that it ran with."""
+    heard: Heard = []
+
+    def hear(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            heard.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        yield heard
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
 
 
 async def is_blocked(by: "asyncpg.Connection[asyncpg.Record]") -> bool:

@@ -18,14 +18,14 @@ from starlette.staticfiles import StaticFiles
 from bots.web.port import WebPort
 from bots.web.stream import Seats, stream
 from bots.web.texts import accepted, is_language, page_language, page_languages, page_texts
-from bots.web.visitor import Cookies, Visitor, new_visitor, refuse_other_sites
+from bots.web.visitor import Cookies, Visitor, network, new_visitor, refuse_other_sites
 from core.adapters.transcript import Line, Transcript
 from core.delivery import Delivery
 from core.errors import Unavailable
 from core.flood import Allowance
 from core.language import normalise_tag
 from core.phrases import Phrase, say
-from core.turn import Address, Author, Channel, Inbound, Kind, WorkspaceId
+from core.turn import Address, Channel, Inbound, Kind, WorkspaceId
 
 HERE = Path(__file__).parent
 MAX_CHARS = 4_000
@@ -82,12 +82,11 @@ class Chat:
         workspace: WorkspaceId,
         secret: str | bytes,
         default_language: str = "en",
-        name: str = "",
         framed: bool = False,
         poll_s: float = POLL_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Show `name` above the chat; look for other processes' replies every `poll_s`.
+        """Look for other processes' replies every `poll_s`.
 
         `framed`: other sites show the page in a frame. `clock_s` tells how fast somebody writes.
         """
@@ -97,7 +96,6 @@ class Chat:
         self._workspace = workspace
         self._cookies = Cookies(secret, framed=framed)
         self._default_language = default_language
-        self._name = name
         self._poll_s = poll_s
         self._visitors = Allowance(
             burst=VISITOR_AT_ONCE, per_minute=VISITOR_PER_MINUTE, clock_s=clock_s
@@ -133,7 +131,6 @@ class Chat:
         html = template.render(
             language=page_languages()[language],
             languages=page_languages().values(),
-            name=self._name,
             texts=page_texts(language, max_chars=MAX_CHARS),
             conversation=visitor.conversation,
             max_chars=MAX_CHARS,
@@ -196,7 +193,7 @@ class Chat:
     async def _events(self, request: Request) -> Response:
         visitor = self._known(request)
         address = self._address(visitor)
-        client = _client(request)
+        client = network(request)
         if self._port.is_full(address.place) or not self._seats.is_free(client):
             raise self._too_fast(request, visitor, 10.0)
         after = _seen(request)
@@ -246,7 +243,7 @@ class Chat:
         """The visitor, if this request may change something and does not come too fast."""
         refuse_other_sites(request)
         visitor = self._known(request)
-        allowed = self._visitors.take(visitor.id) and self._addresses.take(_client(request))
+        allowed = self._visitors.take(visitor.id) and self._addresses.take(network(request))
         if not allowed:
             raise self._too_fast(request, visitor, 60 / VISITOR_PER_MINUTE)
         return visitor
@@ -279,10 +276,9 @@ class Chat:
     async def _spoken(self, visitor: Visitor) -> str | None:
         """The language we last wrote in; the page opens even while nobody can tell."""
         try:
-            lines = await self._transcript.lines(self._address(visitor))
+            return await self._transcript.spoken(self._address(visitor))
         except Unavailable:
             return None
-        return next((line.language for line in lines[::-1] if line.author is Author.BOT), None)
 
     def _address(self, visitor: Visitor) -> Address:
         return Address(workspace=self._workspace, channel=Channel.WEB, place=visitor.place)
@@ -290,12 +286,6 @@ class Chat:
 
 def _wanted(request: Request) -> tuple[str, ...]:
     return accepted(request.headers.get("accept-language", ""))
-
-
-def _client(request: Request) -> str:
-    """The network address that limits count by; all of an IPv6 customer's are one /64."""
-    host = request.client.host if request.client else ""
-    return ":".join(host.split(":")[:4]) if host.count(":") > 1 else host
 
 
 def _seen(request: Request) -> int:

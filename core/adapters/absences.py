@@ -107,7 +107,12 @@ _OPEN = select(
     conversations.c.id.label("conversation"),
     conversations.c.workspace,
     (Now() - _SINCE).label("silent_s"),
-).join(conversations, conversations.c.handoff_id == handoffs.c.id)
+).join(
+    conversations,
+    # An index finds it by its id; the other says that no newer case has taken over.
+    (conversations.c.id == handoffs.c.conversation_id)
+    & (conversations.c.handoff_id == handoffs.c.id),
+)
 _SILENT = _OPEN.where(
     handoffs.c.ended_at.is_(None),
     conversations.c.owner == Owner.HUMAN,

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, bindparam, select, update
 
-from core.adapters.cases import Cases
+from core.adapters.case_spans import span_of
+from core.adapters.cases import last_said
 from core.adapters.database import Database
 from core.adapters.handoffs import record
 from core.adapters.holds import Holds
@@ -19,7 +20,7 @@ from core.turn import Author, ConversationId, WorkspaceId
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
 
-# Of a conversation the last so many messages, notes left out.
+# Of a conversation the last so many messages, without notes and what was taken back.
 MAX_LINES = 40
 _AT_A_TIME = 20
 _FORM = TypeAdapter(Briefing)
@@ -60,7 +61,6 @@ class Briefings:
         """Take cases as `holder`, a name that no other process has."""
         self._database = database
         self._holds = Holds(database)
-        self._cases = Cases(database)
         self._holder = holder
 
     async def take(self, for_s: float) -> Unbriefed | None:
@@ -80,14 +80,16 @@ class Briefings:
         return None
 
     async def _case(self, row: SqlRow) -> Unbriefed:
-        lines = await self._cases.lines(row.workspace, row.conversation_id)
-        public = [line for line in lines if not line.internal and line.deleted_at is None]
+        conversation = ConversationId(row.conversation_id)
+        lines = await self._database.read(
+            lambda connection: _lines_of(connection, row.id, conversation)
+        )
         return Unbriefed(
             id=CaseId(row.id),
             workspace=WorkspaceId(row.workspace),
-            conversation=ConversationId(row.conversation_id),
+            conversation=conversation,
             language=row.language or row.customer_language,
-            lines=tuple(map(_said, public[-MAX_LINES:])),
+            lines=tuple(map(_said, lines)),
         )
 
     async def _is_wanted(self, case: int) -> bool:
@@ -133,6 +135,17 @@ class Briefings:
         kept = await self._database.write(work)
         await self._holds.drop(_hold(case.id), self._holder)
         return kept
+
+
+def _lines_of(
+    connection: Connection, case: int, conversation: ConversationId
+) -> Sequence[DeskLine]:
+    """The last of what was said since the conversation was last resolved: then it began anew."""
+    lines = last_said(connection, conversation, MAX_LINES)
+    after = span_of(connection, case, since_resolved=True).after
+    since = [line for line in lines if line.id > after]
+    # Who writes while their case is resolved asks for what is handed over after it.
+    return since if any(line.author is Author.CUSTOMER for line in since) else lines
 
 
 def _said(line: DeskLine) -> Said:

@@ -1,7 +1,7 @@
 """The cases of a workspace as agents see them: the inbox, one conversation, and what is new."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select
@@ -69,16 +69,17 @@ class Cases:
     async def counts(
         self, workspace: WorkspaceId, *, agent: AccountId | None = None
     ) -> Mapping[Filter, int]:
-        """How many cases each filter would show."""
-
-        def work(connection: Connection) -> dict[Filter, int]:
-            counted = {}
-            for which in Filter:
-                found = _COUNTED.where(handoffs.c.workspace == workspace, _which(which, agent))
-                counted[which] = connection.scalar(found) or 0
-            return counted
-
-        return await self._database.read(work)
+        """How many cases each filter would show, but for what has ended: that is all there was."""
+        live = [which for which in Filter if which is not Filter.ENDED]
+        counted = (
+            select(*(func.count().filter(_which(which, agent)).label(which) for which in live))
+            .select_from(
+                handoffs.join(conversations, conversations.c.id == handoffs.c.conversation_id)
+            )
+            .where(handoffs.c.workspace == workspace, handoffs.c.ended_at.is_(None))
+        )
+        row = await self._database.read(lambda connection: connection.execute(counted).one())
+        return {which: row._mapping[which] for which in live}
 
     async def get(self, workspace: WorkspaceId, conversation: ConversationId) -> Case | None:
         """The newest case of a conversation; None if it never had one in this workspace."""
@@ -100,6 +101,20 @@ class Cases:
 
         return await self._database.read(work)
 
+    async def last_lines(
+        self, workspace: WorkspaceId, conversation: ConversationId, limit: int
+    ) -> tuple[DeskLine, ...]:
+        """The end of the transcript of a conversation, notes and all, oldest first."""
+        newest_first = (
+            _LINES_OF.where(
+                messages.c.workspace == workspace, messages.c.conversation_id == conversation
+            )
+            .order_by(messages.c.id.desc())
+            .limit(limit)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(newest_first).all())
+        return tuple(line_in(row) for row in reversed(rows))
+
     async def events(
         self, workspace: WorkspaceId, *, after: EventId, limit: int = 200
     ) -> tuple[DeskEvent, ...]:
@@ -108,7 +123,7 @@ class Cases:
         def work(connection: Connection) -> tuple[DeskEvent, ...]:
             newer = _EVENTS.where(desk_events.c.workspace == workspace, desk_events.c.id > after)
             rows = connection.execute(newer.limit(limit)).all()
-            return tuple(event_in(connection, row) for row in rows)
+            return events_in(connection, rows)
 
         return await self._database.read(work)
 
@@ -142,28 +157,46 @@ def lines_between(
     return tuple(line_in(row) for row in reversed(newest_first))
 
 
+def last_said(
+    connection: Connection, conversation: ConversationId, limit: int
+) -> tuple[DeskLine, ...]:
+    """The last lines that customers may read and nobody took back, inside a transaction."""
+    wanted = _LINES_OF.where(
+        messages.c.conversation_id == conversation,
+        messages.c.internal.is_(False),
+        messages.c.deleted_at.is_(None),
+    )
+    newest_first = connection.execute(wanted.order_by(messages.c.id.desc()).limit(limit)).all()
+    return tuple(line_in(row) for row in reversed(newest_first))
+
+
 def event_after(
     connection: Connection, conversation: ConversationId, after: EventId
 ) -> DeskEvent | None:
     """The first event of a conversation above one, inside a transaction."""
     newer = _EVENTS.where(desk_events.c.conversation_id == conversation, desk_events.c.id > after)
-    row = connection.execute(newer.limit(1)).first()
-    return event_in(connection, row) if row is not None else None
+    found = events_in(connection, connection.execute(newer.limit(1)).all())
+    return found[0] if found else None
 
 
-def event_in(connection: Connection, row: SqlRow) -> DeskEvent:
-    """The event in a row, with its line and its case as they stand now."""
-    line = None
-    if row.message_id is not None:
-        found = connection.execute(_LINE, {"message": row.message_id}).first()
-        line = line_in(found) if found is not None else None
-    which = {"case_id": row.handoff_id}
-    about = connection.execute(_ONE, which).first() if row.handoff_id is not None else None
+def events_in(connection: Connection, rows: Sequence[SqlRow]) -> tuple[DeskEvent, ...]:
+    """The events in some rows, with their lines and their cases as they stand now."""
+    said = {"ids": list({row.message_id for row in rows} - {None})}
+    about = {"ids": list({row.handoff_id for row in rows} - {None})}
+    lines = [line_in(row) for row in connection.execute(_THESE_LINES, said)] if said["ids"] else ()
+    cases = [case_in(row) for row in connection.execute(_THESE, about)] if about["ids"] else ()
+    line_of, case_of = {line.id: line for line in lines}, {case.id: case for case in cases}
+    return tuple(
+        _event(row, line_of.get(row.message_id), case_of.get(row.handoff_id)) for row in rows
+    )
+
+
+def _event(row: SqlRow, line: DeskLine | None, about: Case | None) -> DeskEvent:
     return DeskEvent(
         id=EventId(row.id),
         kind=EventKind(row.kind),
         conversation=ConversationId(row.conversation_id),
-        case=case_in(about) if about is not None else None,
+        case=about,
         created_at=row.created_at,
         line=line,
         actor=row.actor or "",
@@ -267,7 +300,7 @@ _NEWEST = (
     .order_by(handoffs.c.id.desc())
     .limit(1)
 )
-_ONE = _CASES.where(handoffs.c.id == bindparam("case_id"))
+_THESE = _CASES.where(handoffs.c.id.in_(bindparam("ids", expanding=True)))
 _LAST_MESSAGE = (
     select(func.coalesce(messages.c.translation, messages.c.text))
     .where(
@@ -284,9 +317,6 @@ _LISTED = _CASES.add_columns(
     ),
     _LAST_MESSAGE.label("last_message"),
 )
-_COUNTED = select(func.count()).select_from(
-    handoffs.join(conversations, conversations.c.id == handoffs.c.conversation_id)
-)
 _LINES_OF: Select[Any] = select(
     messages.c.id,
     messages.c.author,
@@ -300,7 +330,10 @@ _LINES_OF: Select[Any] = select(
     messages.c.deleted_at,
     messages.c.details,
     messages.c.created_at,
-    accounts.c.name,
+    # Of a customer's words only who else than the conversation's own customer wrote them.
+    func.coalesce(
+        accounts.c.name, case((messages.c.author == Author.CUSTOMER, inbox.c.customer))
+    ).label("name"),
     inbox.c.event_id,
 ).select_from(
     messages.outerjoin(accounts, accounts.c.id == messages.c.account_id).outerjoin(
@@ -312,7 +345,7 @@ _LINES = _LINES_OF.where(
     messages.c.conversation_id == bindparam("conversation"),
     messages.c.id > bindparam("after"),
 ).order_by(messages.c.id)
-_LINE = _LINES_OF.where(messages.c.id == bindparam("message"))
+_THESE_LINES = _LINES_OF.where(messages.c.id.in_(bindparam("ids", expanding=True)))
 _EVENTS: Select[Any] = (
     select(
         desk_events.c.id,

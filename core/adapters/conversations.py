@@ -6,20 +6,8 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.handoffs import ANY_EPOCH
-from core.adapters.tables import conversations, inbox, messages, outbox
-from core.turn import Address, Author, Channel, ConversationId, Owner, WorkspaceId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A conversation in which a customer waits for a person, `waited_s` long already."""
-
-    id: ConversationId
-    channel: Channel
-    language: str
-    reason: str
-    waited_s: float
-    last_message: str
+from core.adapters.tables import conversations, inbox, outbox
+from core.turn import Address, Channel, Owner, WorkspaceId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,43 +110,6 @@ class Conversations:
         moving = update(conversations).where(*_at(address), ~taken.exists()).values(place=place)
         moved = await self._database.write(lambda connection: connection.execute(moving).rowcount)
         return moved > 0
-
-    async def waiting(self, workspace: WorkspaceId) -> tuple[Waiting, ...]:
-        """Who waits for a person, longest first."""
-        last_message = (
-            select(messages.c.text)
-            .where(
-                messages.c.conversation_id == conversations.c.id,
-                messages.c.author == Author.CUSTOMER,
-            )
-            .order_by(messages.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        wanted = (
-            select(
-                conversations.c.id,
-                conversations.c.channel,
-                conversations.c.language,
-                conversations.c.reason,
-                (Now() - conversations.c.waiting_since).label("waited_s"),
-                last_message.label("last_message"),
-            )
-            .where(conversations.c.workspace == workspace, conversations.c.owner == Owner.WAITING)
-            .order_by(conversations.c.waiting_since)
-        )
-        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
-        return tuple(
-            Waiting(
-                id=ConversationId(row.id),
-                channel=Channel(row.channel),
-                language=row.language or "und",
-                reason=row.reason or "",
-                waited_s=row.waited_s or 0.0,
-                last_message=row.last_message or "",
-            )
-            for row in rows
-        )
 
     async def trouble(self, *, late_s: float = 60.0) -> Trouble:
         """Count what is parked, of unknown fate, refused, or due for longer than `late_s`."""

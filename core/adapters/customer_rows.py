@@ -96,7 +96,8 @@ def unlist(connection: Connection, person: Person) -> None:
         preferences.c.workspace == person.workspace,
         preferences.c.name == "handover_customers",
     )
-    listed = connection.scalar(select(preferences.c.value).where(*mine))
+    # Somebody else may be taken off at the same time.
+    listed = connection.scalar(select(preferences.c.value).where(*mine).with_for_update())
     names = json.loads(listed) if listed else []
     if person.id in names:
         left = json.dumps([name for name in names if name != person.id], ensure_ascii=False)

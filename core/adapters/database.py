@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -27,6 +27,7 @@ from sqlalchemy.types import Float
 from sqlalchemy.util import greenlet_spawn
 
 from core.adapters.group_commit import Writer
+from core.adapters.tables import metadata
 from core.errors import Misconfigured, Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -41,8 +42,26 @@ STATEMENT_S = 30.0
 START_S = 60.0
 SQLITE_VERSION = "select sqlite_version()"
 POSTGRES_VERSION = "show server_version"
+# How SQLite says of a file that waiting does not help.
+_NO_DATABASE = ("not a database", "unable to open", "malformed")
 # SQLSTATE read_only_sql_transaction.
 READ_ONLY = "25006"
+# What may be over when SQLite is asked again; anything else is a fault of ours or of the schema.
+_OUTAGES = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
 
 # What a role, a database or a server may have set; not each release of PostgreSQL knows each.
 NO_LIMITS = text(
@@ -201,7 +220,10 @@ def _translated(error: Exception) -> Exception:
 def _is_outage(error: DBAPIError) -> bool:
     if error.connection_invalidated:
         return True
-    # Disk full, I/O error, locked and "unable to open" on SQLite; class 08, 53, 57 on PostgreSQL.
+    if isinstance(error.orig, sqlite3.Error):
+        # The upper bits only say more precisely which of them it is.
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _OUTAGES
+    # Of PostgreSQL, classes 08, 53 and 57 are meant; what has no code lost its connection.
     code = getattr(error.orig, "sqlstate", None)
     if code is not None:
         return str(code)[:2] in {"08", "53", "57", "58", "40"}
@@ -255,6 +277,11 @@ def _migrate(connection: Connection) -> None:
         log.warning("database_is_newer", revision=found)
         return
     command.upgrade(config, "head")
+    # The revision alone would let a desk start whose every look at them fails.
+    missing = metadata.tables.keys() - set(inspect(connection).get_table_names())
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise Misconfigured(f"the database has lost tables ({names}); bring back a copy of it")
 
 
 def _parsed(url: str) -> URL:
@@ -306,17 +333,22 @@ async def _open_sqlite(parsed: URL) -> AsyncIterator[Database]:
     event.listen(engine, "connect", _on_sqlite_connect)
     database = SqliteDatabase(engine)
     try:
-        await database.write(_migrate)
-    except (DBAPIError, Unavailable) as error:
-        database.close()
-        cause = str(getattr(error, "orig", error))
-        if "not a database" in cause or "unable to open" in cause or "malformed" in cause:
-            raise Misconfigured(f"the database file {parsed.database}: {cause}") from error
-        raise
-    try:
+        await _migrate_sqlite(database, f"the database file {parsed.database}")
         yield database
     finally:
         await asyncio.to_thread(database.close)
+
+
+async def _migrate_sqlite(database: SqliteDatabase, file: str) -> None:
+    try:
+        await database.write(_migrate)
+    except DBAPIError as error:
+        # No outage: its tables are not those that its migrations made.
+        raise Misconfigured(f"{file}: {error.orig}") from error
+    except Unavailable as error:
+        if any(sign in str(error) for sign in _NO_DATABASE):
+            raise Misconfigured(f"{file}: {error}") from error
+        raise
 
 
 @asynccontextmanager

@@ -98,6 +98,20 @@ class Documents:
         rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return tuple(Listed(**row._mapping) for row in rows)
 
+    async def titles(self, workspace: WorkspaceId) -> tuple[str, ...]:
+        """The title of every document, by id."""
+        mine = documents.c.workspace == workspace
+        statement = select(documents.c.title).where(mine).order_by(documents.c.id)
+        rows = await self._database.read(lambda connection: connection.scalars(statement).all())
+        return tuple(rows)
+
+    async def count(self, workspace: WorkspaceId) -> int:
+        """How many documents there are."""
+        mine = documents.c.workspace == workspace
+        counted = select(func.count()).select_from(documents).where(mine)
+        found = await self._database.read(lambda connection: connection.scalar(counted))
+        return int(found or 0)
+
     async def standing(self, workspace: WorkspaceId, ids: Collection[str]) -> Standing:
         """Read the pointers, together with the wording (sha256) of those documents that exist."""
         worded = select(documents.c.id, documents.c.sha256).where(

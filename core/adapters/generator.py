@@ -107,7 +107,9 @@ class HttpGenerator:
         One that `only_points` names sentences of its sources, and can be asked for nothing else.
         """
         self.only_points = only_points
-        self._name = model
+        self._name = model or ""
+        # What the server told when nobody had named one; it may serve another by now.
+        self._told = ""
         self._url = url
         self._api_key = api_key
         self._limits = limits or Limits()
@@ -150,21 +152,41 @@ class HttpGenerator:
     @property
     def model(self) -> str:
         """The name of the model version in service; empty until the server has told it."""
-        return PurePath(self._name).name if self._name else ""
+        return PurePath(self._name or self._told).name
 
     async def check(self) -> str:
         """Ask the server for its models, in a line for an operator.
 
-        Raises: Unavailable: it does not answer as a model server does.
+        Raises: Unavailable: it does not answer as a model server does, or has no such model.
         """
         try:
             async with asyncio.timeout(self._limits.connect_s + CHECK_S):
-                offered = await self._client.models.list()
+                offered = [each.id for each in (await self._client.models.list()).data]
+                await self._see_that_it_serves(offered)
         except (TimeoutError, *_FAILURES) as error:
             raise Unavailable(
                 "model", f"{self._client.base_url} does not answer ({type(error).__name__})"
             ) from error
-        return f"{self.model or 'first of ' + str(len(offered.data))} at {self._client.base_url}"
+        return f"{self.model or 'first of ' + str(len(offered))} at {self._client.base_url}"
+
+    async def _see_that_it_serves(self, offered: Sequence[str]) -> None:
+        """Raises: Unavailable: the server has nothing that this object could ask for."""
+        if self._told not in offered:
+            self._told = ""
+        if not self._name and not offered:
+            raise Unavailable("model", f"{self._client.base_url} offers none")
+        # A server need not list all that it serves: a folder, or a name with a tag left out.
+        if self._name and offered and self._name not in offered:
+            asked = ChatCompletionUserMessageParam(role="user", content="?")
+            try:
+                await self._client.chat.completions.create(
+                    model=self._name, messages=[asked], max_tokens=1
+                )
+            except openai.NotFoundError as error:
+                raise Unavailable(
+                    "model",
+                    f"{self._client.base_url} has no {self.model}, but {', '.join(offered[:5])}",
+                ) from error
 
     async def write(
         self,
@@ -241,13 +263,7 @@ class HttpGenerator:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._limits.total_s
         async with asyncio.timeout(self._limits.first_token_s):
-            stream = await self._client.chat.completions.create(
-                model=await self._model_name(),
-                messages=[_param(said) for said in asked],
-                max_tokens=self._limits.max_tokens,
-                temperature=0,
-                stream=True,
-            )
+            stream = await self._begun(asked)
         wait_s = self._limits.first_token_s
         try:
             chunks = aiter(stream)
@@ -262,13 +278,32 @@ class HttpGenerator:
         finally:
             await stream.close()
 
+    async def _begun(self, asked: Sequence[Said]) -> openai.AsyncStream[ChatCompletionChunk]:
+        """A reply under way; a model that the server has exchanged is asked for anew, once."""
+        try:
+            return await self._create(asked)
+        except openai.NotFoundError:
+            if self._name:
+                raise
+            self._told = ""
+            return await self._create(asked)
+
+    async def _create(self, asked: Sequence[Said]) -> openai.AsyncStream[ChatCompletionChunk]:
+        return await self._client.chat.completions.create(
+            model=await self._model_name(),
+            messages=[_param(said) for said in asked],
+            max_tokens=self._limits.max_tokens,
+            temperature=0,
+            stream=True,
+        )
+
     async def _model_name(self) -> str:
-        if not self._name:
+        if not self._name and not self._told:
             models = await self._client.models.list()
             if not models.data:
                 raise Unavailable("model", "the server offers none")
-            self._name = models.data[0].id
-        return self._name
+            self._told = models.data[0].id
+        return self._name or self._told
 
 
 class _TooLong(Unavailable):

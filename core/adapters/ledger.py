@@ -4,6 +4,7 @@ The database may be the very thing that is restored from a backup, so the file r
 either knows goes into the other, and neither ever shrinks.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from core.adapters.database import Database, Now
+from core.adapters.durable import write_whole
 from core.adapters.tables import erasures
 from core.adapters.upsert import insert_into
 from core.errors import Unavailable
@@ -92,8 +94,10 @@ class Ledger:
         if kept:
             await self._database.write(lambda connection: _put(connection, kept))
         known = await self._database.read(_entries)
-        if {one.who: one for one in known} != {one.who: one for one in kept}:
-            self._write(known)
+        while set(known) != set(kept):
+            await asyncio.to_thread(self._write, known)
+            # Another process may have written just before, of somebody whom the table had by then.
+            kept, known = known, await self._database.read(_entries)
         return known
 
     async def hashes(self, workspace: WorkspaceId) -> frozenset[str]:
@@ -128,13 +132,10 @@ class Ledger:
             raise Unavailable(str(self._path), "is damaged; bring back a copy of it") from error
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        """Write it under another name first: one that is there is whole."""
-        unfinished = self._path.with_suffix(".part")
         try:
-            unfinished.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             text = "".join(json.dumps(asdict(one)) + "\n" for one in entries)
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.rename(self._path)
+            write_whole(self._path, text)
         except OSError as error:
             raise Unavailable(str(self._path), error.strerror or str(error)) from error
 

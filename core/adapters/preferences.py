@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import structlog
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from pydantic import ValidationError as Invalid
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from core.adapters.database import Database
 from core.adapters.tables import preferences
@@ -141,17 +141,6 @@ class SqlPreferences:
             )
 
         await self._database.write(work)
-        self._known.pop(workspace, None)
-
-    async def reset(self, workspace: WorkspaceId, name: str) -> None:
-        """Leave it to the settings again.
-
-        Raises: Unavailable: the database does not answer.
-        """
-        gone = delete(preferences).where(
-            preferences.c.workspace == workspace, preferences.c.name == name
-        )
-        await self._database.write(lambda connection: connection.execute(gone))
         self._known.pop(workspace, None)
 
     def _keep(self, workspace: WorkspaceId, stored: Stored) -> None:

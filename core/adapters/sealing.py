@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.adapters.durable import sync
 from core.errors import Rejected
 from core.turn import WorkspaceId
 
@@ -40,17 +40,17 @@ class Manifest:
 
 
 def seal(folder: Path, *, workspace: WorkspaceId, key: str) -> Manifest:
-    """Hash every file once it is safely on the disk, and sign what was found.
+    """Hash every file, see all of them safely on the disk, and sign what was found.
 
     Raises:
         Rejected: there is nothing, or something that is no plain file.
         OSError: the disk is full or not readable.
     """
-    files = {name: _digest(folder / name, sync=True) for name in _names(folder)}
+    files = {name: _digest(folder / name) for name in _names(folder)}
     if not files:
         raise Rejected(f"{folder.name}: there are no files")
-    for place in (*(path for path in folder.rglob("*") if path.is_dir()), folder, folder.parent):
-        _sync(place)
+    for place in (*folder.rglob("*"), folder, folder.parent):
+        sync(place)
     return Manifest(files=files, signature=_signature(folder.name, files, workspace, key))
 
 
@@ -93,16 +93,6 @@ def _signature(name: str, files: Mapping[str, str], workspace: WorkspaceId, key:
     return hmac.new(key.encode(), _PURPOSE + canonical.encode(), hashlib.sha256).hexdigest()
 
 
-def _digest(path: Path, *, sync: bool = False) -> str:
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        if sync:
-            os.fsync(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

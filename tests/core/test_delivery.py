@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Table, select, update
+from structlog.testing import capture_logs
 
-from core.adapters.conversations import Conversations
 from core.adapters.database import Database, Now, open_database
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
@@ -267,6 +267,23 @@ async def test_where_nothing_can_be_looked_up_it_is_left_to_a_person(database: D
     assert port.texts == ["re: question 1"]
 
 
+async def test_where_a_place_is_closed_to_us_what_follows_is_not_held_up(
+    database: Database,
+) -> None:
+    port = FakePort()
+    port.faults = [(TimeoutError(), True)]
+    port.closed = Rejected("not in the channel any more")
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await until(lambda: _has(database, "unknown"))
+        await delivery.accept(message(2))
+        assert (await port.until(2))[1] == "re: question 2"
+    assert [row.error for row in await rows_of(database, outbox)] == [
+        "not in the channel any more",
+        None,
+    ]
+
+
 async def test_a_reply_that_may_not_have_arrived_waits_for_a_person(database: Database) -> None:
     port = FakePort(readable=False)
     port.faults = [(TimeoutError(), True)]
@@ -275,8 +292,8 @@ async def test_a_reply_that_may_not_have_arrived_waits_for_a_person(database: Da
         await until(lambda: _has(database, "unknown"))
         await delivery.accept(message(2))
         await port.until(2)
-    [waiting] = await Conversations(database).waiting(ADDRESS.workspace)
-    assert (waiting.reason, waiting.last_message) == ("delivery_unknown", "question 2")
+    [row] = await rows_of(database, conversations)
+    assert (row.owner, row.reason) == ("waiting", "delivery_unknown")
 
 
 @pytest.mark.long
@@ -290,7 +307,8 @@ async def test_what_may_be_sent_again_is_and_says_so(database: Database) -> None
         await until(lambda: _has(database, "sent"))
     [row] = await rows_of(database, outbox)
     assert "sent again" in row.error
-    assert await Conversations(database).waiting(ADDRESS.workspace) == ()
+    [conversation] = await rows_of(database, conversations)
+    assert conversation.owner == "bot"
 
 
 async def test_a_parcel_that_waits_for_the_platforms_limit_bears_no_mark(
@@ -487,6 +505,33 @@ async def test_a_sweep_takes_up_what_a_dead_process_held(database: Database) -> 
         await SqlTurns(database).next(accepted.lease)
 
 
+async def _broken() -> None:
+    raise KeyError("gone")
+
+
+async def test_a_chore_that_fails_or_hangs_keeps_neither_sweeps_nor_later_chores_waiting(
+    database: Database,
+) -> None:
+    told = asyncio.Event()
+
+    async def hang() -> None:
+        told.set()
+        await asyncio.sleep(600)
+
+    async def unavailable() -> None:
+        raise Unavailable("database", "too slow")
+
+    port = FakePort()
+    chores = {"broken": _broken, "late": unavailable, "slow": hang}
+    with capture_logs() as logs:
+        async with delivering(database, station(database, port), chores=chores):
+            await until(told.is_set)
+            await SqlInbox(database).accept(message(1), holder="dead", held_s=0.0)
+            assert await port.until(1) == ["re: question 1"]
+    failed = [(each["chore"], each["log_level"]) for each in logs if "chore" in each]
+    assert failed == [("broken", "error"), ("late", "warning")]
+
+
 async def test_who_has_no_time_to_stay_serves_what_is_due_to_its_end(database: Database) -> None:
     accepted = await SqlInbox(database).accept(message(1), holder="dead", held_s=0.0)
     assert accepted is not None
@@ -499,7 +544,7 @@ async def test_who_has_no_time_to_stay_serves_what_is_due_to_its_end(database: D
         inbox=SqlInbox(database),
         leases=SqlLeases(database),
         station=station(database, port),
-        chores=[chore],
+        chores={"broken": _broken, "told": chore},
     )
     assert await passing.serve_due() == 1
     assert port.texts == ["re: question 1"]

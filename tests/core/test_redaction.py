@@ -36,6 +36,72 @@ PERSONAL = [
     (Type.PHONE_NUMBER, "zadzwoń {}", "601 234 567"),
     (Type.PHONE_NUMBER, "{}", "0044 20 7946 0958"),
     (Type.PHONE_NUMBER, "order 12345, call me at {}", "415 555 2671"),
+    (Type.PHONE_NUMBER, "My number is {}", "07700900123"),
+    (Type.PHONE_NUMBER, "my number is {}", "9876543210"),
+    (Type.PHONE_NUMBER, "about my order, my new number is: {}", "9876543210"),
+    (Type.PHONE_NUMBER, "meine Nummer ist {}", "017612345678"),
+    (Type.PHONE_NUMBER, "mon numéro est le {}", "612345678"),
+    (Type.PHONE_NUMBER, "mi número es {}", "612345678"),
+    (Type.PHONE_NUMBER, "il mio numero è {}", "3331234567"),
+    (Type.PHONE_NUMBER, "meu número é {}", "11987654321"),
+    (Type.PHONE_NUMBER, "mijn nummer is {}", "0612345678"),
+    (Type.PHONE_NUMBER, "мой номер: {}", "8 912 345 67 89"),
+    (Type.PHONE_NUMBER, "numaram {}", "5321234567"),
+    (Type.PHONE_NUMBER, "nomor saya {}", "81234567890"),
+    (Type.PHONE_NUMBER, "私の番号は{}です", "9012345678"),
+    (Type.PHONE_NUMBER, "رقمي هو {}", "501234567"),
+    (Type.EMAIL_ADDRESS, "пишите на {}.", "иван@почта.рф"),
+    (Type.EMAIL_ADDRESS, "{}", "ivan.petrov@пример.рус"),
+    (Type.EMAIL_ADDRESS, "写信到{}请回复", "user@example.中国"),
+    (Type.EMAIL_ADDRESS, "वह {} है", "user@उदाहरण.भारत"),
+    (Type.EMAIL_ADDRESS, "メール: {}", "名前@example.jp"),
+    (Type.EMAIL_ADDRESS, "{}", "user@xn--e1afmkfd.xn--p1ai"),
+    (Type.CREDIT_CARD, "{}", "4111  1111  1111  1111"),
+    (Type.CREDIT_CARD, "{}.", "4111.1111.1111.1111"),
+    (Type.CREDIT_CARD, "{} 12/27", "4111 1111 1111 1111"),
+    (Type.NATIONAL_ID, "身份证号{}，谢谢", "11010519491231002X"),
+    (Type.NATIONAL_ID, "{}", "900101-1234568"),
+    (Type.NATIONAL_ID, "주민등록번호 {}", "900101-1234567"),
+    (Type.NATIONAL_ID, "mi DNI es {}", "12345678Z"),
+    (Type.NATIONAL_ID, "{}", "X1234567L"),
+    (Type.NATIONAL_ID, "{}", "RSSMRA85T10A562S"),
+    (Type.NATIONAL_ID, "mój PESEL to {}", "44051401359"),
+    (Type.NATIONAL_ID, "mijn BSN is {}", "111222333"),
+    (Type.NATIONAL_ID, "{}", "811218-9876"),
+    (Type.NATIONAL_ID, "{}", "131052-308T"),
+    (Type.NATIONAL_ID, "мой ИНН {}", "500100732259"),
+    (Type.NATIONAL_ID, "TC kimlik no: {}", "10000000146"),
+    (Type.NATIONAL_ID, "{}", "ABCPD1234E"),
+    (Type.NATIONAL_ID, "my National Insurance number is {}", "AB123456C"),
+    (Type.NATIONAL_ID, "{}", "AB 12 34 56 C"),
+    (Type.NATIONAL_ID, "{}", "11.222.333/0001-81"),
+    (Type.NATIONAL_ID, "{}", "529.982.247-25"),
+    (Type.NATIONAL_ID, "CPF {}", "52998224725"),
+    (Type.NATIONAL_ID, "Steuer-ID: {}", "86 095 742 719"),
+    (Type.SECRET, "DB_PASSWORD={}", "hunter2hunter2"),
+    (Type.SECRET, "client_secret={}", "abcdefgh"),
+    (Type.SECRET, "MY_API_TOKEN={}", "abcdefgh"),
+    (Type.SECRET, "aws_secret_access_key={}", "wJalrXUtnFEMI"),
+    (Type.SECRET, '"password": "{}"', "hunter2,hunter2"),
+    (Type.SECRET, '"token":"{}"', "abcdefgh"),
+    (Type.SECRET, "my password for the shop is {}!", "hunter2hunter2"),
+    (Type.SECRET, "Kennwort: {}", "sommerregen"),
+    (Type.SECRET, "mein Passwort lautet {}", "Sommer24"),
+    (Type.SECRET, "mi contraseña es {}", "verano24"),
+    (Type.SECRET, "mon mot de passe est {}", "soleil24"),
+    (Type.SECRET, "la mia password è {}", "estate24"),
+    (Type.SECRET, "minha senha é {}", "verao2024"),
+    (Type.SECRET, "wachtwoord: {}", "geheim24"),
+    (Type.SECRET, "hasło: {}", "tajne1234"),
+    (Type.SECRET, "şifre: {}", "gizli1234"),
+    (Type.SECRET, "мой пароль {}", "летом2024"),
+    (Type.SECRET, "kata sandi saya adalah {}", "rahasia1"),
+    (Type.SECRET, "mật khẩu của tôi là {}", "bimat1234"),
+    (Type.SECRET, "मेरा पासवर्ड {} है", "gupt1234"),
+    (Type.SECRET, "كلمة المرور: {}", "sirr1234"),
+    (Type.SECRET, "密码是{}。", "hunter22"),
+    (Type.SECRET, "パスワードは{}です", "hunter22"),
+    (Type.SECRET, "비밀번호는 {} 입니다", "hunter22"),
     (Type.SECRET, "key {}", "sk-proj-abcdefghijklmnop1234"),
     (Type.SECRET, "key {}", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"),
     (Type.SECRET, "token {}", "xoxb-123456789012-abcdefghijkl"),
@@ -70,11 +136,41 @@ def test_personal_data_is_found_where_it_stands(kind: Type, frame: str, value: s
         "call me about order 1234567890", "invoice INV-2024-0001", "EAN 4006381333931",
         "2024-01-15", "15.01.2024 12:30", "2019-2020", "12 345 678 €", "1.234.567", "10 000 000",
         "version 1.2.3", "12:30:45", "size 38-40-42", "4111 1111 1111 1112",
+        "my order number is 9876543210", "my membership number is 9876543210",
+        "mi número de pedido es 612345678", "мой номер заказа 1234567", "order 12345678Z",
+        "order 240115-1234567", "240115-1235", "is AB123456C in stock?", "12345678A", "44051401359",
+        "Ausweisnummer? Bestellung 12345678", "Personalausweis gültig bis 12.03.2025",
         "@anna said hi", "a@b", "I paid 1,299.00 USD", "",
     ],
 )  # fmt: skip
 def test_order_numbers_dates_and_prices_stay_readable(text: str) -> None:
     assert find(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my password is wrong", "my password is not accepted", "my password is forgotten",
+        "I forgot my password for order 12345678", "password: forgotten",
+        "Passwort: funktioniert nicht",
+        "mein Passwort ist ungültig!", "Passwort: vergessen", "mi contraseña no es aceptada",
+        "mi contraseña es incorrecta", "contraseña: olvidada", "mon mot de passe est refusé",
+        "mot de passe : oublié", "minha senha está errada", "senha: esqueci",
+        "la mia password è sbagliata", "mijn wachtwoord is verlopen", "wachtwoord: vergeten",
+        "мой пароль не подходит", "пароль: забыла", "мій пароль невірний", "şifrem kabul edilmiyor",
+        "şifre: unuttum", "hasło jest nieprawidłowe", "hasło: zapomniane", "mật khẩu không đúng",
+        "mật khẩu của tôi là sai", "kata sandi saya salah", "पासवर्ड गलत है", "كلمة المرور خاطئة",
+        "密码错误", "密码忘记了，订单12345678", "パスワードは正しいです", "비밀번호가 틀려요",
+        "password must have 8-20 characters", "the reset token is case-sensitive",
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_password_is_none(text: str) -> None:
+    assert find(text) == ()
+
+
+def test_a_password_is_kept_from_the_log_in_any_form() -> None:
+    line = '{"user": "x", "client_secret": "a b c d"} DB_PASSWORD=hunter2hunter2 up'
+    assert scrub(line) == '{"user": "x", "client_secret": "⟦KEY⟧"} DB_PASSWORD=⟦KEY⟧ up'
 
 
 def test_one_value_has_one_mark_and_comes_back() -> None:
@@ -106,7 +202,7 @@ def test_a_question_keeps_the_address_of_a_page() -> None:
 
 def test_a_log_line_keeps_addresses_but_no_secret() -> None:
     line = "postgresql://app:hunter22@db/desk token=abcdef123456 from 127.0.0.1 for x@y.example"
-    assert scrub(line) == "postgresql://⟦KEY⟧@db/desk ⟦KEY⟧ from 127.0.0.1 for ⟦EMAIL⟧"
+    assert scrub(line) == "postgresql://⟦KEY⟧@db/desk token=⟦KEY⟧ from 127.0.0.1 for ⟦EMAIL⟧"
 
 
 @given(st.text() | st.text(alphabet="0123456789 -.+()@ab:⟦⟧EMAIL_١２", max_size=60))
@@ -116,8 +212,13 @@ def test_masking_is_undone_exactly(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["1", "a@", "1 ", "AB12 ", "::", "http://", "eyJ", "+(", "a@b.co ", "password=", "0-"]
-)
+    "piece",
+    [
+        "1", "a@", "1 ", "AB12 ", "::", "http://", "eyJ", "+(", "a@b.co ", "password=", "0-", "名@",
+        "भा@", "\n", "BSN ", "my number ", "password a ", "my password for the shop is ",
+        '"token":"', "密码:", "4111  ", "900101-",
+    ],
+)  # fmt: skip
 def test_a_hostile_text_is_read_in_time(piece: str) -> None:
     text = piece * (100_000 // len(piece))
     assert restore(mask(text).text, mask(text).replacements) == text

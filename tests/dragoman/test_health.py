@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bots.server import build_app, serving
+from core.errors import Unavailable
+from core.turn import Channel
 from dragoman.composition import open_core
 from dragoman.health import SPARE, Health
 from dragoman.settings import Settings
@@ -50,3 +52,27 @@ async def test_a_replica_stays_in_service_while_its_model_is_silent(
         200,
         {"ready": True, "database": "ok", "index": "ok", "model": "failed"},
     )
+
+
+async def test_many_who_ask_at_once_are_told_the_same_and_set_off_one_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sqlite_at(tmp_path / "dragoman.db")
+    settings = Settings(data_dir=tmp_path, database_url=url, demo=False)
+    async with open_core(settings) as core:
+        health, looks = Health(core), list[str]()
+
+        async def look() -> str:
+            looks.append("index")
+            await asyncio.sleep(0.05)
+            raise Unavailable("index", "gone")
+
+        monkeypatch.setattr(health, "checks", lambda: {"index": look})
+        told = await asyncio.gather(*(health.problems() for _ in range(5)))
+        health.channel_stopped(Channel.SLACK, "revoked")
+        assert told == [{"index": "index: gone"}] * 5
+        assert await health.problems() == {"index": "index: gone", "slack": "revoked"}
+        assert looks == ["index"]
+        monkeypatch.setattr("dragoman.health.FRESH_S", 0.0)
+        await health.problems()
+        assert looks == ["index"] * 2

@@ -60,7 +60,8 @@ class Mood(StrEnum):
 class FakeModel:
     """The state of one fake server; `asked` holds every request body it got.
 
-    `replies` are what it writes to whoever says these words, whatever its mood.
+    It lists `name`; if `strict`, it knows no other. `replies` are what it writes to whoever says
+    these words, whatever its mood.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class FakeModel:
         self.text = ""
         self.url = ""
         self.name = "fake-1"
+        self.strict = False
         self.asked: list[dict[str, Any]] = []
         self.replies: dict[str, str] = {}
 
@@ -89,6 +91,10 @@ class FakeModel:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.asked.append(body)
+        if self.strict and body["model"] != self.name:
+            raise web.HTTPNotFound(text="no such model")
+        if not body.get("stream"):
+            return web.json_response(_whole("?"))
         if self.mood is Mood.ERROR:
             raise web.HTTPInternalServerError(text="out of memory at 0xdeadbeef")
         if self.mood is Mood.STALLS:
@@ -151,6 +157,13 @@ def _translation(messages: list[dict[str, str]]) -> str:
         return phrasebook.translated(text, tags[0], tags[-1])
     except (Rejected, IndexError):
         return text
+
+
+def _whole(text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "length"}
+    made = {"id": "1", "object": "chat.completion", "created": 0, "model": "fake-1"}
+    return {**made, "choices": [choice]}
 
 
 def _chunk(text: str, *, finish: str | None = None) -> bytes:

@@ -234,6 +234,40 @@ async def test_the_first_admin_has_one_good_link_until_there_is_an_admin(
     assert await invitations.first(HERE) is None
 
 
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": Role.AGENT}], ids=str)
+async def test_links_made_by_who_is_no_admin_any_longer_are_void(
+    database: Database, change: dict[str, str | bool]
+) -> None:
+    boss, ana = await added(database, "boss"), await added(database)
+    invitations, accounts = Invitations(database), Accounts(database)
+    theirs = await invitations.make(HERE, Role.ADMIN, maker=ana.id)
+    for_boss = await invitations.make(HERE, boss.role, boss.id, maker=ana.id)
+    kept = await invitations.make(HERE, Role.AGENT, maker=boss.id)
+    await accounts.change(HERE, ana.id, name="Ana Lucia")
+    assert await invitations.look(HERE, theirs)
+    await accounts.change(HERE, ana.id, **change)
+    assert [await invitations.look(HERE, link) for link in (theirs, for_boss)] == [None, None]
+    with pytest.raises(LinkSpent):
+        await invitations.accept(HERE, theirs, person("back"))
+    assert await invitations.look(HERE, kept)
+
+
+async def test_an_open_link_is_listed_and_can_be_withdrawn(database: Database) -> None:
+    ana, invitations = await added(database), Invitations(database)
+    link = await invitations.make(HERE, Role.AGENT, maker=ana.id)
+    await invitations.make(HERE, ana.role, ana.id)
+    await invitations.make(ELSEWHERE, Role.ADMIN)
+    first, second = await invitations.open(HERE)
+    assert (first.maker, first.whose, first.role) == ("Ana", "", Role.AGENT)
+    assert (second.maker, second.whose) == ("", "Ana")
+    assert link not in first.ref
+    assert not await invitations.withdraw(ELSEWHERE, first.ref)
+    assert await invitations.withdraw(HERE, first.ref)
+    assert not await invitations.withdraw(HERE, first.ref)
+    assert await invitations.look(HERE, link) is None
+    assert len(await invitations.open(HERE)) == 1
+
+
 async def test_a_password_is_verified_and_its_hash_renewed() -> None:
     passwords = Passwords(QUICK)
     kept = await passwords.hash("correct horse")

@@ -20,6 +20,7 @@ from core.adapters.tables import conversations, desk_events, handoffs, holds, me
 from core.faithful import FaithfulTranslator
 from core.ports import Retriever, Translator
 from core.turn import ConversationId, Passage, WorkspaceId
+from tests.databases import listening
 from tests.fakes.model import FakeModel, Mood, fake_model
 from tests.fakes.ports import FakeRetriever
 from tests.fakes.translator import FakeTranslator
@@ -170,6 +171,22 @@ async def test_a_line_that_changed_meanwhile_keeps_no_stale_translation(
     assert await database.read(lambda connection: connection.scalar(wanted)) is None
 
 
+async def test_of_a_long_conversation_only_the_last_lines_are_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.adapters.briefings.MAX_LINES", 3)
+    await hand_over(database, *(f"line {number}" for number in range(8)))
+    note = update(messages).where(messages.c.text == "line 7").values(internal=True)
+    gone = update(messages).where(messages.c.text == "line 5").values(deleted_at=1.0)
+    await database.write(lambda connection: connection.execute(note).rowcount)
+    await database.write(lambda connection: connection.execute(gone).rowcount)
+    with listening() as heard:
+        case = await Briefings(database, holder="one").take(60)
+    assert case is not None
+    assert [line.text for line in case.lines] == ["line 3", "line 4", "line 6"]
+    assert all("LIMIT" in statement for statement, _ in heard if "FROM messages" in statement)
+
+
 @asynccontextmanager
 async def model(
     says: str, mood: Mood = Mood.SAYS
@@ -271,3 +288,36 @@ async def test_a_case_that_is_over_needs_no_briefing(database: Database) -> None
     await database.write(lambda connection: connection.execute(over).rowcount)
     assert not await briefer(database, holder="two").make_next()
     assert await told(database) == 0
+
+
+@pytest.mark.parametrize(("ending", "known"), [("resolved", False), ("returned", True)])
+async def test_what_was_resolved_is_no_part_of_the_next_case(
+    database: Database, ending: str, known: bool
+) -> None:
+    where = await hand_over(database, "My order AB-12345 has not come.")
+    line = {"workspace": HERE, "conversation_id": where, "author": "customer", "language": "en"}
+    over = update(handoffs).values(ended_at=Now(), ending=ending)
+    await database.write(lambda connection: connection.execute(over).rowcount)
+
+    def comes_back(connection: Connection) -> None:
+        connection.execute(insert(messages).values(**line, text="Hello?", created_at=Now()))
+        open_case(connection, HERE, where, reason="asked", language="en")
+
+    await database.write(comes_back)
+    assert await briefer(database).make_next()
+    [made] = await stored(database)
+    assert ("AB-12345" in json.dumps(made)) is known
+
+
+async def test_what_was_asked_just_before_a_case_was_resolved_is_part_of_the_next(
+    database: Database,
+) -> None:
+    where = await hand_over(database, "My order AB-12345 has not come.")
+    over = update(handoffs).values(ended_at=Now(), ending="resolved")
+    await database.write(lambda connection: connection.execute(over).rowcount)
+    await database.write(
+        lambda connection: open_case(connection, HERE, where, reason="asked", language="en")
+    )
+    assert await briefer(database).make_next()
+    [made] = await stored(database)
+    assert "AB-12345" in made["summary"]

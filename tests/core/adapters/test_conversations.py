@@ -38,15 +38,6 @@ async def hand_over(database: Database, *, error: str = "") -> None:
     await turns.finish(accepted.lease, turn, served, ["…"], error=error)
 
 
-async def test_a_waiting_customer_is_listed_with_reason_and_words(database: Database) -> None:
-    await hand_over(database)
-    [waiting] = await Conversations(database).waiting(WORKSPACE)
-    assert (waiting.channel, waiting.language, waiting.reason) == ("slack", "de", "asked")
-    assert waiting.last_message == "ich brauche Hilfe"
-    assert 0 <= waiting.waited_s < 60
-    assert await Conversations(database).waiting(WorkspaceId("other")) == ()
-
-
 async def test_known_and_recent_places_stay_within_their_workspace(database: Database) -> None:
     await hand_over(database)
     seen = Conversations(database)

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.adapters import database as database_module
 from core.adapters.cursors import Cursors
@@ -33,7 +33,7 @@ from core.adapters.database import Database, Now, open_database
 from core.adapters.tables import cursors, metadata
 from core.errors import Misconfigured, Unavailable
 from core.turn import Channel, WorkspaceId
-from tests.databases import new_postgres, read_only
+from tests.databases import new_postgres, read_only, sqlite_at
 from tests.patience import until
 from tests.services import free_port
 
@@ -283,6 +283,34 @@ async def test_a_full_disk_is_unavailable_loses_nothing_and_heals(small_disk: Pa
         assert await opened.read(lambda connection: connection.scalar(check)) == "ok"
         count = select(func.count()).select_from(cursors)
         assert (await opened.read(lambda connection: connection.scalar(count)) or 0) >= 2
+
+
+@pytest.mark.parametrize("statement", ["selec 1", "select no from cursors", "select 1 from no"])
+async def test_a_fault_in_a_statement_is_no_outage(database: Database, statement: str) -> None:
+    for run in (database.read, database.write):
+        with pytest.raises(DBAPIError):
+            await run(lambda connection: connection.execute(text(statement)).all())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("update alembic_version set version_num = '0001'", "table .* already exists"),
+        ("drop table cursors", r"has lost tables \(cursors\)"),
+    ],
+)
+async def test_a_file_with_other_tables_than_its_migrations_made_gets_one_clear_line(
+    tmp_path: Path, change: str, says: str
+) -> None:
+    path = tmp_path / "dragoman.db"
+    url = sqlite_at(path)
+    file = sqlite3.connect(path)
+    file.execute(change)
+    file.commit()
+    file.close()
+    with pytest.raises(Misconfigured, match=says):
+        async with open_database(url):
+            pass
 
 
 async def test_one_transaction_that_fails_takes_no_other_with_it(database: Database) -> None:

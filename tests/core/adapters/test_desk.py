@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from core.adapters.absences import Absences
+from core.adapters.accounts import Accounts
 from core.adapters.database import Database, Now
 from core.adapters.inbox import SqlInbox
 from core.adapters.tables import (
@@ -24,7 +25,7 @@ from core.cases import Act, Case, DeskLine, EventId, Filter, Refused, Why
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
 from core.ports import ShowPartial
-from core.staff import Account
+from core.staff import Account, Role
 from core.turn import (
     Attachment,
     Author,
@@ -789,6 +790,49 @@ async def test_an_agent_who_reads_or_writes_is_not_taken_for_gone(database: Data
         assert (await rows_of(database, conversations))[0].owner == "waiting"
 
 
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": Role.VIEWER}], ids=str)
+async def test_whom_an_agent_had_who_leaves_waits_for_another(
+    database: Database, change: dict[str, str | bool]
+) -> None:
+    async with open_rig(database) as rig:
+        anna, where = await claimed(rig)
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        other = await rig.says(PERSON, address=replace(ADDRESS, place="visitor-2"))
+        await rig.desk.change(anna, other, Act.CLAIM)
+        await rig.desk.change(anna, other, Act.SNOOZE, snooze_s=600)
+        ended = await rig.says(PERSON, address=replace(ADDRESS, place="visitor-3"))
+        await rig.desk.change(anna, ended, Act.CLAIM)
+        await rig.desk.change(anna, ended, Act.RESOLVE)
+        await rig.idle()
+        await Accounts(database).change(WORKSPACE, anna.id, role=Role.AGENT)
+        assert await rig.cases.list(WORKSPACE, Filter.WAITING) == ()
+        await Accounts(database).change(WORKSPACE, anna.id, **change)
+        await rig.idle()
+        waiting = await rig.cases.list(WORKSPACE, Filter.WAITING)
+        assert {each.case.conversation for each in waiting} == {where, other}
+        assert all(each.case.waiting_since and each.case.agent is None for each in waiting)
+        assert rig.port.texts.count(say(Phrase.PERSON_AWAY, "ja")) == 2
+        owners = [row.owner for row in await rows_of(database, conversations)]
+        assert owners == ["waiting", "waiting", "closed"]
+        assert isinstance(await rig.desk.change(rig.agents[1], where, Act.CLAIM), Case)
+
+
+async def test_an_admin_takes_over_from_a_colleague_whom_they_name(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, where = await claimed(rig)
+        ben, cora = rig.agents[1:3]
+        taken = Refused(why=Why.TAKEN, holder="Anna")
+        assert await rig.desk.change(ben, where, Act.CLAIM, over=anna.id) == taken
+        # Who presses at the same time as another has not seen that it is theirs.
+        assert await rig.desk.change(cora, where, Act.CLAIM) == taken
+        assert await rig.desk.change(cora, where, Act.CLAIM, over=ben.id) == taken
+        done = await rig.desk.change(cora, where, Act.CLAIM, over=anna.id)
+        assert isinstance(done, Case)
+        assert (done.agent_name, len(await rows_of(database, handoffs))) == ("Cora", 1)
+        lost = await rig.desk.reply(anna, where, "still me", event_id="1")
+        assert lost == Refused(why=Why.TAKEN, holder="Cora")
+
+
 async def _pass(database: Database, seconds: float) -> None:
     """Let time go by in the database."""
 
@@ -852,7 +896,7 @@ async def test_the_inbox_is_in_order_of_urgency_and_waiting(database: Database) 
         assert await shown(Filter.OTHERS) == [where[1]]
         assert await shown(Filter.ENDED) == [where[3]]
         counts = await rig.cases.counts(WORKSPACE, agent=anna.id)
-        assert counts == {"open": 3, "waiting": 1, "mine": 1, "others": 1, "snoozed": 0, "ended": 1}
+        assert counts == {"open": 3, "waiting": 1, "mine": 1, "others": 1, "snoozed": 0}
         [first, *_] = await rig.cases.list(WORKSPACE)
         assert first.last_message == f"{PERSON} 2"
 

@@ -62,6 +62,15 @@ async def test_workspaces_do_not_see_each_other(database: Database) -> None:
     }
 
 
+async def test_titles_and_their_number_take_no_list(database: Database) -> None:
+    documents = Documents(database)
+    assert (await documents.titles(SHOP), await documents.count(SHOP)) == ((), 0)
+    await documents.publish(SHOP, "v1", instead_of=None, put=[RETURNS, COSTS])
+    await documents.publish(OTHER, "w1", instead_of=None, put=[COSTS])
+    assert await documents.titles(SHOP) == ("Kosten", "Returns")
+    assert await documents.count(SHOP) == 2
+
+
 async def test_a_list_has_lengths_instead_of_texts(database: Database) -> None:
     documents = Documents(database)
     await documents.publish(SHOP, "v1", instead_of=None, put=[RETURNS])

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from core.adapters.accounts import Accounts, NewAccount
 from core.adapters.canaries import Canaries
+from core.adapters.customer_rows import unlist
 from core.adapters.database import Database
 from core.adapters.documents import Documents
+from core.adapters.durable import write_whole
 from core.adapters.erasures import Erasures, forget_again
 from core.adapters.in_service import Flip, InService
 from core.adapters.inbox import SqlInbox
@@ -34,7 +37,7 @@ from core.adapters.tables import (
 )
 from core.adapters.tables import erasures as ledger_rows
 from core.adapters.turns import SqlTurns
-from core.errors import LeaseLost
+from core.errors import LeaseLost, Misconfigured
 from core.nights import Ended, VersionState, version_folder
 from core.preferences import Preferences
 from core.staff import Role
@@ -468,6 +471,25 @@ async def test_nothing_is_learnt_where_somebody_who_was_erased_wrote_again(
     assert not any(b"zebra" in path.read_bytes() for path in parts if path.suffix != ".gz")
 
 
+async def test_whose_conversation_grew_too_old_is_forgotten_by_nights_as_well(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days()
+    order = order_of(database_url, home)
+    await curate(order)
+    lines = (order.folder / "origins.jsonl").read_text().splitlines()
+    origins = [json.loads(line) for line in lines]
+    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
+    who = await customer_of(database, learnt)
+    await database.write(lambda c: c.execute(conversations.delete()).rowcount)
+    assert (await erasures.held(who)).conversations == ()
+    erased = await erasures.erase(who)
+    assert erased.nights == (order.slot,)
+    assert not order.dataset.exists()
+    assert who.hash(KEY.encode()) in (order.folder / "forgotten.jsonl").read_text()
+
+
 async def test_who_asks_while_a_set_is_made_is_not_in_it(
     database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
 ) -> None:
@@ -528,3 +550,47 @@ async def test_the_table_and_the_file_each_learn_what_the_other_knows(
     (home / LEDGER).unlink()
     await forget_again(database, KEY.encode(), home)
     assert (home / LEDGER).read_text() == kept
+
+
+async def test_who_is_entered_while_another_process_writes_the_file_stays_in_it(
+    database: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    others = [person("U2")]
+
+    def write_later(path: Path, text: str) -> None:
+        while others:
+            entering = Ledger(database, home).enter(others.pop(), KEY.encode())
+            asyncio.run_coroutine_threadsafe(entering, loop).result()
+        write_whole(path, text)
+
+    monkeypatch.setattr("core.adapters.ledger.write_whole", write_later)
+    await Ledger(database, home).enter(person("U1"), KEY.encode())
+    lines = (home / LEDGER).read_text().splitlines()
+    assert {json.loads(line)["customer_hash"] for line in lines} == {
+        person(id).hash(KEY.encode()) for id in ("U1", "U2")
+    }
+
+
+async def test_of_many_who_are_taken_off_a_list_at_once_none_comes_back(
+    database: Database,
+) -> None:
+    people = [person(f"U{number}") for number in range(20)]
+    preferences = SqlPreferences(database, Preferences())
+    await preferences.put(WORKSPACE, "handover_customers", ["anna", *(one.id for one in people)])
+    taking_off = (database.write(partial(unlist, person=one)) for one in people)
+    await asyncio.gather(*taking_off)
+    assert (await preferences.of(WORKSPACE)).handover_customers == ("anna",)
+
+
+async def test_the_numbers_of_who_was_erased_are_nobody_else_s(
+    story: Story, erasures: Erasures
+) -> None:
+    tess = await story.answered("tess", "Where is it?", "It is on its way to you.")
+    line = await tess.customer("Thanks.")
+    await erasures.erase(person("tess"))
+    uma = await story.chat("uma")
+    assert uma.id > tess.id
+    assert await uma.customer("Hello?") > line
+    with pytest.raises(Misconfigured, match=f"no conversation {tess.id}"):
+        await erasures.customer_of(WORKSPACE, tess.id)

@@ -133,6 +133,30 @@ async def test_a_port_where_nobody_listens_is_unavailable() -> None:
             await _written(generator)
 
 
+async def test_a_server_may_exchange_the_model_that_nobody_has_named(
+    fake: FakeModel, generator: HttpGenerator
+) -> None:
+    fake.strict = True
+    assert await _written(generator) == "You have 30 days. [1]"
+    fake.name = "fake-2"
+    assert await _written(generator) == "You have 30 days. [1]"
+    assert [asked["model"] for asked in fake.asked] == ["fake-1", "fake-1", "fake-2"]
+    fake.name = "fake-3"
+    assert await generator.check() == f"first of 1 at {fake.url}/v1/"
+
+
+async def test_a_model_that_the_server_does_not_have_is_told(fake: FakeModel) -> None:
+    async with HttpGenerator(fake.url, model="mine", limits=PATIENT) as generator:
+        assert await generator.check() == f"mine at {fake.url}/v1/", "served, though not listed"
+        fake.strict = True
+        with pytest.raises(Unavailable, match="has no mine, but fake-1"):
+            await generator.check()
+        with pytest.raises(Unavailable, match="NotFoundError"):
+            await _written(generator)
+        fake.name = "mine"
+        assert await generator.check()
+
+
 async def test_a_consumer_may_stop_in_the_middle(fake: FakeModel, generator: HttpGenerator) -> None:
     fake.mood = Mood.ENDLESS
     pieces = generator.write("How long?", [PASSAGE], language="en", history=())

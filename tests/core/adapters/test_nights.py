@@ -1,6 +1,7 @@
 """A night is taken once, and whoever lost it can write nothing more."""
 
 import asyncio
+import time
 
 import pytest
 from sqlalchemy import insert, update
@@ -113,6 +114,28 @@ async def test_starts_are_counted_by_step_unless_they_were_not_to_blame(
     assert night.figures == {"curate": {"rows": 7}, "train": {"loss": 0.5}}
 
 
+async def test_a_night_that_nobody_ended_within_a_day_is_over(database: Database) -> None:
+    rows = SqlNights(database)
+    for slot in ("missed", "cut off", "by hand"):
+        await rows.ring(HERE, slot)
+    lease = await rows.take(holder="one", held_s=60, of=(HERE, "cut off"))
+    assert lease is not None
+    await rows.put_back(await rows.begin(lease, NightState.TRAINING), retry_in_s=0)
+    long_ago = update(nights).values(created_at=Now() - 2 * 86_400)
+    await database.write(lambda c: c.execute(long_ago).rowcount)
+    named = await rows.take(holder="one", held_s=60, of=(HERE, "by hand"))
+    assert named is not None, "who asks for a night by its name has it"
+    await rows.ring(HERE, "tonight")
+    assert (await taken(rows, holder="two")).slot == "tonight"
+    ends = {night.slot: (night.state, night.ended_at is None) for night in await rows.list(HERE)}
+    assert ends == {
+        "missed": (NightState.SKIPPED, False),
+        "cut off": (NightState.SKIPPED, False),
+        "by hand": (NightState.QUEUED, True),
+        "tonight": (NightState.QUEUED, True),
+    }
+
+
 async def test_a_night_that_is_put_back_is_not_due_at_once(database: Database) -> None:
     rows = SqlNights(database)
     await rows.ring(HERE, SLOT)
@@ -138,6 +161,21 @@ async def test_it_is_counted_how_many_nights_stand_where(database: Database) -> 
     old = update(nights).where(nights.c.slot == "long ago")
     await database.write(lambda c: c.execute(old.values(ended_at=Now() - 1000)))
     assert await rows.lately(500) == {NightState.PUBLISHED: 1, NightState.QUEUED: 1}
+
+
+async def test_it_is_known_for_how_long_no_night_came(database: Database) -> None:
+    rows, hour = SqlNights(database), 3600.0
+    assert (await rows.last_ended(), await rows.silent_s(HERE)) == (None, 0.0)
+    wrote = {"workspace": HERE, "channel": Channel.WEB, "place": "1", "customer": "x"}
+    first = insert(conversations).values(**wrote, created_at=Now() - 5 * hour)
+    await database.write(lambda c: c.execute(first).rowcount)
+    assert await rows.silent_s(HERE) == pytest.approx(5 * hour, abs=60)
+    await rows.ring(HERE, SLOT)
+    rung = update(nights).values(created_at=Now() - 3 * hour)
+    await database.write(lambda c: c.execute(rung).rowcount)
+    assert await rows.silent_s(HERE) == pytest.approx(3 * hour, abs=60)
+    await rows.end(await taken(rows), NightState.SKIPPED, figures={})
+    assert await rows.last_ended() == pytest.approx(time.time(), abs=60)
 
 
 async def test_each_workspace_with_a_conversation_is_known(database: Database) -> None:

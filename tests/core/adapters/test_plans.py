@@ -1,22 +1,25 @@
 """However much was said before, what a message or an agent sets off finds its rows by an index."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, select, text
+from sqlalchemy import Connection, select, text
 
+from core.adapters.absences import Absences
+from core.adapters.cases import Cases
 from core.adapters.conversations import Conversations
 from core.adapters.database import Database, open_database
 from core.adapters.desk_threads import SqlThreads
 from core.adapters.leases import SqlLeases
-from core.adapters.tables import conversations, outbox
-from core.cases import Act
+from core.adapters.retention import _KINDS, Retention
+from core.adapters.tables import conversations, handoffs, outbox
+from core.cases import Act, EventId
 from core.errors import Unavailable
-from core.turn import Channel, ConversationId, Inbound, Kind
+from core.turn import Channel, ConversationId, Inbound, Kind, WorkspaceId
 from tests.core.takeover import ADDRESS, PERSON, WORKSPACE, Rig, open_rig
+from tests.databases import Heard, listening
 from tests.patience import until
 
 # A past in which each conversation has two messages, each with its reply, on a desk.
@@ -47,8 +50,6 @@ _GROWING = "conversations|inbox|messages|outbox|handoffs|desk_events|desk_thread
 # As PostgreSQL and SQLite say it.
 _SCAN = re.compile(rf"Seq Scan on ({_GROWING})\b|^SCAN ({_GROWING})\b", re.MULTILINE)
 
-Heard = dict[str, Any]
-
 
 def _remember(connection: Connection) -> None:
     for count, into, rows in _PAST:
@@ -66,31 +67,15 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         yield opened
 
 
-@contextmanager
-def listening() -> Iterator[Heard]:
-    """Each statement that the program runs meanwhile, with parameters that it ran with."""
-    heard: Heard = {}
-
-    def hear(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        heard[statement] = parameters
-
-    event.listen(Engine, "before_cursor_execute", hear)
-    try:
-        yield heard
-    finally:
-        event.remove(Engine, "before_cursor_execute", hear)
-
-
 async def plans(database: Database, heard: Heard) -> Mapping[str, str]:
     """How the database carries out each statement, by its text."""
 
     def work(connection: Connection) -> Mapping[str, str]:
         explain = "explain" if connection.dialect.name == "postgresql" else "explain query plan"
         found = {}
-        for statement, parameters in heard.items():
-            if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
-                rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
-                found[statement] = "\n".join(str(row[-1]) for row in rows)
+        for statement, parameters in dict(heard).items():
+            rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+            found[statement] = "\n".join(str(row[-1]) for row in rows)
         return found
 
     return await database.read(work)
@@ -147,7 +132,7 @@ async def test_a_message_and_an_agent_never_have_the_whole_past_read(database: D
     async with open_rig(database) as rig:
         with listening() as heard:
             await _a_day_at_the_desk(rig)
-    assert any("deleted_at" in statement for statement in heard)
+    assert any("deleted_at" in statement for statement, _ in heard)
     scans = {
         statement: plan
         for statement, plan in (await plans(database, heard)).items()
@@ -171,3 +156,42 @@ async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
     for plan in by_time:
         assert re.search(r"ix_(conversations|desk_threads)_due_at\b", plan), plan
         assert not _SCAN.search(plan), plan
+
+
+async def test_who_looks_for_silent_agents_and_for_old_cases_reads_few_conversations(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.adapters.retention.BATCH", 20)
+
+    async def idle_s(workspace: WorkspaceId) -> float:
+        return 60.0
+
+    async def wake(conversation: ConversationId) -> None:
+        pass
+
+    retention = Retention(database, 3_600.0)
+    retention._kind = [kind.table for kind in _KINDS].index(handoffs)
+    with listening() as heard:
+        await Absences(database, idle_s, wake=wake).look()
+        await retention.look()
+    found = {
+        statement: plan
+        for statement, plan in (await plans(database, heard)).items()
+        if "conversations.handoff_id" in statement
+    }
+    assert len(found) == 3
+    assert {statement: plan for statement, plan in found.items() if _SCAN.search(plan)} == {}
+
+
+async def test_what_an_inbox_shows_is_read_by_a_few_statements_and_not_from_all_that_ended(
+    database: Database,
+) -> None:
+    cases = Cases(database)
+    with listening() as heard:
+        await cases.counts(WORKSPACE)
+    for plan in (await plans(database, heard)).values():
+        assert not _SCAN.search(plan), plan
+    assert len(heard) == 1
+    with listening() as heard:
+        assert len(await cases.events(WORKSPACE, after=EventId(0), limit=100)) == 100
+    assert len(heard) == 3

@@ -45,13 +45,6 @@ async def test_every_preference_is_kept_in_its_own_workspace(database: Database)
     assert (await kept.stored(HERE)).own == set(EVERY)
 
 
-async def test_what_is_reset_is_as_the_settings_say(database: Database) -> None:
-    kept = SqlPreferences(database, DEFAULTS)
-    await kept.put(HERE, "answer_minutes", 30)
-    await kept.reset(HERE, "answer_minutes")
-    assert (await kept.of(HERE)).answer_minutes == 60
-
-
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
