@@ -215,13 +215,20 @@ class _BehindProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._header and scope["type"] == "http":
             headers = Headers(scope=scope)
-            # What stands further left was written by the client itself.
-            address = headers.get(self._header, "").rpartition(",")[2].strip()
-            if address:
+            # What stands further left, or in a line above, was written by the client itself.
+            last = ",".join(headers.getlist(self._header)).rpartition(",")[2].strip()
+            if address := _without_port(last):
                 scope["client"] = (address, 0)
             if headers.get("x-forwarded-proto") in {"http", "https"}:
                 scope["scheme"] = headers["x-forwarded-proto"]
         await self._app(scope, receive, send)
+
+
+def _without_port(address: str) -> str:
+    """The host of `203.0.113.9:51234` and `[2001:db8::1]:443`, which some proxies write."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def _headers(frame_ancestors: Sequence[str]) -> Mapping[str, str]:

@@ -1,8 +1,8 @@
 """Finds personal data by its shape and puts marks in its place.
 
-What a checksum can prove is checked (cards, IBANs), so that an order number stays readable. A phone
-number has no checksum: it is taken by its form, or by a word such as "call" before it, and never
-after a word such as "order". Names and addresses of people have no shape and are not found here.
+What a checksum can prove is checked (cards, IBANs, many identity numbers), so that an order number
+stays readable; phone numbers go by their form and by the words before them. Names and addresses of
+people have no shape and are not found here.
 """
 
 import ipaddress
@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 
+from core.identities import find_identities, is_luhn
+from core.passwords import find_passwords
+from core.phones import find_phones, is_other_number
+
 
 class Type(StrEnum):
     """What was found, in the words of Presidio where it has one."""
@@ -26,6 +30,7 @@ class Type(StrEnum):
     CREDIT_CARD = "CREDIT_CARD"
     IP_ADDRESS = "IP_ADDRESS"
     US_SSN = "US_SSN"
+    NATIONAL_ID = "NATIONAL_ID"
     PHONE_NUMBER = "PHONE_NUMBER"
 
 
@@ -53,9 +58,12 @@ _MARKS = {
     Type.CREDIT_CARD: "CARD",
     Type.IP_ADDRESS: "IP",
     Type.US_SSN: "ID",
+    Type.NATIONAL_ID: "ID",
     Type.PHONE_NUMBER: "PHONE",
 }
-_MARK = re.compile(rf"⟦\s*((?:{'|'.join(_MARKS.values())})_[0-9]+)\s*⟧", re.IGNORECASE)
+_MARK = re.compile(
+    rf"⟦\s*((?:{'|'.join(dict.fromkeys(_MARKS.values()))})_[0-9]+)\s*⟧", re.IGNORECASE
+)
 # An operator needs the addresses and numbers of a log line; what opens a door must not be there.
 _NEVER_LOGGED = (Type.SECRET, Type.EMAIL_ADDRESS, Type.IBAN_CODE, Type.CREDIT_CARD)
 
@@ -75,19 +83,30 @@ _SECRET = re.compile(
     | (?<=://)[^\s:/@]{1,64}:[^\s/@]{1,128}(?=@)        # user and password in an address
     | https://hooks\.slack\.com/services/[\w/]{20,120}
     | (?i:\bbearer\s{1,3})[\w.~+/=-]{16,2000}
-    | (?i:\b(?:api[_-]?key|access[_-]?key|secret|token|password|passwd|pwd|passwort|contraseña
-        |mot\ de\ passe|senha|пароль|密码|密碼|パスワード|비밀번호)\s{0,3}[:=]\s{0,3})[^\s,;]{6,200}
     """,
     re.VERBOSE | re.DOTALL,
 )
 # Scripts without spaces put a number or an address right after a word, so `\w` is ASCII below.
+_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+# Vowel signs of India's scripts, which are no letters to a pattern.
+_SIGNS = r"\u0900-\u0963\u0970-\u0dff"
+# In a script without spaces what follows would be taken for the end of the address.
+_UNSPACED_ENDS = (
+    "中国|中國|香港|台湾|台灣|澳门|澳門|新加坡|公司|网络|網絡|网址|在线|网站|商城|移动|集团|信息|政务|公益|中文网"
+    "|みんな|コム|ストア|クラウド|한국|닷컴|닷넷|삼성|ไทย|คอม|ລາວ"
+)
+# A name in a script without spaces has no beginning: all is taken up to a space or a stop.
 _EMAIL = re.compile(
-    r"(?<![A-Za-z0-9.%+_-])(?:[.%+'-]|[^\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]){1,64}"
-    r"@(?:[^\W_](?:[\w-]{0,62})\.){1,8}[A-Za-z]{2,24}"
+    rf"(?:(?<![A-Za-z0-9.%+_-])(?:[.%+'-]|[^\W{_UNSPACED}]|[{_SIGNS}]){{1,64}}|[{_UNSPACED}]{{1,64}})"
+    rf"@(?:[^\W_](?:[\w{_SIGNS}-]{{0,62}})\.){{1,8}}"
+    rf"(?:[Xx][Nn]--[A-Za-z0-9-]{{1,58}}[A-Za-z0-9]|[A-Za-z]{{2,24}}|{_UNSPACED_ENDS}"
+    rf"|(?:[^\W\d_A-Za-z{_UNSPACED}]|[{_SIGNS}]){{2,24}})"
 )
 _ADDRESS = re.compile(r"(?:https?://|\bwww\.)[^\s<>\"'\[\]{}|\\^`]{2,2000}", re.IGNORECASE)
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
-_CARD = re.compile(r"(?<![\w.+-])[1-6][0-9]{3}(?:[ -]?[0-9]){8,15}(?![\w-]|[.,][0-9])", re.ASCII)
+_CARD = re.compile(
+    r"(?<![\w.+-])[1-6][0-9]{3}(?:(?:[ -]{0,2}|\.)[0-9]){8,15}(?![\w-]|[.,][0-9])", re.ASCII
+)
 _CARD_BRAND = re.compile("3[04-9]|4|5[0-9]|6[0-9]|2[2-7]|1800|2131")
 _IP4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])", re.ASCII)
 _IP6 = re.compile(
@@ -95,42 +114,6 @@ _IP6 = re.compile(
 )
 _SSN = re.compile(
     r"(?<![\w-])(?!000|666)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}(?![\w-])", re.ASCII
-)
-_PHONE = re.compile(
-    r"(?<![\w@.,:/#№=-])\+?\(?[0-9](?:[ \-./()\u00a0\u2010-\u2013]{0,3}[0-9]){5,16}"
-    r"(?:\s?(?:x|ext\.?)\s?[0-9]{1,6})?",
-    re.ASCII,
-)
-_DATE = re.compile(
-    r"[12][0-9]{3}[-./ ][01]?[0-9][-./ ][0-3]?[0-9]\b"
-    r"|[0-3]?[0-9][-./][0-3]?[0-9][-./](?:[12][0-9])?[0-9]{2}\b"
-)
-_YEARS = re.compile(r"(?:19|20)[0-9]{2}\s?[-–/]\s?(?:19|20)[0-9]{2}")
-_THOUSANDS = re.compile(r"[0-9]{1,3}(?:([.\u00a0 ])[0-9]{3})(?:\1[0-9]{3})*")
-_MONEY = re.compile(
-    r"\s?(?:[€$£¥₹₽₩₺%]|(?:eur|usd|gbp|chf|jpy|cny|zł|kr|руб|km|kg|g|ml|mm|cm|m)\b)", re.IGNORECASE
-)
-_CALL = re.compile(
-    r"\b(?:phone|tel\b|telef|teleph|téléph|call|mobil|cell|fax|whatsapp|viber|ring\b|text me|sms"
-    r"|reach|handy|rufnummer|anruf|rufen|erreich|appel|portable|joindre|llam|celular|móvil|ligar|ligue"
-    r"|telemóvel|chiam|bel\b|bellen|gsm|zadzwo|komórk|ringa\b|soita|puhelin|телефон|позвон|звон|моб"
-    r"|дзвон|هاتف|اتصل|جوال|موبایل|تلفن|फ़?ोन|मोबाइल|कॉल|điện thoại|gọi|sđt|telepon|hubungi|hp\b"
-    r"|ara\b|arayın|cep\b|טלפון|נייד|τηλ|κινητ|desk:)"
-    r"|电话|電話|手机|手機|拨打|携帯|전화|휴대폰|연락처|โทร|เบอร์"
-)
-_OTHER_NUMBER = re.compile(
-    r"(?:\b(?:order|invoice|tracking|ticket|customer|article|item|sku|ref(?:erence)?|booking|account"
-    r"|case|serial|imei|model|version|licen[cs]e|passport|policy|bestell\w*|auftrag\w*|rechnung\w*"
-    r"|sendung\w*|kunden\w*|artikel\w*|commande|facture|suivi|colis|pedido|factura|seguimiento"
-    r"|encomenda|fatura|ordine|fattura|tracciamento|bestelling|factuur|zamówieni\w*|faktur\w*"
-    r"|paczk\w*|objednávk\w*|заказ\w*|счёт\w*|посылк\w*|замовлен\w*|sipariş\w*|fatura\w*|pesanan"
-    r"|đơn hàng|beställning\w*|ordre\w*|tilaus\w*|rendelés\w*|comand\w*|παραγγελί\w*|طلب\w*|الطلب)"
-    r"|订单|訂單|单号|單號|注文|주문|ऑर्डर|คำสั่งซื้อ)[^\d\n]{0,20}\Z",
-    re.IGNORECASE,
-)
-_NUMBERED = re.compile(
-    r"(?:[#№]|\b(?:n[or°º]|nummer|number|numéro|número|numero|номер))[\s:.]{0,2}(?:is|ist|es)?\s?\Z",
-    re.IGNORECASE,
 )
 
 
@@ -215,7 +198,8 @@ Spans = Iterator[tuple[int, int]]
 
 
 def _secrets(text: str) -> Spans:
-    return (found.span() for found in _SECRET.finditer(text))
+    yield from (found.span() for found in _SECRET.finditer(text))
+    yield from find_passwords(text)
 
 
 def _emails(text: str) -> Spans:
@@ -243,9 +227,12 @@ def _ibans(text: str) -> Spans:
 
 def _cards(text: str) -> Spans:
     for found in _CARD.finditer(text):
-        digits = re.sub("[ -]", "", found[0])
-        if _CARD_BRAND.match(digits) and len(set(digits)) > 1 and _is_luhn(digits):
-            yield found.span()
+        # What may follow, a month or the code from the back, is no part of the number.
+        for end in (len(found[0]), *(gap.start() for gap in re.finditer("[ -]+", found[0]))):
+            digits = re.sub("[ .-]", "", found[0][:end])
+            if (end == len(found[0]) or len(digits) in (15, 16)) and _is_card(digits):
+                yield found.start(), found.start() + end
+                break
 
 
 def _ips(text: str) -> Spans:
@@ -259,14 +246,10 @@ def _ssns(text: str) -> Spans:
     return (found.span() for found in _SSN.finditer(text))
 
 
-def _phones(text: str) -> Spans:
-    for found in _PHONE.finditer(text):
-        start, end = found.span()
-        if re.match(r"[A-Za-z0-9_@]|[.,:/-][0-9]", text[end : end + 2]):
-            continue
-        before = text[max(0, start - 40) : start].lower()
-        if _is_phone(found[0], before, text[end : end + 12]):
-            yield start, end
+def _identities(text: str) -> Spans:
+    for found in find_identities(text):
+        if not is_other_number(text, found.start, found.end, since=found.since):
+            yield found.start, found.end
 
 
 _FINDERS = (
@@ -277,14 +260,13 @@ _FINDERS = (
     (Type.CREDIT_CARD, _cards),
     (Type.IP_ADDRESS, _ips),
     (Type.US_SSN, _ssns),
-    (Type.PHONE_NUMBER, _phones),
+    (Type.NATIONAL_ID, _identities),
+    (Type.PHONE_NUMBER, find_phones),
 )
 
 
-def _is_luhn(digits: str) -> bool:
-    """ISO 7812: every second digit from the right doubled, its digits summed, a multiple of 10."""
-    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
-    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+def _is_card(digits: str) -> bool:
+    return _CARD_BRAND.match(digits) is not None and len(set(digits)) > 1 and is_luhn(digits)
 
 
 def _is_iban(run: str) -> bool:
@@ -301,42 +283,3 @@ def _is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_phone(run: str, before: str, after: str) -> bool:
-    run = re.split("[xe]", run)[0]
-    digits = re.sub("[^0-9]", "", run)
-    groups = re.findall("[0-9]+", run)
-    called = bool(_CALL.search(before)) or bool(re.match(r"\s?(?:office|fax|mobile|cell)\b", after))
-    if _DATE.match(run) or _YEARS.fullmatch(run):
-        return False
-    if run.startswith("+"):
-        return 8 <= len(digits) <= 15
-    if _OTHER_NUMBER.search(before):
-        return called and _nearest_is_call(before)
-    trunk = run.startswith(("0", "(")) and len(groups) > 1
-    if (_NUMBERED.search(before) and not (called or trunk)) or _MONEY.match(after):
-        return False
-    if called:
-        return 6 <= len(digits) <= 15
-    if _THOUSANDS.fullmatch(run):
-        return len(digits) == 9 and "." not in run
-    return _has_phone_form(run, digits, groups)
-
-
-def _nearest_is_call(before: str) -> bool:
-    """Whether a word such as "phone" is nearer to the number than one such as "order"."""
-    last_call = max((found.end() for found in _CALL.finditer(before)), default=0)
-    return not _OTHER_NUMBER.search(before[last_call:]) and last_call > len(before) - 22
-
-
-def _has_phone_form(run: str, digits: str, groups: list[str]) -> bool:
-    if len(groups) == 1:
-        # A trunk zero, 00 and a country, or a Chinese mobile number.
-        return bool(re.fullmatch("0[1-9][0-9]{8,9}|00[1-9][0-9]{9,12}|1[3-9][0-9]{9}", digits))
-    if [len(group) for group in groups] == [3, 3, 4]:
-        return True
-    if re.match("00[1-9]", digits):
-        return 10 <= len(digits) <= 15
-    national = run.startswith(("0", "(")) and max(map(len, groups)) < 9
-    return 8 <= len(digits) <= 12 and (national or (len(groups) > 2 and len(digits) >= 9))

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -20,7 +20,8 @@ def configure(*, level: str, form: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info if as_json else _unchanged,
+        # First, since what is rendered later is not scrubbed any more.
+        structlog.processors.format_exc_info,
         _without_secrets,
     ]
     structlog.configure(
@@ -53,17 +54,26 @@ def configure(*, level: str, form: str) -> None:
     logging.getLogger(OURS).setLevel(level.upper())
 
 
-def _unchanged(
-    logger: object, method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    return event
-
-
 def _without_secrets(
     logger: object, method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """The last line of defence: what looks like a secret is masked in any text that is logged."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = scrub(value)
+        # The library's own record is taken out before the line is written.
+        if key != "_record":
+            event[key] = _scrubbed(value)
     return event
+
+
+def _scrubbed(value: object) -> object:
+    """A value as it may be logged; what is no text, number, list or mapping as its `repr`."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return scrub(value)
+        case Mapping():
+            return {scrub(str(key)): _scrubbed(one) for key, one in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_scrubbed(one) for one in value]
+    return scrub(repr(value))

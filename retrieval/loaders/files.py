@@ -1,6 +1,7 @@
 """Files and folders to drafts, one clear line for each that cannot be read."""
 
 import codecs
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from pathlib import Path, PurePosixPath
 from core.errors import Rejected
 from core.language import is_tag
 from retrieval.hygiene import clean, tidy
+from retrieval.loaders.apart import body_apart
 from retrieval.loaders.drafts import Body, Draft
 from retrieval.loaders.faq import csv_rows, jsonl_rows
 from retrieval.loaders.markup import html_body, markdown_body
-from retrieval.loaders.office import docx_body, pdf_body
 
 MAX_FILE_BYTES = 20_000_000
 MAX_TEXT_CHARS = 5_000_000
@@ -53,13 +54,22 @@ class Source:
 def sources(path: Path) -> Iterator[Source]:
     """The file itself, or every visible file below a folder, in the order of their paths.
 
-    Raises: Rejected: there is no such file or folder.
+    Raises: Rejected: there is no such file or folder, or we may not look.
     """
+    try:
+        yield from _below(path)
+    except OSError as error:
+        raise Rejected(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _below(path: Path) -> Iterator[Source]:
     if path.is_file():
         yield Source(path=path, id=clean(path.stem))
         return
     if not path.is_dir():
         raise Rejected(f"{path}: no such file or folder")
+    # A folder that we may not list would look empty.
+    os.scandir(path).close()
     for file in sorted(path.rglob("*")):
         below = file.relative_to(path)
         if file.is_file() and not any(part.startswith(".") for part in below.parts):
@@ -134,10 +144,8 @@ def _contents(path: Path) -> bytes:
 
 
 def _body(data: bytes, kind: str, name: str) -> Body:
-    if kind == "pdf":
-        return pdf_body(data, name)
-    if kind == "docx":
-        return docx_body(data, name)
+    if kind in {"pdf", "docx"}:
+        return body_apart(data, kind, name)
     text = decode(data, name)
     if "\x00" in text:
         raise Rejected(f"{name}: not a text file; give {KINDS}")

@@ -26,6 +26,8 @@ from retrieval.loaders.markup import address_behind
 MAX_PAGES = 2_000
 MAX_UNPACKED_BYTES = 100_000_000
 MAX_PARTS = 5_000
+# Word's own limit.
+MAX_COLUMNS = 63
 # A page of XML packs 10 to 20 fold; a bomb packs a thousandfold.
 MAX_RATIO = 150
 _ENOUGH_TO_JUDGE_BYTES = 5_000_000
@@ -104,6 +106,7 @@ def docx_body(data: bytes, name: str) -> Body:
     _refuse_bomb(data, name)
     try:
         document = docx.Document(io.BytesIO(data))
+        _refuse_wide_cells(document.element.body, name)
         _accept_changes(document.element.body)
         text = "\n\n".join(_blocks(document))
         properties = document.core_properties
@@ -112,6 +115,8 @@ def docx_body(data: bytes, name: str) -> Body:
     # lxml's own errors are syntax errors; python-docx adds the others on a foreign zip file.
     except (ValueError, LookupError, AttributeError, SyntaxError) as error:
         raise Rejected(f"{name}: not a Word document; save it again as .docx") from error
+    except RecursionError as error:
+        raise Rejected(f"{name}: its tables are nested or merged too deeply; split it") from error
 
 
 def _refuse_bomb(data: bytes, name: str) -> None:
@@ -137,6 +142,13 @@ def _excessive(unpacked: int, packed: int) -> bool:
     if unpacked > MAX_UNPACKED_BYTES:
         return True
     return unpacked > _ENOUGH_TO_JUDGE_BYTES and unpacked > MAX_RATIO * packed
+
+
+def _refuse_wide_cells(body: BaseOxmlElement, name: str) -> None:
+    """Each column that a cell spans is gone through."""
+    for span in body.iter(qn("w:gridSpan")):
+        if int(span.get(qn("w:val")) or 1) > MAX_COLUMNS:
+            raise Rejected(f"{name}: a table has more than {MAX_COLUMNS} columns; split the table")
 
 
 def _accept_changes(body: BaseOxmlElement) -> None:

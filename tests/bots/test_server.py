@@ -147,6 +147,23 @@ async def test_a_proxy_is_believed_only_if_named(header: str, shown: str) -> Non
         assert (await client.get("/show", headers=sent)).text == shown
 
 
+@pytest.mark.parametrize(
+    ("last", "shown"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("10.9.9.8, 203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+    ],
+)
+async def test_of_two_header_lines_the_proxys_is_the_last(last: str, shown: str) -> None:
+    lines = [("X-Forwarded-For", "10.9.9.9"), ("X-Forwarded-For", last)]
+    async with served(client_ip_header="X-Forwarded-For") as client:
+        assert (await client.get("/show", headers=lines)).text == f"{shown} http 0"
+
+
 async def test_a_body_over_the_limit_is_413_in_our_form() -> None:
     async with served(max_body_bytes=1_000) as client:
         assert (await client.post("/show", content=b"x" * 1_000)).status_code == 200

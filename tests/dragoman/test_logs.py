@@ -40,6 +40,36 @@ def test_what_looks_like_a_secret_is_masked(capsys: pytest.CaptureFixture[str]) 
     assert "xoxb-12345" not in shown
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_has_no_secret_either(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(level="info", form=form)
+    token = "123456789:" + "A" * 35
+    fault = RuntimeError(f"POST /bot{token}/sendMessage for anna@example.com")
+    structlog.get_logger().error("send_failed", exc_info=fault)
+    logging.getLogger("httpx").error("send failed", exc_info=fault)
+    shown = capsys.readouterr().err
+    assert shown.count("RuntimeError: POST /bot⟦KEY⟧/sendMessage for ⟦EMAIL⟧") == 2
+    assert "AAAAA" not in shown
+    assert "anna@" not in shown
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_stands_within_a_value_is_masked_too(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(level="info", form=form)
+    structlog.get_logger().warning(
+        "import_failed",
+        faults=[{"line": 3, "of": ("anna@example.com",)}],
+        cause=ValueError("no such person: anna@example.com"),
+        took_s=1.5,
+    )
+    shown = capsys.readouterr().err
+    assert "anna@" not in shown
+    assert shown.count("⟦EMAIL⟧") == 2
+    assert "1.5" in shown
+
+
 def test_libraries_are_silent_below_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     configure(level="debug", form="json")
     chatty = logging.getLogger("bm25s")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
+from bots.web.visitor import network
 from core.flood import Allowance
 
 LOGIN_AT_ONCE, LOGIN_PER_MINUTE = 10, 4.0
@@ -25,9 +26,3 @@ class Throttle:
         """Whether one more try may be made from there for this login."""
         address = network(request)
         return self._addresses.take(address) and self._logins.take(login)
-
-
-def network(request: Request) -> str:
-    """The network address that limits count by; all of an IPv6 customer's are one /64."""
-    host = request.client.host if request.client else ""
-    return ":".join(host.split(":")[:4]) if host.count(":") > 1 else host

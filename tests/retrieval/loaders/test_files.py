@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from core.errors import Rejected
 from retrieval.loaders import files
 from retrieval.loaders.drafts import Draft
 from retrieval.loaders.files import Source, read, sources
+
+NOBODY = 65_534
 
 
 def load(path: Path) -> tuple[Draft, ...]:
@@ -241,6 +245,24 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="no such file or folder"):
         load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["", "faq.md", "more"])
+def test_what_we_may_not_look_into_is_refused_in_a_line(name: str) -> None:
+    me = os.geteuid()
+    # Not below pytest's own folder, which is closed to everybody else.
+    with tempfile.TemporaryDirectory() as folder:
+        closed = Path(folder)
+        write(closed / "faq.md", "text")
+        closed.chmod(0)
+        if me == 0:  # to whom nothing is closed
+            os.seteuid(NOBODY)
+        try:
+            with pytest.raises(Rejected, match=r"cannot be read \(Permission denied\)"):
+                load(closed / name)
+        finally:
+            os.seteuid(me)
+            closed.chmod(0o700)
 
 
 def test_reading_never_changes_a_file_id(tmp_path: Path) -> None:

@@ -128,3 +128,38 @@ def test_deep_nesting_is_refused_before_the_page_is_read() -> None:
     with pytest.raises(Rejected, match="nested more than 150 levels"):
         html_body("<div hidden>" * 5_000 + "x", "page.html")
     assert page("<div>" * 140 + "x") == "x"
+
+
+def with_front(lines: str) -> Body:
+    return markdown_body(f"---\n{lines}\n---\nWords.\n", "page.md")
+
+
+LAUGHS = "a0: &a0 [ha]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "date: 2024-02-30",
+        "date: 0000-00-00",
+        f"number: {'9' * 5_000}",
+        "tags: [a, b]",
+        "? [a, b]\n: c",
+        pytest.param(LAUGHS, id="a billion laughs"),
+    ],
+)
+def test_front_matter_that_says_something_else_as_well_is_read(line: str) -> None:
+    body = with_front(f"{line}\nTitle: Returns\nlanguage: no\nsource: ~")
+    assert (body.title, body.language, body.source) == ("Returns", "no", "")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["x: " + "[" * 5_000, 'title: "\\UFFFFFFFF"', "- a", "title: [", "title: " + "a" * 20_000],
+    ids=["brackets", "no character", "a list", "open", "long"],
+)
+def test_front_matter_that_cannot_be_read_is_refused_in_one_line(lines: str) -> None:
+    with pytest.raises(Rejected, match=r"^page\.md: the front matter [^\n]*$"):
+        with_front(lines)

@@ -110,6 +110,11 @@ def test_what_only_looks_like_a_name_is_not_masked_everywhere(first: str, later:
     assert masked(first, later)[1] == later
 
 
+def test_a_number_that_somebody_calls_theirs_is_masked() -> None:
+    assert masked("мой номер: 8 912 345 67 89") == ["мой номер: ⟦PHONE_1⟧"]
+    assert masked("My number is 07700900123") == ["My number is ⟦PHONE_1⟧"]
+
+
 def test_whoever_is_greeted_or_signs_is_known_from_then_on() -> None:
     assert masked("Dear Ms Karlsson,\nit is on its way.", "Thanks! Karlsson") == [
         "Dear Ms ⟦NAME_1⟧,\nit is on its way.",
