@@ -140,6 +140,9 @@ class Phrase(StrEnum):
     # Translators: follows a sentence that says who has the conversation.
     DESK_KEPT_AS_NOTE = _("This stays an internal note, which the customer does not read.")
     DESK_NOTE_STAYS = _("A note stays in the record as it was first written.")
+    DESK_FILE_STAYS = _(
+        "The customer still has the file. To take it back, delete your whole message."
+    )
 
     # What an agent sees of a conversation on the desk of a chat platform
     DESK_WAITING = _("Waiting for an agent")

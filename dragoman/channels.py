@@ -32,6 +32,10 @@ log = structlog.get_logger()
 
 # After an error that nobody foresaw.
 RESTART_S = 5.0
+_TAKES = {
+    Channel.SLACK: "SLACK_BOT_TOKEN and SLACK_APP_TOKEN",
+    Channel.TELEGRAM: "TELEGRAM_BOT_TOKEN",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,12 @@ class ChatChannel:
     routes: Sequence[BaseRoute]
     run: Callable[[], Awaitable[None]]
     check: Callable[[], Awaitable[str]]
+
+
+def switched_off(channels: Sequence[ChatChannel]) -> dict[str, str]:
+    """The settings that each platform takes which is not among these."""
+    on = {channel.name for channel in channels}
+    return {str(name): takes for name, takes in _TAKES.items() if name not in on}
 
 
 @asynccontextmanager
@@ -174,6 +184,7 @@ async def _telegram(
         rate=delivery.rate,
         move=Conversations(database).move,
         holds=Holds(database),
+        last_said=Conversations(database).last_said,
         languages=settings.languages,
         public_url=settings.public_url,
         desk=telegram_desk(

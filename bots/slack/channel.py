@@ -20,6 +20,7 @@ from bots.slack.ingress import Accept, AnswersAgent, Ingress, Known, Rate
 from bots.slack.ingress_http import HttpIngress
 from bots.slack.oauth import SCOPES, OAuth
 from bots.slack.port import SlackPort
+from bots.slack.profiles import Profiles
 from bots.slack.socket_mode import SILENT_S, SocketMode
 from bots.slack.teams import Teams
 from core.adapters.cursors import Cursors
@@ -96,9 +97,12 @@ class SlackChannel:
             uploads=self.files,
             files=needs.files,
         )
+        profiles = Profiles()
         self.desk: SlackDesk | None = None
         if needs.desk is not None:
-            self.desk = SlackDesk(needs.desk, self.teams, self.files, spawn=background.spawn)
+            self.desk = SlackDesk(
+                needs.desk, self.teams, self.files, profiles, spawn=background.spawn
+            )
         ingress = Ingress(
             port=self.port,
             accept=needs.accept,
@@ -107,6 +111,7 @@ class SlackChannel:
             answers_agent=needs.answers_agent,
             default_language=options.default_language,
             spawn=background.spawn,
+            profiles=profiles,
             desk=self.desk,
         )
         self.dispatch = Dispatch(ingress, self.teams)

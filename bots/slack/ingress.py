@@ -15,10 +15,10 @@ from bots.slack.desk.home import welcome
 from bots.slack.desk.presses import FIELD
 from bots.slack.files import named
 from bots.slack.inbound import Heard
-from bots.slack.locales import Locales
 from bots.slack.place import Place
 from bots.slack.port import SlackPort, Spawn
 from bots.slack.press import Verdict
+from bots.slack.profiles import Profiles
 from bots.slack.teams import Team
 from core.errors import Rejected, Unavailable
 from core.phrases import Phrase, say
@@ -77,6 +77,7 @@ class Ingress:
         answers_agent: AnswersAgent,
         default_language: str,
         spawn: Spawn,
+        profiles: Profiles,
         desk: SlackDesk | None = None,
     ) -> None:
         """Let `known` tell whether a conversation exists already; agents write on the `desk`."""
@@ -88,7 +89,7 @@ class Ingress:
         self._default_language = default_language
         self._spawn = spawn
         self._desk = desk
-        self._locales = Locales()
+        self._profiles = profiles
 
     async def message(self, team: Team, event: Mapping[str, Any]) -> bool:
         """Take what was said, new or read back; True if it was news."""
@@ -102,8 +103,11 @@ class Ingress:
             self._port.heard(said.address, said.message_ref)
         said = await self._completed(team, heard, said)
         if said.text or said.kind is Kind.MESSAGE:
-            hint = await self._locales.of(team, said.customer)
-            said = replace(said, language_hint=hint)
+            hint, text = await asyncio.gather(
+                self._profiles.language(team, said.customer),
+                self._profiles.legible(team, said.text),
+            )
+            said = replace(said, language_hint=hint, text=text)
         return await self._take(said)
 
     async def pressed(self, team: Team, body: Mapping[str, Any], ack: AsyncAck) -> None:
@@ -189,7 +193,7 @@ class Ingress:
         channel, user = event.get("channel"), event.get("user")
         if not isinstance(channel, str) or not isinstance(user, str):
             return
-        language = await self._locales.of(team, user) or self._default_language
+        language = await self._profiles.language(team, user) or self._default_language
         prompts = [say(phrase, language) for phrase in PROMPTS]
         try:
             await asked(
@@ -211,7 +215,7 @@ class Ingress:
             desk = self._desk if self._desk is not None and self._desk.serves(team) else None
             if desk is not None and await desk.homes.opened(team, user):
                 return
-            language = await self._locales.of(team, user) or self._default_language
+            language = await self._profiles.language(team, user) or self._default_language
             await asked(team.client.views_publish(user_id=user, view=welcome(language)))
         except (Unavailable, Rejected, TimeoutError) as error:
             log.info("slack_home_not_shown", error=str(error))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from bots.slack.inbound import Identity, seconds
 from bots.slack.place import Place
-from core.turn import Address, Channel, Inbound, Kind
+from core.turn import Address, Channel, Inbound, Kind, TurnId
 
 # What the action ids of the desk's buttons begin with.
 DESK = "dragoman_desk_"
@@ -94,7 +94,7 @@ def pressed(payload: Mapping[str, Any], me: Identity) -> Inbound | Verdict | Non
 def _verdict(press: _Press, action: _Action, address: Address) -> Verdict | None:
     verdict, _, rest = action.value.partition(" ")
     turn, _, language = rest.partition(" ")
-    if not (turn.isascii() and turn.isdigit() and len(turn) < 19) or not language:
+    if not _is_number(turn) or not language:
         return None
     return Verdict(
         address=address,
@@ -122,13 +122,23 @@ def _wish(press: _Press, action: _Action, kind: str, address: Address) -> Inboun
         again = f":{action.action_ts}"
     elif kind == Button.PERSON:
         again = f":{seconds(action.action_ts) // _MEANT_ONCE_S:.0f}"
+    text, target = action.text.text if kind == Button.PERSON else action.value, None
+    if kind == Button.RATING:
+        # Buttons of an earlier release do not say what asked.
+        text, _, turn = text.partition(" ")
+        target = TurnId(int(turn)) if _is_number(turn) else None
     return Inbound(
         address=address,
         event_id=once + again,
         customer=press.user.id,
         kind=kinds[Button(kind)],
-        text=action.text.text if kind == Button.PERSON else action.value,
+        text=text,
+        target=target,
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _address(press: _Press, me: Identity) -> Address:

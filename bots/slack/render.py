@@ -140,7 +140,7 @@ def _buttons(served: Served, turn: Turn) -> tuple[Block, ...]:
     if isinstance(outcome, Answer):
         blocks.append(_feedback(turn, language))
     if isinstance(outcome, Words):
-        return tuple(_rows([_stars(rating) for rating in STARS])) if outcome.asks_rating else ()
+        return tuple(_rows([_stars(rating, turn) for rating in STARS])) if outcome.asks_rating else ()
     if not isinstance(outcome, Handoff) and turn.owner is Owner.BOT:
         blocks += _rows([_button(Button.PERSON, say(Phrase.TALK_TO_PERSON, language), "person")])
     return tuple(blocks)
@@ -166,8 +166,8 @@ def _choice(number: int, text: str) -> Block:
     return _button(f"{Button.CHOICE}:{number}", text, text[:VALUE_CHARS])
 
 
-def _stars(rating: int) -> Block:
-    return _button(f"{Button.RATING}:{rating}", str(rating), str(rating))
+def _stars(rating: int, turn: Turn) -> Block:
+    return _button(f"{Button.RATING}:{rating}", str(rating), f"{rating} {turn.id}")
 
 
 def _file(file: Attachment) -> str:

@@ -44,9 +44,12 @@ class Aside:
         """Put a reaction under an agent's message."""
         self._spawn(_quietly(self._posts.mark(said.ts, name)))
 
+    async def to_stranger(self) -> str:
+        """What to tell somebody who does not work here."""
+        return say(Phrase.DESK_MEMBERS_ONLY, await self._language())
+
     async def _told_stranger(self, place: str, user: str) -> None:
-        text = say(Phrase.DESK_MEMBERS_ONLY, await self._language())
-        await self._whispered(place, user, text)
+        await self._whispered(place, user, await self.to_stranger())
 
     async def _whispered(self, place: str, user: str, text: str) -> None:
         at = Place.parse(place)

@@ -67,17 +67,19 @@ _TONES: Mapping[Tone, Phrase] = {
 }
 
 
-def card(case: Case, language: str, *, internal: bool, judged: bool) -> dict[str, Any]:
+def card(
+    case: Case, language: str, *, customer: str, internal: bool, judged: bool
+) -> dict[str, Any]:
     """The card: who waits, why, since when, what the bot knows, and what may be done.
 
-    `internal` is whether nothing of the thread goes to the customer, `judged` whether the
-    suggested reply was used or discarded.
+    `customer` is what to call who asks, `internal` whether nothing of the thread goes to them,
+    `judged` whether the suggested reply was used or discarded.
     """
     briefing = read_briefing(case.briefing)
     state = _state(case, language)
     blocks = [
         mrkdwn(f"{_light(case)} *{state}*{_priority(case, language)}"),
-        small(_who(case, language)),
+        small(_who(case, customer, language)),
         *_times(case, language),
         *(_briefing(briefing, language) if briefing is not None else ()),
     ]
@@ -118,10 +120,10 @@ def _reason(case: Case) -> Phrase:
     return _REASONS.get(case.reason, Phrase.WHY_ASKED)
 
 
-def _who(case: Case, language: str) -> str:
+def _who(case: Case, customer: str, language: str) -> str:
     facts = (
         case.channel.capitalize(),
-        named(case.customer),
+        named(customer),
         language_name(case.language, language),
         say(_reason(case), language),
     )

@@ -28,7 +28,7 @@ class Said:
     """An agent's message in a thread, as it reads now.
 
     `written_at` is when it was first written, by Slack's clock. `version` is 0 until it is edited.
-    An edit without text or files took it back.
+    An edit without text or files took it back; one with `fewer_files` took single files from it.
     """
 
     place: str
@@ -39,6 +39,7 @@ class Said:
     written_at: float
     version: float = 0.0
     files: tuple[Attachment, ...] = ()
+    fewer_files: bool = False
 
     @property
     def channel(self) -> str:
@@ -49,6 +50,11 @@ class Said:
     def ref(self) -> str:
         """The name of the message among all of the team's."""
         return ref_of(self.channel, self.ts)
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether it stands below another message."""
+        return Place.parse(self.place).thread != self.ts
 
     @property
     def is_edit(self) -> bool:
@@ -156,6 +162,7 @@ def said(event: Mapping[str, Any], me: Identity) -> Said | None:
         written_at=seconds(ts),
         version=found.version if found.kind is Kind.EDIT else 0.0,
         files=tuple(files),
+        fewer_files=heard.fewer_files,
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -17,7 +17,7 @@ from bots.slack.place import Place
 from bots.slack.teams import Team
 from core.adapters.cases import Cases
 from core.adapters.desk_places import DeskPlaces
-from core.cases import Filter, Waiting
+from core.cases import Case, Filter, Waiting
 from core.errors import Rejected, Unavailable
 from core.language import language_name
 from core.phrases import Phrase, say
@@ -41,15 +41,24 @@ class Homes:
     """Home tabs of those who have opened theirs lately, kept up to date."""
 
     def __init__(
-        self, posts: Posts, people: People, cases: Cases, places: DeskPlaces, *, pause_s: float
+        self,
+        posts: Posts,
+        people: People,
+        cases: Cases,
+        places: DeskPlaces,
+        *,
+        customer: Callable[[Case], Awaitable[str]],
+        pause_s: float,
     ) -> None:
-        """Look for news at most every `pause_s`."""
+        """Look for news at most every `pause_s`; `customer` is what to call who asks."""
         self._posts = posts
         self._people = people
         self._cases = cases
         self._places = places
+        self._customer = customer
         self._pause_s = pause_s
-        self._watched: OrderedDict[str, float] = OrderedDict()
+        # When it was opened, and the language it was in.
+        self._watched: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._links: OrderedDict[str, str] = OrderedDict()
         self._news = asyncio.Event()
 
@@ -59,10 +68,10 @@ class Homes:
 
     async def opened(self, team: Team, user: str) -> bool:
         """Show an agent their tab; False of somebody who does not work here."""
-        agent = await self._people.agent(team, user)
+        agent = await self._reader(team, user)
         if agent is None:
             return False
-        self._watched[user] = time.monotonic()
+        self._watched[user] = (time.monotonic(), agent.language)
         self._watched.move_to_end(user)
         if len(self._watched) > WATCHED:
             self._watched.popitem(last=False)
@@ -74,35 +83,45 @@ class Homes:
         while True:
             await self._news.wait()
             self._news.clear()
-            for user, opened_at in tuple(self._watched.items()):
+            for user, (opened_at, language) in tuple(self._watched.items()):
                 if time.monotonic() - opened_at > WATCHED_S:
                     self._watched.pop(user, None)
                     continue
-                await self._update(user)
+                await self._update(user, language)
             await asyncio.sleep(self._pause_s)
 
-    async def _update(self, user: str) -> None:
+    async def _update(self, user: str, language: str) -> None:
         try:
             team = await self._posts.team()
-            agent = await self._people.agent(team, user)
-            if agent is None:
-                self._watched.pop(user, None)
+            agent = await self._reader(team, user)
+            if agent is not None:
+                await self._show(team, user, agent)
                 return
-            await self._show(team, user, agent)
+            # What they read last is no longer for them.
+            await asked(team.client.views_publish(user_id=user, view=welcome(language)))
+            self._watched.pop(user, None)
         except (Unavailable, Rejected, TimeoutError) as error:
             log.info("slack_home_not_shown", error=str(error))
+
+    async def _reader(self, team: Team, user: str) -> Account | None:
+        """Who may see what customers write; None also of a colleague who was shut out."""
+        agent = await self._people.agent(team, user)
+        return None if agent is None or agent.disabled else agent
 
     async def _show(self, team: Team, user: str, agent: Account) -> None:
         waiting = await self._cases.list(agent.workspace, Filter.WAITING, limit=SHOWN)
         mine = await self._cases.list(agent.workspace, Filter.MINE, agent=agent.id, limit=SHOWN)
-        links = {item.case.conversation: await self._link(team, item) for item in (*waiting, *mine)}
+        links, names = {}, {}
+        for item in (*waiting, *mine):
+            links[item.case.conversation] = await self._link(team, item)
+            names[item.case.conversation] = await self._customer(item.case)
         language = agent.language
         blocks = [
             mrkdwn(f"*{say(Phrase.DESK_MINE, language)}*"),
-            *_items(mine, links, language),
+            *_items(mine, names, links, language),
             {"type": "divider"},
             mrkdwn(f"*{say(Phrase.DESK_WAITING, language)}*"),
-            *_items(waiting, links, language),
+            *_items(waiting, names, links, language),
         ]
         if not waiting:
             blocks.append(mrkdwn(say(Phrase.DESK_NOBODY_WAITS, language)))
@@ -136,7 +155,9 @@ def welcome(language: str) -> dict[str, Any]:
     return {"type": "home", "blocks": [mrkdwn(say(Phrase.WELCOME, language))]}
 
 
-def _items(found: Sequence[Waiting], links: dict[Any, str], language: str) -> list[Block]:
+def _items(
+    found: Sequence[Waiting], names: Mapping[Any, str], links: Mapping[Any, str], language: str
+) -> list[Block]:
     blocks: list[Block] = []
     for item in found:
         case = item.case
@@ -144,7 +165,7 @@ def _items(found: Sequence[Waiting], links: dict[Any, str], language: str) -> li
         since = ago(case.waiting_since, language) if case.waiting_since is not None else ""
         facts = (
             f"{urgent}{case.channel.capitalize()}",
-            named(case.customer),
+            named(names[case.conversation]),
             language_name(case.language, language),
             since,
         )

@@ -4,11 +4,12 @@ import time
 from typing import Any
 
 from bots.slack.api import asked
+from bots.slack.profiles import name_in
 from bots.slack.teams import Team
 from core.adapters.accounts import Accounts, NewAccount
 from core.errors import Rejected, Unavailable
 from core.language import normalise_tag
-from core.staff import Account, Role, tidy_name
+from core.staff import Account, Role
 from core.turn import Channel
 
 # Who has left the channel may still press a button for so long.
@@ -83,10 +84,9 @@ class People:
 
 
 def _new(about: dict[str, Any]) -> NewAccount:
-    profile = about.get("profile") or {}
-    names = (profile.get("display_name"), profile.get("real_name"), about.get("real_name"))
-    name = next((tidy for tidy in (tidy_name(str(name or "")) for name in names) if tidy), "?")
-    return NewAccount(name=name, role=Role.AGENT, language=_language(about.get("locale")))
+    return NewAccount(
+        name=name_in(about) or "?", role=Role.AGENT, language=_language(about.get("locale"))
+    )
 
 
 def _language(locale: object) -> str:

@@ -38,12 +38,14 @@ Body = dict[str, Any]
 class Reads:
     """What cards and threads need to know besides the case.
 
-    `language` is the desk's, `judged` whether a case's suggested reply was used or discarded.
+    `language` is the desk's, `judged` whether a case's suggested reply was used or discarded,
+    `customer` what to call who asks.
     """
 
     places: DeskPlaces
     modes: Modes
     judged: Callable[[Case], Awaitable[bool]]
+    customer: Callable[[Case], Awaitable[str]]
     language: Callable[[], Awaitable[str]]
 
 
@@ -194,6 +196,7 @@ class SlackDeskPort:
         return card(
             case,
             await self._reads.language(),
+            customer=await self._reads.customer(case),
             internal=await self._reads.modes.internal(case.conversation),
             judged=await self._reads.judged(case),
         )

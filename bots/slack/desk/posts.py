@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from bots.slack.api import asked
+from bots.slack.api import FORBIDDEN, SHUT_OUT, asked
 from bots.slack.desk.pace import Pace
 from bots.slack.files import SlackFiles
 from bots.slack.teams import Team, Teams
@@ -20,20 +20,8 @@ MAX_PAGES = 10
 SKEW_S = 300.0
 CLOSED_S = 60.0
 # These concern the whole desk: what is to be shown waits until somebody has set them right.
-_CLOSED = frozenset(
-    {
-        "channel_not_found",
-        "not_in_channel",
-        "is_archived",
-        "restricted_action",
-        "missing_scope",
-        "not_authed",
-        "invalid_auth",
-        "account_inactive",
-        "token_revoked",
-        "token_expired",
-        "no_permission",
-    }
+_CLOSED = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action"} | (
+    SHUT_OUT | FORBIDDEN
 )
 _GONE = frozenset({"thread_not_found", "message_not_found", "cant_update_message"})
 
@@ -68,6 +56,8 @@ class Posts:
         self._teams = teams
         self.channel = channel
         self._pace = pace
+        # Why nothing may be posted now; empty if it may.
+        self.closed = ""
 
     async def team(self) -> Team:
         """Ours.
@@ -78,6 +68,12 @@ class Posts:
         if team is None:
             raise Unavailable("slack", "there is no team of our own", retry_after_s=CLOSED_S)
         return team
+
+    async def _writing(self) -> Team:
+        """Ours, if we may write. Raises: as `team` does, and while the channel is closed."""
+        if self.closed:
+            raise Unavailable("slack", self.closed, retry_after_s=CLOSED_S)
+        return await self.team()
 
     async def post(
         self,
@@ -93,7 +89,7 @@ class Posts:
             Unavailable, Rejected, TimeoutError: as `DeskPort.show` does.
             LookupError: the thread is gone.
         """
-        team = await self.team()
+        team = await self._writing()
         await self._pace.turn()
         answer = await self.called(
             team.client.chat_postMessage(
@@ -108,7 +104,8 @@ class Posts:
                     "event_payload": {"about": mark.about, "part": mark.part},
                 },
                 **body,
-            )
+            ),
+            paced=True,
         )
         ts = str(answer["ts"])
         message = answer.get("message") or {}
@@ -123,13 +120,13 @@ class Posts:
         self, uploads: SlackFiles, file: Attachment, content: bytes, *, thread: str
     ) -> None:
         """Put a file into a thread. Raises: as `post` does."""
-        team = await self.team()
+        team = await self._writing()
         await self._pace.turn()
         await self.called(uploads.upload(team, file, content, channel=self.channel, thread=thread))
 
     async def update(self, ts: str, body: Mapping[str, Any]) -> None:
         """Change a message of ours. Raises: as `post` does."""
-        team = await self.team()
+        team = await self._writing()
         await self.called(team.client.chat_update(channel=self.channel, ts=ts, **body))
 
     async def mark(self, ts: str, name: str, *, gone: str = "") -> None:
@@ -210,12 +207,15 @@ class Posts:
                 break
         return None
 
-    async def called(self, call: Any) -> Any:
-        """One call; what concerns the whole desk can be tried again. Raises: as `post` does."""
+    async def called(self, call: Any, *, paced: bool = False) -> Any:
+        """One call; what concerns the whole desk can be tried again. Raises: as `post` does.
+
+        Slack counts each method by itself: only of what is `paced` must the pace heed it.
+        """
         try:
             return await asked(call)
         except Unavailable as error:
-            if error.retry_after_s is not None:
+            if paced and error.retry_after_s is not None:
                 self._pace.pause(error.retry_after_s)
             raise
         except Rejected as error:

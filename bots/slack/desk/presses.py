@@ -30,6 +30,8 @@ from core.turn import ConversationId
 
 SNOOZE_S = 3600.0
 MODAL = "dragoman_desk_reply"
+# The block of the modal that the text stands in.
+FIELD = "reply"
 TITLE_CHARS = 24
 
 _ACTS: Mapping[str, Act] = {
@@ -94,29 +96,31 @@ class Presses:
         if refused is not None:
             self._aside.whisper(place, press.user, explain(refused, agent.language))
 
-    async def submitted(self, team: Team, body: Mapping[str, Any]) -> None:
-        """Send what an agent made of the suggested reply.
+    async def submitted(self, team: Team, body: Mapping[str, Any]) -> str:
+        """Send what an agent made of the suggested reply; why not, if it was not sent.
 
         Raises: Unavailable: it could not be committed.
         """
         sent = heard.submitted(body)
         about = _about(sent.about) if sent is not None else None
-        agent = await self._work.people.agent(team, sent.user) if sent is not None else None
-        if sent is None or about is None or agent is None:
+        if sent is None or about is None:
             log.info("slack_interaction_ignored")
-            return
+            return ""
+        agent = await self._work.people.agent(team, sent.user)
+        if agent is None:
+            return await self._aside.to_stranger()
         where = ConversationId(about.conversation)
         case = await self._work.cases.get(agent.workspace, where)
         if case is None or case.id != about.case:
-            return
+            return say(Phrase.DESK_STALE, agent.language)
         event_id = f"{OUR}view:{sent.view}"
         done = await self._work.desk.reply(agent, where, sent.text, event_id=event_id)
         if isinstance(done, Refused):
-            self._aside.whisper(about.place, sent.user, explain(done, agent.language))
-            return
+            return explain(done, agent.language)
         fate = fate_of(sent.text, suggested_reply(case.briefing), taken=True)
         if fate is not None:
             await self._work.suggestions.judge(agent.workspace, case.id, fate)
+        return ""
 
     async def _decided(self, team: Team, press: Pressed) -> None:
         channel = str(Place(channel=self._channel))
@@ -201,7 +205,7 @@ class Presses:
             "blocks": [
                 {
                     "type": "input",
-                    "block_id": "reply",
+                    "block_id": FIELD,
                     "label": {"type": "plain_text", "text": title[:LABEL_CHARS]},
                     "element": field,
                 }

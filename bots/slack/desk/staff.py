@@ -70,7 +70,7 @@ class Staff:
             # A card, or nothing of ours.
             await self._work.places.lost(lost)
         said = heard.said(event, team.me)
-        if said is None:
+        if said is None or not said.is_reply:
             return False
         where = await self._work.whose.conversation_at(team.me.workspace, said.place)
         if where is None:
@@ -142,6 +142,11 @@ class Staff:
     async def _changed(self, agent: Account, where: ConversationId, said: Said) -> bool:
         if await self._work.places.is_note(said.ref):
             self._aside.tell(said, say(Phrase.DESK_NOTE_STAYS, agent.language))
+            return False
+        if said.fewer_files:
+            # A part of a reply cannot be taken back.
+            if await self._work.places.is_reply(where, OUR + said.ref):
+                self._aside.tell(said, say(Phrase.DESK_FILE_STAYS, agent.language))
             return False
         if not said.is_gone and await self._work.modes.internal(where, said.version):
             # What the customer has read stays as it is, until internal talk is over.

@@ -1,11 +1,15 @@
 """Which conversation a card of the desk is about."""
 
+from collections import OrderedDict
+
 from bots.slack.desk.posts import SKEW_S, Posts
 from bots.slack.place import Place
 from core.adapters.cases import Cases
 from core.adapters.desk_places import DeskPlaces
 from core.errors import Unavailable
 from core.turn import ConversationId, WorkspaceId
+
+REMEMBERED = 2_000
 
 
 class Whose:
@@ -19,6 +23,8 @@ class Whose:
         self._posts = posts
         self._places = places
         self._cases = cases
+        # Threads of people among themselves: what one hangs on never becomes a card.
+        self._others: OrderedDict[str, None] = OrderedDict()
 
     async def conversation_at(self, workspace: WorkspaceId, place: str) -> ConversationId | None:
         """The conversation whose thread is there; None if it is none of ours.
@@ -38,6 +44,8 @@ class Whose:
         return told if fits else None
 
     async def _told(self, thread: str) -> ConversationId | None:
+        if thread in self._others:
+            return None
         try:
             about = await self._posts.about(thread)
         except LookupError:
@@ -45,4 +53,9 @@ class Whose:
         except TimeoutError as error:
             raise Unavailable("slack", str(error)) from error
         kind, _, number = about.partition(":")
-        return ConversationId(int(number)) if kind == "case" and number.isdigit() else None
+        if kind == "case" and number.isdigit():
+            return ConversationId(int(number))
+        self._others[thread] = None
+        if len(self._others) > REMEMBERED:
+            self._others.popitem(last=False)
+        return None

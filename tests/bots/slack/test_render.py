@@ -276,4 +276,6 @@ def test_files_keep_their_place_behind_the_first_message_however_long_the_words(
 def test_the_question_how_it_was_has_five_buttons() -> None:
     [body] = bodies(Words(text="How was it?", asks_rating=True), Owner.CLOSED)
     [row] = [block for block in body["blocks"] if block["type"] == "actions"]
-    assert [button["value"] for button in row["elements"]] == ["1", "2", "3", "4", "5"]
+    values = [button["value"].partition(" ") for button in row["elements"]]
+    assert [stars for stars, _, _ in values] == ["1", "2", "3", "4", "5"]
+    assert {asked.isdigit() for _, _, asked in values} == {True}

@@ -7,6 +7,7 @@ import pytest
 from core.phrases import Phrase, say
 from tests.bots.slack.desk.world import ANNA, BEN, DESK, KENJI, PERSON, World, open_world, words_of
 from tests.fakes.slack import FakeSlack
+from tests.fakes.slack.team import FakePerson
 
 ASKS = "注文 SD-48213 がまだ届きません。担当者と話したいです。"
 IN_GERMAN = "Die Bestellung SD-48213 ist noch nicht da. Ich möchte mit jemandem sprechen."
@@ -43,6 +44,33 @@ async def test_a_japanese_customer_in_telegram_and_a_german_agent_in_slack(world
     assert said.count(IN_JAPANESE) == 1
     assert ANSWERS not in said
     assert not world.slack.api.pings
+
+
+async def test_a_customer_reads_an_agents_words_without_slacks_signs(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    ts = world.agent_says(":wave: *Hallo* &lt;3, _alles_ in <#C024BE7LR|versand>", event=False)
+    world.slack.team.channels[DESK].messages[ts].blocks = [
+        {"type": "rich_text", "elements": [{"type": "emoji", "name": "wave", "unicode": "1f44b"}]}
+    ]
+    world.slack.tells_again(DESK, ts)
+    await world.told("👋 Hallo <3, alles in #versand")
+
+
+async def test_a_customer_in_slack_and_whom_they_mention_have_names(world: World) -> None:
+    who = "U0KUNDE"
+    world.slack.team.people[who] = FakePerson(name="Karla *K* <!here>")
+    world.slack.user_opens_chat(user=ANNA, tab="home")
+    world.slack.user_says("D0CUSTOMER", f"frag <@{BEN}> und @ULRICH", user=who)
+    world.slack.user_says("D0CUSTOMER", PERSON, user=who)
+    await world.shown("frag @Ben und @ULRICH", "Karla", "&lt;!here&gt;")
+    assert who not in words_of(world.card())
+    await world.settled()
+    await world.until(lambda: "Karla" in str(world.slack.api.desk.homes[ANNA]))
+    world.slack.team.open("D0OTHER", "im")
+    world.slack.api.refuse["users.info"] = "user_not_found"
+    world.slack.user_says("D0OTHER", PERSON, user="U0OTHER")
+    await world.until(lambda: any("U0OTHER" in words_of(m) for m in world.slack.messages(DESK)))
 
 
 async def test_what_was_said_before_stands_below_the_card(world: World) -> None:

@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from bots.slack.desk.pace import Pace
+from bots.slack.desk.posts import Mark, Posts
 from core.adapters.database import Now, open_database
 from core.adapters.tables import desk_threads
+from core.errors import Unavailable
 from core.phrases import Phrase, say
 from tests.bots.slack.desk.world import (
+    ANNA,
+    BEN,
     DESK,
     PERSON,
     ROOT,
@@ -182,6 +187,39 @@ async def test_a_process_killed_before_its_commit_leaves_no_second_message(
         after = [words_of(message) for message in slack.messages(DESK)]
     assert len(after) > before
     assert len(set(after)) == len(after)
+
+
+async def test_small_talk_in_the_channel_costs_slack_one_look_a_thread(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    before = looks(world)
+    root = world.slack.user_says(DESK, "Mittagessen?", user=BEN)
+    await world.slack.push.idle()
+    assert looks(world) == before
+    for number in range(4):
+        world.slack.user_says(DESK, f"ja {number}", user=ANNA, thread_ts=root)
+        await world.slack.push.idle()
+    assert looks(world) == before + 1
+
+
+def looks(world: World) -> int:
+    return sum(method == "conversations.replies" for method, _ in world.slack.api.requests)
+
+
+async def test_only_what_is_posted_waits_for_the_pace_of_posting(world: World) -> None:
+    await world.handed_over()
+    posts = Posts(world.channel.teams, DESK, Pace(every_s=0.0))
+    world.slack.faults.refuse_429, world.slack.faults.retry_after_s = 1.0, 30
+    with pytest.raises(Unavailable):
+        await posts.about(world.card().ts)
+    world.slack.faults.refuse_429 = 0.0
+    await posts.post({"text": "gleich"}, Mark(about="test"))
+    world.slack.faults.refuse_429 = 1.0
+    with pytest.raises(Unavailable, match="ratelimited"):
+        await posts.post({"text": "später"}, Mark(about="test", part=1))
+    world.slack.faults.refuse_429 = 0.0
+    with pytest.raises(Unavailable, match="many wait"):
+        await posts.post({"text": "später"}, Mark(about="test", part=1))
 
 
 @pytest.mark.long

@@ -201,6 +201,72 @@ def deletions(world: World) -> int:
     return sum(method == "files.delete" for method, _ in world.slack.api.requests)
 
 
+async def test_a_file_that_is_deleted_from_beside_words_stays_and_its_author_is_told(
+    world: World,
+) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = world.slack.user_uploads("falsch.txt", b"Schritt 1")
+    ts = world.agent_says("bitte sehr", files=[file])
+    await world.until(lambda: any(m.file for m in world.telegram.messages(KENJI)))
+    await world.settled()
+    world.slack.user_edits(DESK, ts, "bitte schön")
+    await world.told("bitte schön")
+    world.slack.user_deletes_file(DESK, ts, file["id"])
+    [whisper] = await world.whispered()
+    assert (whisper["user"], whisper["text"]) == (ANNA, say(Phrase.DESK_FILE_STAYS, "de"))
+    await world.settled()
+    assert any(m.file for m in world.telegram.messages(KENJI))
+    world.slack.user_deletes(DESK, ts)
+    await world.until(lambda: not any(m.file for m in world.telegram.messages(KENJI)))
+    await world.settled()
+    assert "bitte schön" not in "\n".join(world.customer_reads())
+
+
+async def test_a_message_of_which_only_a_deleted_file_is_left_is_taken_back(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = world.slack.user_uploads("falsch.txt", b"Schritt 1")
+    ts = world.agent_says("", files=[file])
+    await world.until(lambda: any(m.file for m in world.telegram.messages(KENJI)))
+    await world.settled()
+    world.slack.user_deletes_file(DESK, ts, file["id"])
+    await world.until(lambda: not any(m.file for m in world.telegram.messages(KENJI)))
+    await world.shown(say(Phrase.DESK_DELETED, "de"))
+
+
+async def test_a_file_that_was_refused_is_deleted_without_a_word(world: World) -> None:
+    await world.handed_over()
+    await world.claimed()
+    file = {**world.slack.user_uploads("film.mp4", b"x"), "size": files.MAX_BYTES + 1}
+    ts = world.agent_says("der Film", files=[file])
+    await world.whispered()
+    world.slack.user_deletes_file(DESK, ts, file["id"])
+    world.agent_says("danach")
+    await world.told("danach")
+    await world.settled()
+    assert len(world.slack.api.ephemeral) == 1
+    assert "der Film" not in "\n".join(world.customer_reads())
+
+
+async def test_a_customer_takes_back_a_file(world: World) -> None:
+    world.slack.user_says("D0CUSTOMER", PERSON, user="U0CUSTOMER")
+    await world.shown(say(Phrase.DESK_WAITING, "de"))
+    await world.settled()
+    shared = [world.slack.user_uploads(f"{n}.txt", b"x") for n in range(3)]
+    both = world.slack.user_says("D0CUSTOMER", "zwei", files=shared[:2])
+    alone = world.slack.user_says("D0CUSTOMER", "", files=shared[2:])
+    await world.shown("📎 0.txt", "📎 1.txt", "📎 2.txt")
+    await world.settled()
+    world.slack.user_deletes_file("D0CUSTOMER", both, shared[0]["id"])
+    world.slack.user_deletes_file("D0CUSTOMER", alone, shared[2]["id"])
+    await world.shown(say(Phrase.DESK_DELETED, "de"))
+    await world.settled()
+    told = [text for who, text, *_ in await world.lines() if who == "customer"]
+    assert told == [PERSON, "zwei", ""]
+    assert world.read().count(say(Phrase.DESK_DELETED, "de")) == 1
+
+
 async def test_a_file_beside_an_internal_word_stays_here(world: World) -> None:
     await world.handed_over()
     await world.claimed()

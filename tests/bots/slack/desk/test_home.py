@@ -1,7 +1,8 @@
 """The Home tab shows agents what waits and what is theirs, and keeps itself up to date."""
 
+from core.adapters.accounts import Accounts
 from core.phrases import Phrase, say
-from tests.bots.slack.desk.world import ANNA, BEN, DESK, OUTSIDER, World, _texts
+from tests.bots.slack.desk.world import ANNA, BEN, DESK, HOME, OUTSIDER, World, _texts
 
 
 def home(world: World, user: str) -> str:
@@ -34,3 +35,17 @@ async def test_nobody_else_learns_who_waits(world: World) -> None:
     world.slack.user_opens_chat(user=OUTSIDER, tab="home")
     await world.until(lambda: say(Phrase.WELCOME, "de") in home(world, OUTSIDER))
     assert "501" not in home(world, OUTSIDER)
+
+
+async def test_a_colleague_who_was_shut_out_reads_no_more_of_it(world: World) -> None:
+    await world.handed_over()
+    world.slack.user_opens_chat(user=BEN, tab="home")
+    await world.until(lambda: "Japanese" in home(world, BEN))
+    accounts = Accounts(world.database)
+    [ben] = await accounts.list(HOME)
+    await accounts.change(HOME, ben.id, disabled=True)
+    world.customer_says("still here")
+    await world.until(lambda: home(world, BEN) == say(Phrase.WELCOME, "en"))
+    world.slack.api.desk.homes.clear()
+    world.slack.user_opens_chat(user=BEN, tab="home")
+    await world.until(lambda: home(world, BEN) == say(Phrase.WELCOME, "en"))

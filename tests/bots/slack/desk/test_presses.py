@@ -1,5 +1,7 @@
 """Buttons on cards, pressed over a real websocket."""
 
+import json
+
 import pytest
 from sqlalchemy import Connection, update
 
@@ -9,7 +11,16 @@ from core.briefing import Article, Briefing, Entity, EntityKind
 from core.cases import CaseId, EventKind
 from core.phrases import Phrase, say
 from core.tones import Tone
-from tests.bots.slack.desk.world import ANNA, BEN, DESK, HOME, OUTSIDER, World, words_of
+from tests.bots.slack.desk.world import (
+    ANNA,
+    BEN,
+    DESK,
+    HOME,
+    OUTSIDER,
+    PERSON,
+    World,
+    words_of,
+)
 
 SUGGESTED = "Wir schicken Ihnen einen neuen."
 
@@ -120,21 +131,71 @@ async def test_a_suggested_reply_is_discarded(world: World) -> None:
     assert SUGGESTED not in words_of(world.card())
 
 
-async def test_a_modal_of_somebody_who_has_lost_the_conversation_sends_nothing(
-    world: World,
-) -> None:
+async def editing(world: World) -> str:
+    """An agent who has the conversation has opened the suggested reply; the view's id."""
     await world.handed_over()
     await briefed(world)
     await world.claimed()
     world.press("edit")
     await world.until(lambda: bool(world.slack.api.desk.views))
+    [view_id] = world.slack.api.desk.views
+    return view_id
+
+
+async def kept_open(world: World, view_id: str, user: str = ANNA) -> str:
+    """What stands under the field of a modal that was sent off too late, and stays open."""
+    world.slack.submit(view_id, {"reply": {"text": {"value": "zu spät"}}}, user=user)
+    await world.until(lambda: bool(world.slack.push.answers))
+    [answer] = world.slack.push.answers
+    assert answer["response_action"] == "errors"
+    [block] = world.slack.api.desk.views[view_id]["blocks"]
+    await world.settled()
+    assert "zu spät" not in "\n".join(world.customer_reads())
+    return str(answer["errors"][block["block_id"]])
+
+
+async def test_a_modal_of_somebody_who_has_lost_the_conversation_keeps_its_text(
+    world: World,
+) -> None:
+    view_id = await editing(world)
     world.press("return")
     await world.settled()
-    [view_id] = world.slack.api.desk.views
-    world.slack.submit(view_id, {"reply": {"text": {"value": "zu spät"}}}, user=ANNA)
-    [whisper] = await world.whispered()
-    assert whisper["text"] == say(Phrase.DESK_WITH_BOT, "de")
-    assert "zu spät" not in "\n".join(world.customer_reads())
+    assert await kept_open(world, view_id) == say(Phrase.DESK_WITH_BOT, "de")
+
+
+async def test_a_modal_of_an_earlier_stay_keeps_its_text(world: World) -> None:
+    view_id = await editing(world)
+    world.press("resolve")
+    await world.until(lambda: world.buttons() == {"claim"})
+    world.customer_says(PERSON)
+    await world.shown(say(Phrase.DESK_AGAIN, "de"))
+    await world.claimed()
+    assert await kept_open(world, view_id) == say(Phrase.DESK_STALE, "de")
+
+
+async def test_a_modal_of_somebody_who_has_left_keeps_its_text(world: World) -> None:
+    view_id = await editing(world)
+    told = await kept_open(world, view_id, user=OUTSIDER)
+    assert told == say(Phrase.DESK_MEMBERS_ONLY, "de")
+
+
+async def test_a_modal_is_kept_open_over_http_as_well(world: World) -> None:
+    view_id = await editing(world)
+    world.press("return")
+    await world.settled()
+    payload = {
+        "type": "view_submission",
+        "team": {"id": world.slack.team.id},
+        "user": {"id": ANNA},
+        "view": world.slack.api.desk.views[view_id]
+        | {"state": {"values": {"reply": {"text": {"value": "zu spät"}}}}},
+    }
+    response = await world.channel.dispatch.take(payload)
+    assert response.headers["content-type"] == ["application/json;charset=utf-8"]
+    assert json.loads(response.body) == {
+        "response_action": "errors",
+        "errors": {"reply": say(Phrase.DESK_WITH_BOT, "de")},
+    }
 
 
 async def test_a_button_acts_on_the_conversation_of_its_card_whatever_it_says(

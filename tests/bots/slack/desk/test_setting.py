@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.adapters.accounts import Accounts
 from core.adapters.database import open_database
@@ -17,7 +18,16 @@ from core.serving import Pace, Station
 from core.staff import Role
 from dragoman.channels import open_channels
 from dragoman.settings import Settings
-from tests.bots.slack.desk.world import DESK, HOME, World, people, settings_for
+from tests.bots.slack.desk.world import (
+    DESK,
+    HOME,
+    PERSON,
+    World,
+    open_world,
+    people,
+    settings_for,
+    words_of,
+)
 from tests.core.takeover import bot
 from tests.databases import sqlite_at
 from tests.fakes.slack import FakeSlack
@@ -68,11 +78,55 @@ async def test_a_channel_where_customers_ask_is_refused(world: World) -> None:
     world.slack.team.open("C0SHOP", "channel").people.append("U0CUSTOMER")
     world.slack.user_says("C0SHOP", "wo?", mention=True)
     await world.until(lambda: bool(world.slack.messages("C0SHOP")))
-    desk = world.channel.desk
-    assert desk is not None
-    desk.channel = "C0SHOP"
-    with pytest.raises(Misconfigured, match="customers ask"):
-        await desk.check()
+    settings = world.settings.model_copy(update={"slack_desk": "C0SHOP"})
+    async with open_channels(settings, world.database, world.delivery) as channels:
+        with pytest.raises(Misconfigured, match="customers ask"):
+            await channels[0].check()
+
+
+async def test_a_channel_that_will_not_do_leaves_customers_served_until_it_does(
+    slack: FakeSlack, tmp_path: Path
+) -> None:
+    people(slack)
+    slack.team.channels[DESK].archived = True
+    url = sqlite_at(tmp_path / "desk.db")
+    with capture_logs() as logs:
+        async with open_world(slack, url, tmp_path, check_s=0.05) as world:
+            slack.user_says("D0CUSTOMER", "hello")
+            await world.until(lambda: "bot: hello" in read_in(world, "D0CUSTOMER"))
+            slack.user_says("D0CUSTOMER", PERSON)
+            await world.until(lambda: "to a person" in read_in(world, "D0CUSTOMER"))
+            await slack.called("conversations.info", 3)
+            slack.team.channels[DESK].archived = False
+            await world.shown(PERSON)
+    assert [log["error"] for log in logs if log["event"] == "slack_desk_closed"] == [
+        f"DRAGOMAN_SLACK_DESK: the channel {DESK} is archived; bring it back, or name another"
+    ]
+
+
+async def test_once_it_is_shared_with_another_company_nothing_more_is_posted(
+    slack: FakeSlack, tmp_path: Path
+) -> None:
+    url = sqlite_at(tmp_path / "desk.db")
+    with capture_logs() as logs:
+        async with open_world(slack, url, tmp_path, check_s=0.05) as world:
+            await world.handed_over()
+            await world.claimed()
+            slack.team.channels[DESK].shared = True
+            await world.until(lambda: any(log["event"] == "slack_desk_closed" for log in logs))
+            world.customer_says("ganz geheim")
+            ts = world.agent_says("weiter geht es")
+            await world.told("weiter geht es")
+            await world.delivery.sweep()
+            assert "ganz geheim" not in world.read()
+            slack.team.channels[DESK].shared = False
+            await world.shown("ganz geheim")
+            await world.until(lambda: "white_check_mark" in world.reactions(ts))
+    assert len([log for log in logs if log["event"] == "slack_desk_closed"]) == 1
+
+
+def read_in(world: World, channel: str) -> str:
+    return "\n".join(words_of(message) for message in world.slack.messages(channel))
 
 
 async def test_without_a_team_of_its_own_there_is_no_desk(slack: FakeSlack, tmp_path: Path) -> None:
