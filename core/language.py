@@ -15,6 +15,15 @@ _TABLE = Path(__file__).with_name("languages.tsv")
 _REQUEST_WORDS = Path(__file__).with_name("language_requests.txt")
 _RIGHT_TO_LEFT_SCRIPTS = {"Adlm", "Arab", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"}
 _TRADITIONAL_REGIONS = {"TW", "HK", "MO"}
+# Codes of countries that people give for their languages. Of those that name a language as well (kr
+# is Kanuri, se Northern Sami) the country's is meant far more often.
+_OF_COUNTRIES: dict[str, str] = dict(
+    re.findall(
+        r"(\w+):(\S+)",
+        "al:sq at:de bd:bn by:be cn:zh cz:cs dk:da eg:ar gb:en ge:ka gr:el hk:zh-Hant il:he ir:fa"
+        " jp:ja kr:ko kz:kk mx:es pk:ur rs:sr se:sv ua:uk us:en vn:vi",
+    )
+)
 # So much of a message tells its language, or holds the wish for one.
 _MAX_CHARS = 2000
 # So likely, a first message is answered in a language, and below the second others are offered with
@@ -115,6 +124,18 @@ def _aliases() -> dict[str, str]:
 def is_tag(text: str) -> bool:
     """Whether a text has the form of a language tag (BCP 47), with `-` or `_`."""
     return _TAG.fullmatch(text) is not None
+
+
+def is_known(tag: str) -> bool:
+    """Whether a tag, in any form that `normalise_tag` takes, names a language that we know of."""
+    return is_tag(tag) and _family(tag) in _languages()
+
+
+def named_by(code: str) -> str | None:
+    """Our tag for the language that somebody means by a code; None if we know of none such."""
+    if code.lower() in _OF_COUNTRIES:
+        return _OF_COUNTRIES[code.lower()]
+    return normalise_tag(code) if is_known(code) else None
 
 
 @lru_cache(maxsize=1024)

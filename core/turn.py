@@ -136,7 +136,7 @@ class Inbound:
     `version` orders the edits of one message, larger is newer. `sent_at` is when the customer sent
     it by the platform's clock, in seconds since 1970, 0 where that is not told. With
     `CHOOSES_LANGUAGE`, `text` is the language tag that was picked, or empty to be shown the
-    choice.
+    choice. With `RATES`, `target` is the turn that asked; without one the newest is meant.
     """
 
     address: Address
@@ -149,6 +149,7 @@ class Inbound:
     sent_at: float = 0.0
     language_hint: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    target: TurnId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +192,9 @@ class Survey:
 class Turn:
     """What is served: one message, or a burst of them written in one go.
 
-    `customer` is the channel's id of who wrote. `language` is the language of the conversation so
-    far, `chosen` whether the customer picked it.
+    `customer` is the channel's id of who wrote, `message_ref` the platform's of what the reply is
+    to: the last message of the turn, or the customer's last where an agent wrote. `language` is the
+    language of the conversation so far, `chosen` whether the customer picked it.
     `history` holds the last messages before this turn. `rows` are the inbox rows it is made of, as
     (id, version), `texts` what each says; `epoch` is the conversation's when they were read.
     `agent` wrote the turn, or else holds the conversation; `target` is the reply that they change,
@@ -205,6 +207,7 @@ class Turn:
     text: str
     kind: Kind = Kind.MESSAGE
     customer: str = ""
+    message_ref: str | None = None
     language: str | None = None
     chosen: bool = False
     language_hint: str | None = None
@@ -292,6 +295,7 @@ class Words:
     """What the customer reads of people: an agent's own words, or a notice about them.
 
     `sender` is the agent's name, empty in a notice. `asks_rating` shows five buttons, 1 to 5.
+    `due_at` is as in `Handoff`.
     `replaces` is the turn whose reply this is to stand for instead; without `text` it is taken
     back.
     """
@@ -301,6 +305,7 @@ class Words:
     attachments: tuple[Attachment, ...] = ()
     asks_rating: bool = False
     replaces: TurnId | None = None
+    due_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

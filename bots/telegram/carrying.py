@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import InputFile
+from telegram import InputFile, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest
 
@@ -47,7 +47,13 @@ class Carrier:
         self._files = files
 
     async def carry(
-        self, chat_id: int, thread_id: int | None, load: Load, *, markup: Any = None
+        self,
+        chat_id: int,
+        thread_id: int | None,
+        load: Load,
+        *,
+        markup: Any = None,
+        reply: ReplyParameters | None = None,
     ) -> int:
         """Send a file for which a place was booked; the id of its message.
 
@@ -56,7 +62,8 @@ class Carrier:
             Rejected: it is gone or too large.
             Unavailable, TimeoutError: it cannot be fetched now.
         """
-        more: dict[str, Any] = {"message_thread_id": thread_id, "reply_markup": markup}
+        where: dict[str, Any] = {"message_thread_id": thread_id, "reply_parameters": reply}
+        more = {**where, "reply_markup": markup}
         if load.caption:
             more |= {"caption": load.caption, "parse_mode": ParseMode.HTML}
         if load.origin is not Channel.TELEGRAM:
@@ -66,9 +73,9 @@ class Carrier:
             copied = await self._api.bot.copy_message(chat_id, int(source), int(number), **more)
             return copied.message_id
         if load.file.kind == "location":
-            return await self._locate(chat_id, load, thread_id)
+            return await self._locate(chat_id, load, where)
         if load.file.kind == "contact":
-            return await self._introduce(chat_id, load, thread_id)
+            return await self._introduce(chat_id, load, where)
         try:
             return await self._send_known(chat_id, load, more)
         except BadRequest as error:
@@ -85,16 +92,16 @@ class Carrier:
         message = await send(chat_id, load.file.ref, **more)
         return int(message.message_id)
 
-    async def _locate(self, chat_id: int, load: Load, thread_id: int | None) -> int:
+    async def _locate(self, chat_id: int, load: Load, where: dict[str, Any]) -> int:
         latitude, _, longitude = load.file.ref.partition(",")
         message = await self._api.bot.send_location(
-            chat_id, float(latitude), float(longitude), message_thread_id=thread_id
+            chat_id, float(latitude), float(longitude), **where
         )
         return message.message_id
 
-    async def _introduce(self, chat_id: int, load: Load, thread_id: int | None) -> int:
+    async def _introduce(self, chat_id: int, load: Load, where: dict[str, Any]) -> int:
         message = await self._api.bot.send_contact(
-            chat_id, load.file.ref, name_of(load.file), message_thread_id=thread_id
+            chat_id, load.file.ref, name_of(load.file), **where
         )
         return message.message_id
 

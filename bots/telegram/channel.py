@@ -11,7 +11,7 @@ from telegram.error import InvalidToken, TelegramError
 from bots.telegram.api import TelegramApi
 from bots.telegram.commands import set_commands
 from bots.telegram.desk.desk import DeskGroup
-from bots.telegram.intake import Accept, Intake, Move, Rate
+from bots.telegram.intake import Accept, Intake, LastSaid, Move, Rate
 from bots.telegram.polling import Poller
 from bots.telegram.webhook import Webhook, can_be_called
 from core.adapters.holds import Holds
@@ -33,6 +33,7 @@ class TelegramChannel:
         rate: Rate,
         move: Move,
         holds: Holds,
+        last_said: LastSaid | None = None,
         languages: Sequence[str] = (),
         public_url: str = "",
         desk: DeskGroup | None = None,
@@ -40,7 +41,8 @@ class TelegramChannel:
         """Take updates of the bot of `api` in for `workspace`.
 
         A `public_url` that Telegram can call makes it a webhook. `languages` are those of the menu
-        of commands; none means all. With a `desk`, agents work in its group.
+        of commands; none means all. `last_said` is as in `Intake`. With a `desk`, agents work in
+        its group.
         """
         self._api = api
         self._languages = languages
@@ -51,6 +53,7 @@ class TelegramChannel:
             accept=accept,
             rate=rate,
             move=move,
+            last_said=last_said,
             desk=desk.take if desk is not None else None,
         )
         self._poller = Poller(api, self._intake, holds)

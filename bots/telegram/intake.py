@@ -9,8 +9,10 @@ from telegram import Update
 
 from bots.telegram.api import Me, TelegramApi
 from bots.telegram.buttons import Act
+from bots.telegram.following import Overheard, goes_on
 from bots.telegram.presses import Pressed, acknowledge, notice
 from bots.telegram.updates import Meaning, Moved, read
+from core.adapters.conversations import Said
 from core.errors import Rejected
 from core.turn import Address, Inbound, WorkspaceId
 
@@ -18,6 +20,8 @@ log = structlog.get_logger()
 
 Accept = Callable[[Inbound], Awaitable[bool]]
 Move = Callable[[Address, str], Awaitable[bool]]
+LastSaid = Callable[[Address, str, str], Awaitable[Said | None]]
+"""What a customer has said last in a place; the message of that reference if it is kept."""
 TakeForDesk = Callable[[Update], Awaitable[bool]]
 """Does what agents did in their group; False if an update is not from there."""
 
@@ -39,17 +43,20 @@ class Intake:
         accept: Accept,
         rate: Rate,
         move: Move,
+        last_said: LastSaid | None = None,
         desk: TakeForDesk | None = None,
     ) -> None:
         """Keep messages by `accept`, verdicts by `rate`, new ids of groups by `move`.
 
-        What `desk` takes is no customer's.
+        Without `last_said` each message of a group has to call us. What `desk` takes is no
+        customer's.
         """
         self._api = api
         self._workspace = workspace
         self._accept = accept
         self._rate = rate
         self._move = move
+        self._last_said = last_said
         self._desk = desk
         self._notices: set[asyncio.Task[None]] = set()
 
@@ -70,6 +77,8 @@ class Intake:
             meaning = self._read(update, me)
             if isinstance(meaning, Inbound):
                 await self._accept(meaning)
+            elif isinstance(meaning, Overheard):
+                await self._take_overheard(meaning)
             elif isinstance(meaning, Pressed):
                 await self._take_press(meaning)
             elif isinstance(meaning, Moved):
@@ -95,6 +104,14 @@ class Intake:
         except Exception:
             log.exception("telegram_update_unreadable", update=update.update_id)
             return None
+
+    async def _take_overheard(self, overheard: Overheard) -> None:
+        inbound = overheard.inbound
+        if self._last_said is None or inbound.message_ref is None:
+            return
+        said = await self._last_said(inbound.address, inbound.customer, inbound.message_ref)
+        if goes_on(overheard, said):
+            await self._accept(inbound)
 
     async def _take_press(self, pressed: Pressed) -> None:
         kept = await self._keep_press(pressed)

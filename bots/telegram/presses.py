@@ -1,5 +1,6 @@
 """What a press of one of our buttons does."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -44,6 +45,8 @@ def read_press(query: CallbackQuery, event_id: str, workspace: WorkspaceId) -> P
         address=address_of(workspace, message),
         event_id=event_id,
         customer=str(query.from_user.id),
+        # It begins with the message that the button stands under, as a reply's address.
+        message_ref=f"{message.message_id}/press/{event_id}",
         language_hint=code if code is not None and is_tag(code) else None,
     )
     press = decode(query.data)
@@ -62,7 +65,7 @@ def _meant(press: Press, inbound: Inbound, label: str, message_id: int) -> Inbou
     if press.act is Act.PERSON:
         return replace(inbound, kind=Kind.WANTS_PERSON)
     if press.act is Act.RATING:
-        return replace(inbound, kind=Kind.RATES, text=press.value)
+        return replace(inbound, kind=Kind.RATES, text=press.value, target=press.turn)
     if press.act is Act.LANGUAGE:
         return replace(inbound, kind=Kind.CHOOSES_LANGUAGE, text=press.value)
     if press.act is Act.CHOICE:
@@ -95,10 +98,15 @@ async def acknowledge(api: TelegramApi, pressed: Pressed, text: str) -> None:
 
     Until a callback query is answered the customer's app shows that it is being worked on.
     """
+    await _tried(api.bot.answer_callback_query(pressed.query_id, text or None))
+    # After an outage the query is too old to be answered, and the button still there.
+    await _tried(_take_away(api, pressed))
+
+
+async def _tried(step: Awaitable[object]) -> None:
     try:
         with plain_errors():
-            await api.bot.answer_callback_query(pressed.query_id, text or None)
-            await _take_away(api, pressed)
+            await step
     except (DragomanError, TimeoutError, ChatMigrated) as error:
         log.info("telegram_press_not_acknowledged", error=str(error))
 

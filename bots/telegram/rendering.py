@@ -11,7 +11,7 @@ from bots.telegram.carrying import MAX_CAPTION_UNITS, Load, takes_words
 from bots.telegram.splitting import MAX_UNITS, split, units
 from bots.telegram.texts import readable
 from core.phrases import Phrase, say
-from core.turn import Answer, Attachment, Channel, Passage, Served, Turn, Words
+from core.turn import Answer, Attachment, Channel, Outcome, Passage, Served, Turn, Words
 
 MAX_TITLE_CHARS = 120
 MAX_SOURCES = 3
@@ -32,13 +32,15 @@ _TRAILING = ".,;:!?)]}»”\"'"
 class Body:
     """One message to send; `plain` is what remains if Telegram cannot read the HTML.
 
-    With a `file` the text stands under it; its channel is Telegram where it names none.
+    With a `file` the text stands under it; its channel is Telegram where it names none. In a group
+    it is shown as an answer to the message `reply_to`.
     """
 
     html: str
     plain: str
     buttons: Keyboard = ()
     file: Attachment | None = None
+    reply_to: int | None = None
 
     def to_json(self) -> str:
         """The text that waits in the outbox."""
@@ -53,6 +55,8 @@ class Body:
             plain=fields["plain"],
             buttons=tuple(tuple(Button(**button) for button in row) for row in fields["buttons"]),
             file=Attachment(**fields["file"]) if fields.get("file") else None,
+            # Not in what an older version has left in the outbox.
+            reply_to=fields.get("reply_to"),
         )
 
     @property
@@ -85,11 +89,26 @@ class _Line:
 
 
 def render(served: Served, turn: Turn) -> tuple[str, ...]:
-    """Cut a reply into bodies; the sources and the buttons stand under the last."""
-    outcome = served.outcome
+    """Cut a reply into bodies; the sources and the buttons stand under the last.
+
+    In a group each of them answers the customer's message: among comments on a channel's post,
+    what answers none stands outside.
+    """
+    buttons = keyboard(served, turn.id)
+    said = served.outcome
+    bodies = _words(said, buttons) if isinstance(said, Words) else _reply(served, said, buttons)
+    reply_to = _answered(turn)
+    return tuple(replace(body, reply_to=reply_to).to_json() for body in bodies)
+
+
+def _answered(turn: Turn) -> int | None:
+    """The message that a reply in a group is to; of a button, the one that it stands under."""
+    number = (turn.message_ref or "").partition("/")[0]
+    return int(number) if turn.address.place.startswith("-") and number.isdecimal() else None
+
+
+def _reply(served: Served, outcome: Outcome, buttons: Keyboard) -> tuple[Body, ...]:
     citations = outcome.citations if isinstance(outcome, Answer) else ()
-    if isinstance(outcome, Words):
-        return _words(outcome, keyboard(served, turn.id))
     cited = frozenset(chain.from_iterable(_live(p.text) | _live(p.source) for p in citations))
     lines = _last_lines(served, citations)
     texts = [part for part in split(readable(outcome.text)) if part.strip()]
@@ -104,16 +123,15 @@ def render(served: Served, turn: Turn) -> tuple[str, ...]:
         plains, htmls = [""], [""]
     plains[-1] += tail
     htmls[-1] += tail_html
-    buttons = keyboard(served, turn.id)
     last = len(plains) - 1
     return tuple(
-        Body(html=rich, plain=plain, buttons=buttons if index == last else ()).to_json()
+        Body(html=rich, plain=plain, buttons=buttons if index == last else ())
         for index, (rich, plain) in enumerate(zip(htmls, plains, strict=True))
         if rich.strip()
     )
 
 
-def _words(words: Words, buttons: Keyboard) -> tuple[str, ...]:
+def _words(words: Words, buttons: Keyboard) -> tuple[Body, ...]:
     """What a person wrote, under their name; nothing where they take it back.
 
     It begins under the last file and goes on below, however long it is: a later change of the
@@ -132,7 +150,7 @@ def _words(words: Words, buttons: Keyboard) -> tuple[str, ...]:
         bodies[-1] = replace(said.pop(0), file=words.attachments[-1])
     bodies += said
     bodies[-1] = replace(bodies[-1], buttons=buttons)
-    return tuple(body.to_json() for body in bodies)
+    return tuple(bodies)
 
 
 def _parts(name: str, text: str, first_units: int) -> list[Body]:

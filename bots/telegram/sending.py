@@ -1,10 +1,16 @@
 """Replies on their way to a Telegram chat."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NoReturn
 
 import structlog
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
+from telegram import (
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    ReplyParameters,
+)
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, RetryAfter
 
@@ -57,9 +63,9 @@ class TelegramPort:
             try:
                 return await self._send(chat_id, thread_id, body)
             except ChatMigrated as moved:
-                # A group that became a supergroup; it had no topics before.
+                # A group that became a supergroup; it had no topics before, and counts anew.
                 log.info("telegram_group_moved")
-                return await self._send(moved.new_chat_id, None, body)
+                return await self._send(moved.new_chat_id, None, replace(body, reply_to=None))
 
     async def find(self, parcel: Parcel) -> NoReturn:
         """Say that a bot cannot read a chat back."""
@@ -106,8 +112,13 @@ class TelegramPort:
     async def _send(self, chat_id: int, thread_id: int | None, body: Body) -> str:
         try:
             if body.load is not None:
-                markup = markup_of(body.buttons)
-                carrying = self._carrier.carry(chat_id, thread_id, body.load, markup=markup)
+                carrying = self._carrier.carry(
+                    chat_id,
+                    thread_id,
+                    body.load,
+                    markup=markup_of(body.buttons),
+                    reply=_reply_to(body),
+                )
                 return str(await carrying)
             return await self._post(chat_id, thread_id, body.html, body, ParseMode.HTML)
         except BadRequest as error:
@@ -129,8 +140,16 @@ class TelegramPort:
             message_thread_id=thread_id,
             link_preview_options=NO_PREVIEW,
             reply_markup=markup_of(body.buttons),
+            reply_parameters=_reply_to(body),
         )
         return str(message.message_id)
+
+
+def _reply_to(body: Body) -> ReplyParameters | None:
+    """The message that a body answers, unless that one is gone by then."""
+    if body.reply_to is None:
+        return None
+    return ReplyParameters(body.reply_to, allow_sending_without_reply=True)
 
 
 def markup_of(buttons: Keyboard) -> InlineKeyboardMarkup | None:

@@ -4,6 +4,9 @@ import regex
 
 # After entities are parsed; Telegram counts UTF-16 code units (core.telegram.org/bots/api).
 MAX_UNITS = 4096
+# Apps cut a long text where it reads well, at worst half way, and send the pieces at once.
+LONG_UNITS = MAX_UNITS // 2
+CUT_S = 5.0
 
 _GRAPHEME = regex.compile(r"\X")
 _PARAGRAPH_END = regex.compile(r"\n\s*\n")

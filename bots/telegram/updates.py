@@ -9,12 +9,14 @@ from telegram.constants import ChatType
 
 from bots.telegram.api import Me
 from bots.telegram.attachments import attachments
+from bots.telegram.following import Overheard
 from bots.telegram.places import address, address_of, place_of
 from bots.telegram.presses import Pressed, read_press
 from bots.telegram.texts import in_full, storable
-from core.language import is_tag
+from core.language import is_tag, named_by
 from core.turn import Address, Inbound, Kind, WorkspaceId
 
+_CHATS = (ChatType.PRIVATE, ChatType.GROUP, ChatType.SUPERGROUP)
 _COMMAND = re.compile(r"/(\w{1,32})(?:@(\w+))?(?:\s+|$)", re.ASCII)
 # Two edits within a second carry the same date; the update's number tells which is newer.
 _EDITS_PER_S = 2**20
@@ -28,7 +30,7 @@ class Moved:
     place: str
 
 
-Meaning = Inbound | Pressed | Moved
+Meaning = Inbound | Overheard | Pressed | Moved
 
 
 def read(update: Update, me: Me, workspace: WorkspaceId) -> Meaning | None:
@@ -43,9 +45,15 @@ def read(update: Update, me: Me, workspace: WorkspaceId) -> Meaning | None:
         return _moved(workspace, message.chat.id, message.migrate_to_chat_id)
     if message.migrate_from_chat_id is not None:
         return _moved(workspace, message.migrate_from_chat_id, message.chat.id)
-    if not _is_for_us(message, me):
+    if not _is_a_persons(message) or message.chat.type not in _CHATS:
         return None
-    return _inbound(message, me, event_id, workspace, update)
+    inbound = _inbound(message, me, event_id, workspace, update)
+    if inbound is None or message.chat.type == ChatType.PRIVATE or _is_addressed(message, me):
+        return inbound
+    # What begins with a command is for whoever knows it.
+    if _COMMAND.match(_text(message)):
+        return None
+    return Overheard(inbound=inbound, album=message.media_group_id is not None)
 
 
 def _inbound(
@@ -100,16 +108,6 @@ def _is_a_persons(message: Message) -> bool:
     return not sender.is_bot or message.sender_chat is not None
 
 
-def _is_for_us(message: Message, me: Me) -> bool:
-    if not _is_a_persons(message):
-        return False
-    if message.chat.type == ChatType.PRIVATE:
-        return True
-    if message.chat.type not in (ChatType.GROUP, ChatType.SUPERGROUP):
-        return False
-    return _is_addressed(message, me)
-
-
 def _is_addressed(message: Message, me: Me) -> bool:
     """In a group: by a command, by name, or as a reply to one of our messages."""
     command = _COMMAND.match(_text(message))
@@ -139,7 +137,7 @@ def _said(message: Message, me: Me) -> tuple[Kind, str]:
         return Kind.MESSAGE, _text(message, without=_mentions(message, me)).strip()
     kind, rest = _COMMANDS[command[1].lower()], text[command.end() :].strip()
     if kind is Kind.CHOOSES_LANGUAGE:
-        return kind, rest if is_tag(rest) else ""
+        return kind, named_by(rest) or ""
     # What follows /start is a link's payload; what follows /human is worth keeping.
     return kind, "" if kind is Kind.OPENED else rest
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.handoffs import ANY_EPOCH
@@ -30,6 +30,16 @@ class Backlog:
     due: int
     oldest_s: float
     waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One message of a customer; `ref` and `sent_at` are the platform's."""
+
+    ref: str
+    text: str
+    sent_at: float
+    files: bool
 
 
 class Conversations:
@@ -78,6 +88,26 @@ class Conversations:
         row = await self._database.read(lambda connection: connection.execute(wanted).first())
         return row is not None
 
+    async def last_said(self, address: Address, customer: str, ref: str) -> Said | None:
+        """What a customer has said last there; the message `ref` itself if it is kept."""
+        wanted = (
+            select(inbox.c.message_ref, inbox.c.text, inbox.c.sent_at, inbox.c.attachments)
+            .join(conversations, inbox.c.conversation_id == conversations.c.id)
+            .where(*_at(address), inbox.c.message_ref.is_not(None))
+            .where(func.coalesce(inbox.c.customer, conversations.c.customer) == customer)
+            .order_by(case((inbox.c.message_ref == ref, 0), else_=1), inbox.c.id.desc())
+            .limit(1)
+        )
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        if row is None:
+            return None
+        return Said(
+            ref=row.message_ref,
+            text=row.text,
+            sent_at=row.sent_at,
+            files=row.attachments != "[]",
+        )
+
     async def recent(
         self, workspace: WorkspaceId, channel: Channel, within_s: float
     ) -> tuple[str, ...]:
@@ -98,7 +128,7 @@ class Conversations:
         return tuple(row.place for row in rows)
 
     async def move(self, address: Address, place: str) -> bool:
-        """Let a conversation go on under another place, such as a chat that got a new id.
+        """Let a conversation go on under another place: a chat that got a new id.
 
         Returns: False if there is none, or if the new place has a conversation already.
         """
@@ -107,9 +137,23 @@ class Conversations:
             conversations.c.channel == address.channel,
             conversations.c.place == place,
         )
-        moving = update(conversations).where(*_at(address), ~taken.exists()).values(place=place)
-        moved = await self._database.write(lambda connection: connection.execute(moving).rowcount)
-        return moved > 0
+        moving = (
+            update(conversations)
+            .where(*_at(address), ~taken.exists())
+            .values(place=place)
+            .returning(conversations.c.id)
+        )
+
+        def work(connection: Connection) -> bool:
+            moved = connection.scalar(moving)
+            if moved is None:
+                return False
+            # The chat counts its messages anew there.
+            of_moved = update(inbox).where(inbox.c.conversation_id == moved)
+            connection.execute(of_moved.values(message_ref=None))
+            return True
+
+        return await self._database.write(work)
 
     async def trouble(self, *, late_s: float = 60.0) -> Trouble:
         """Count what is parked, of unknown fate, refused, or due for longer than `late_s`."""

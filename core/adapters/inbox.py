@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, case, delete, func, or_, select, u
 
 from core.adapters.database import Database, Now
 from core.adapters.handoffs import record
-from core.adapters.tables import Seconds, conversations, inbox, messages
+from core.adapters.tables import Seconds, conversations, desk_events, inbox, messages
 from core.adapters.upsert import for_each_dialect
 from core.cases import CaseId, EventKind
 from core.errors import Rejected
@@ -62,6 +62,23 @@ class SqlInbox:
 
         return await self._database.write(work)
 
+    async def leave(self, address: Address) -> None:
+        """Tell the desks that nobody reads on there, once for each case."""
+        place = {
+            "workspace": address.workspace,
+            "channel": address.channel,
+            "place": address.place,
+        }
+
+        def work(connection: Connection) -> None:
+            left = connection.execute(_LEFT, place).first()
+            if left is None or connection.scalar(_TOLD_SO, {"case_id": left.handoff_id}):
+                return
+            case_id = CaseId(left.handoff_id)
+            record(connection, address.workspace, left.id, case_id, EventKind.LEFT)
+
+        await self._database.write(work)
+
 
 def _check_lengths(inbound: Inbound) -> None:
     ids = (inbound.event_id, inbound.address.place, inbound.customer, inbound.message_ref or "")
@@ -90,6 +107,9 @@ def _keep(connection: Connection, conversation: ConversationId, inbound: Inbound
     row = _row(conversation, inbound)
     # An edit that overtook its original carries the whole text: it is the message.
     row["kind"] = Kind.MESSAGE if inbound.kind is Kind.EDIT else inbound.kind
+    if inbound.kind is Kind.RATES and inbound.target is not None and inbound.target < 2**63:
+        asked = {"here": conversation, "asked": inbound.target}
+        row["target_id"] = connection.scalar(_ASKED, asked)
     return connection.execute(_KEEP[connection.dialect.name], row).first() is not None
 
 
@@ -117,7 +137,7 @@ def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbo
         inbox.c.conversation_id == conversation,
         inbox.c.message_ref == inbound.message_ref,
     )
-    known = (connection.execute(select(inbox.c.id).where(*mine))).first()
+    known = connection.execute(select(inbox.c.id, inbox.c.text).where(*mine)).first()
     if known is None:
         return False
     changed = connection.execute(
@@ -125,7 +145,9 @@ def _rewrite(connection: Connection, conversation: ConversationId, inbound: Inbo
         .where(*mine, inbox.c.version < inbound.version)
         .values(text=inbound.text, version=inbound.version)
     )
-    if changed.rowcount:
+    # The platform also tells of what changes no words: bold letters, another photo.
+    same = known.text == inbound.text != ""
+    if changed.rowcount and not same:
         # What was answered already is corrected in the transcript, not answered again.
         _correct(connection, conversation, known.id, inbound)
     return True
@@ -202,6 +224,28 @@ _BEGAN = (
     select(conversations.c.customer)
     .where(conversations.c.id == bindparam("here"))
     .scalar_subquery()
+)
+_LEFT = (
+    select(conversations.c.id, conversations.c.handoff_id)
+    .where(
+        conversations.c.workspace == bindparam("workspace"),
+        conversations.c.channel == bindparam("channel"),
+        conversations.c.place == bindparam("place"),
+        conversations.c.owner.in_((Owner.WAITING, Owner.HUMAN)),
+        conversations.c.handoff_id.is_not(None),
+    )
+    .with_for_update(key_share=True)
+)
+_TOLD_SO = (
+    select(desk_events.c.id)
+    .where(desk_events.c.handoff_id == bindparam("case_id"), desk_events.c.kind == EventKind.LEFT)
+    .limit(1)
+)
+# What a customer says was asked of them, if it was, and here.
+_ASKED = select(inbox.c.id).where(
+    inbox.c.id == bindparam("asked"),
+    inbox.c.conversation_id == bindparam("here"),
+    inbox.c.kind == Kind.CHANGE,
 )
 _KEEP = for_each_dialect(
     lambda insert: (

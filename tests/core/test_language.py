@@ -5,14 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.everyday import learnt
+from core import language
 from core.adapters.detector import CombinedDetector
 from core.language import (
     Choice,
     autonym,
     choose,
     count_letters,
+    is_known,
     is_right_to_left,
     language_name,
+    named_by,
     normalise_tag,
     requested_language,
     same_language,
@@ -245,6 +248,40 @@ async def test_an_unsupported_language_is_answered_in_the_default_with_a_choice(
 def test_every_spelling_of_a_code_becomes_one_tag(code: str, tag: str) -> None:
     assert normalise_tag(code) == tag
     assert normalise_tag(tag) == tag
+
+
+@pytest.mark.parametrize(
+    ("code", "tag"),
+    [
+        ("de", "de"),
+        ("DEU", "de"),
+        ("pt_br", "pt-BR"),
+        ("zh-tw", "zh-Hant"),
+        ("ast", "ast"),
+        ("jp", "ja"),
+        ("UA", "uk"),
+        ("cz", "cs"),
+        ("kr", "ko"),
+        ("cn", "zh"),
+        ("gr", "el"),
+        ("dk", "da"),
+        ("xx", None),
+        ("qq-DE", None),
+        ("german", None),
+        ("", None),
+    ],
+)
+def test_a_code_that_somebody_gives_names_a_language_we_know_or_none(
+    code: str, tag: str | None
+) -> None:
+    assert named_by(code) == tag
+
+
+def test_what_the_code_of_a_country_stands_for_is_known_and_has_a_name() -> None:
+    for tag in language._OF_COUNTRIES.values():
+        assert is_known(tag)
+        assert normalise_tag(tag) == tag
+        assert autonym(tag) != tag
 
 
 def test_regions_are_one_language_and_chinese_scripts_are_two() -> None:

@@ -3,15 +3,12 @@
 from dataclasses import replace
 
 from bots.telegram.desk.reading import Tone, Written
-from bots.telegram.splitting import MAX_UNITS, units
+from bots.telegram.splitting import CUT_S, LONG_UNITS, units
 from core.adapters.cursors import Cursors
 from core.turn import Channel, WorkspaceId
 
 ALBUM = "desk-album:"
 CUT = "desk-cut:"
-# Apps cut a long text where it reads well, at worst half way, and send the pieces at once.
-LONG_UNITS = MAX_UNITS // 2
-CUT_S = 5.0
 # Of these the app puts the caption on the first; of other files it may be on the last.
 CAPTION_FIRST = frozenset({"photo", "video"})
 

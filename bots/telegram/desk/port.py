@@ -255,7 +255,7 @@ _WRITTEN_HERE = (EventKind.MESSAGE, EventKind.NOTE, EventKind.EDITED)
 # What changes how a topic looks, also if nobody remembers what it looked like.
 _CHANGES = (
     *(EventKind.OPENED, EventKind.CLAIMED, EventKind.RETURNED, EventKind.RESOLVED),
-    *(EventKind.LAPSED, EventKind.SNOOZED, EventKind.WOKEN, EventKind.RATED),
+    *(EventKind.LAPSED, EventKind.RELEASED, EventKind.SNOOZED, EventKind.WOKEN, EventKind.RATED),
 )
 
 

@@ -6,13 +6,17 @@ from bots.telegram.desk.hands import Does
 from bots.telegram.desk.keys import ACTS, DecisionPress, Key, KeyPress
 from bots.telegram.desk.reading import Pressed
 from bots.telegram.desk.telling import Telling
-from core.adapters.briefings import read_briefing
+from bots.telegram.texts import readable
+from core.adapters.briefings import suggested_reply
 from core.cases import Case, Refused
 from core.errors import Rejected
 from core.handoff import explain
 from core.phrases import Phrase, say
 from core.staff import Account
 from core.suggestions import Fate
+
+# So much of a text tells it from another.
+_TELLING_CHARS = 100
 
 
 class Pressing:
@@ -75,6 +79,9 @@ class Pressing:
             return explain(done, agent.language) if isinstance(done, Refused) else ""
         if press.key is Key.EDIT:
             return say(Phrase.DESK_HOW_TO_EDIT, agent.language)
+        if not _is_suggested(case, pressed.said):
+            # The customer has written on since, and another reply is suggested below.
+            return say(Phrase.DESK_STALE, agent.language)
         if press.key is Key.DISCARD:
             await self._does.suggestions.judge(case.workspace, case.id, Fate.DISCARDED)
             self._telling.strip(pressed.message)
@@ -82,8 +89,7 @@ class Pressing:
         return await self._use(agent, case, pressed)
 
     async def _use(self, agent: Account, case: Case, pressed: Pressed) -> str:
-        brief = read_briefing(case.briefing)
-        text = brief.reply if brief is not None else ""
+        text = suggested_reply(case.briefing)
         # Pressed twice, it is sent once.
         event_id = f"suggested:{case.id}"
         done = await self._does.desk.reply(agent, case.conversation, text, event_id=event_id)
@@ -92,3 +98,10 @@ class Pressing:
         await self._does.suggestions.judge(case.workspace, case.id, Fate.ACCEPTED)
         self._telling.strip(pressed.message)
         return ""
+
+
+def _is_suggested(case: Case, said: str) -> bool:
+    """Whether what stands above a button begins like what is suggested now."""
+    lines = readable(suggested_reply(case.briefing)).split("\n")
+    begins = next((line.strip() for line in lines if line.strip()), "")
+    return not said or begins[:_TELLING_CHARS] in said

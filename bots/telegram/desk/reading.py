@@ -71,12 +71,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
-    """A button of the desk."""
+    """A button of the desk; `said` is the text above it, empty where that is too old to be told."""
 
     query_id: str
     message: int
     person: Person
     press: KeyPress | DecisionPress | None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +205,7 @@ def _pressed(query: CallbackQuery) -> Pressed | None:
         message=query.message.message_id,
         person=person_of(query.from_user),
         press=decode(query.data),
+        said=(query.message.text or "") if isinstance(query.message, Message) else "",
     )
 
 

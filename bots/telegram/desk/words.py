@@ -156,8 +156,10 @@ _CHANGES = {
     EventKind.RETURNED: ("🤖", Phrase.DESK_RETURNED),
     EventKind.RESOLVED: ("✅", Phrase.DESK_RESOLVED),
     EventKind.LAPSED: ("🔔", Phrase.DESK_LAPSED),
+    EventKind.RELEASED: ("🔔", Phrase.DESK_RELEASED),
     EventKind.SNOOZED: ("💤", Phrase.DESK_SNOOZED),
     EventKind.WOKEN: ("⏰", Phrase.DESK_WOKEN),
+    EventKind.LEFT: ("🚪", Phrase.DESK_LEFT),
 }
 
 

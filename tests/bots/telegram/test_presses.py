@@ -16,6 +16,7 @@ from core.turn import (
     Served,
     Turn,
     TurnId,
+    Words,
 )
 from tests.bots.telegram.conftest import WORKSPACE, Desk
 from tests.fakes.telegram import FakeTelegram
@@ -27,7 +28,7 @@ PASSAGE = Passage(id="p", document="d", title="Returns", text="x", language="en"
 async def reply(
     telegram: FakeTelegram,
     api: TelegramApi,
-    outcome: Outcome,
+    outcome: Outcome | Words,
     *,
     language: str = "en",
     offer: tuple[str, ...] = (),
@@ -65,6 +66,15 @@ async def test_feedback_is_kept_thanked_for_in_the_language_and_not_asked_again(
     assert desk.ratings == [("42", 12, False)]
     assert telegram.methods.notices[query] == "Thank you for your feedback."
     assert labels(telegram) == ["Talk to a person"]
+
+
+async def test_stars_say_which_turn_asked_for_them(
+    telegram: FakeTelegram, api: TelegramApi, intake: Intake, desk: Desk
+) -> None:
+    await reply(telegram, api, Words(text="How was it?", asks_rating=True))
+    telegram.user_presses(42, "4")
+    await bring(telegram, intake)
+    assert [(i.kind, i.text, i.target) for i in desk.inbounds] == [(Kind.RATES, "4", 12)]
 
 
 async def test_the_wish_for_a_person_reaches_the_desk(
@@ -152,3 +162,27 @@ async def test_a_press_whose_acknowledgement_fails_is_kept_all_the_same(
     telegram.fail_next("answerCallbackQuery", "500")
     await bring(telegram, intake)
     assert desk.ratings == [("42", 12, True)]
+
+
+async def test_a_press_that_is_too_old_to_be_acknowledged_takes_its_button_away(
+    telegram: FakeTelegram, api: TelegramApi, intake: Intake, desk: Desk
+) -> None:
+    await reply(telegram, api, Answer(text="x", citations=(PASSAGE,)))
+    query = telegram.user_presses(42, "👍")
+    telegram.methods.open_queries.discard(query)
+    await bring(telegram, intake)
+    assert desk.ratings == [("42", 12, True)]
+    assert labels(telegram) == ["Talk to a person"]
+
+
+async def test_what_a_press_says_is_answered_below_its_button_and_kept_each_time(
+    telegram: FakeTelegram, api: TelegramApi, intake: Intake, desk: Desk
+) -> None:
+    await reply(telegram, api, Clarify(text="Choose"), offer=("de", "zh-Hant"))
+    [shown] = telegram.messages(42)
+    for _ in range(2):
+        telegram.user_presses(42, "中文")
+    await bring(telegram, intake)
+    refs = {inbound.message_ref or "" for inbound in desk.inbounds}
+    assert len(refs) == 2
+    assert {ref.partition("/")[0] for ref in refs} == {str(shown.message_id)}

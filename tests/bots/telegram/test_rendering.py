@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,3 +210,28 @@ def test_the_question_how_it_was_has_five_buttons() -> None:
     assert [(press.act, press.value) for press in pressed if press] == [
         (Act.RATING, str(number)) for number in range(1, 6)
     ]
+
+
+@pytest.mark.parametrize(
+    ("place", "ref", "reply_to"),
+    [
+        ("-500", "77", 77),
+        ("-1001000000001/9", "77", 77),
+        ("-500", "77/press/7654321/3", 77),
+        ("-500", None, None),
+        ("42", "77", None),
+    ],
+)
+@pytest.mark.parametrize("outcome", [Clarify(text="a" * 5_000), Words(text="a" * 5_000)])
+def test_in_a_group_each_part_answers_the_customers_message(
+    outcome: Outcome | Words, place: str, ref: str | None, reply_to: int | None
+) -> None:
+    turn = replace(TURN, address=address(WORKSPACE, place), message_ref=ref)
+    served = Served(outcome=outcome, language="en", probability=0.9)
+    parts = [Body.from_json(text) for text in render(served, turn)]
+    assert [part.reply_to for part in parts] == [reply_to] * 2
+
+
+def test_a_body_that_an_older_version_left_in_the_outbox_answers_nothing() -> None:
+    older = '{"html": "x", "plain": "x", "buttons": [], "file": null}'
+    assert Body.from_json(older) == Body(html="x", plain="x")

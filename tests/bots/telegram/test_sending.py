@@ -12,7 +12,7 @@ from bots.telegram.presence import TelegramPresence
 from bots.telegram.rendering import Body
 from bots.telegram.sending import TelegramPort
 from core.errors import Rejected, Unavailable
-from core.turn import Parcel
+from core.turn import Attachment, Parcel
 from tests.bots.telegram.conftest import WORKSPACE
 from tests.fakes.telegram import FakeTelegram, FloodLimit, FloodLimits
 
@@ -228,3 +228,44 @@ async def test_an_agents_words_are_changed_and_taken_back_as_often_as_it_takes(
     assert telegram.messages(42) == ()
     with pytest.raises(Rejected, match="not found"):
         await port.send(replace(parcel("42", "Too late"), replaces=ref))
+
+
+def answering(number: int, file: Attachment | None = None) -> Parcel:
+    body = Body(html="Hello", plain="Hello", file=file, reply_to=number)
+    return Parcel(id=1, address=address(WORKSPACE, str(GROUP)), body=body.to_json())
+
+
+async def test_in_a_group_it_answers_the_message_while_that_is_there(
+    telegram: FakeTelegram, port: TelegramPort
+) -> None:
+    asked = telegram.user_says(GROUP, "@desk_bot hi")
+    photo = Attachment(kind="photo", ref=telegram.user_sends(42, "photo"))
+    place = Attachment(kind="location", ref="52.5,13.4")
+    for file in (None, photo, place):
+        await port.send(answering(asked, file))
+    del telegram.world.messages[GROUP, asked]
+    await port.send(answering(asked))
+    assert [shown.reply_to for shown in telegram.messages(GROUP)] == [asked] * 3 + [None]
+
+
+async def test_a_changed_message_goes_on_answering_what_it_did(
+    telegram: FakeTelegram, port: TelegramPort
+) -> None:
+    asked = telegram.user_says(GROUP, "@desk_bot hi")
+    ref = await port.send(answering(asked))
+    later = telegram.user_says(GROUP, "@desk_bot and now?")
+    changed = Body(html="Good day", plain="Good day", reply_to=later).to_json()
+    assert await port.send(replace(answering(later), body=changed, replaces=ref)) == ref
+    [shown] = telegram.messages(GROUP)
+    assert (shown.text, shown.reply_to) == ("Good day", asked)
+
+
+async def test_in_the_supergroup_that_a_group_became_no_message_has_its_old_number(
+    telegram: FakeTelegram, port: TelegramPort
+) -> None:
+    asked = telegram.user_says(GROUP, "@desk_bot hi")
+    telegram.group_moves(GROUP, FORUM)
+    telegram.world.messages[FORUM, asked] = {"message_id": asked, "from": {"id": 6}}
+    await port.send(answering(asked))
+    [shown] = telegram.messages(FORUM)
+    assert shown.reply_to is None

@@ -2,8 +2,7 @@ import pytest
 from telegram import Update
 
 from bots.telegram.api import Me
-from bots.telegram.presses import Pressed
-from bots.telegram.updates import Moved, read
+from bots.telegram.updates import Meaning, Moved, read
 from core.turn import Inbound, Kind
 from tests.bots.telegram.conftest import WORKSPACE
 from tests.fakes.telegram import FakeTelegram
@@ -17,7 +16,7 @@ OTHER_BOT: Json = {"id": 5, "is_bot": True, "first_name": "Other", "username": "
 PERSON: Json = {"id": 6, "is_bot": False, "first_name": "Ada"}
 
 
-def meanings(telegram: FakeTelegram) -> list[Inbound | Pressed | Moved | None]:
+def meanings(telegram: FakeTelegram) -> list[Meaning | None]:
     """What each update that the customers caused means, in order."""
     return [
         read(Update.de_json(update, None), ME, WORKSPACE)
@@ -56,6 +55,8 @@ def test_a_private_message_names_customer_place_and_weak_language(quiet: FakeTel
         ("/language", Kind.CHOOSES_LANGUAGE, ""),
         ("/language pt-BR", Kind.CHOOSES_LANGUAGE, "pt-BR"),
         ("/language something odd", Kind.CHOOSES_LANGUAGE, ""),
+        ("/language xx", Kind.CHOOSES_LANGUAGE, ""),
+        ("/language jp", Kind.CHOOSES_LANGUAGE, "ja"),
         ("/ask where is it?", Kind.MESSAGE, "where is it?"),
         ("/ask", Kind.OPENED, ""),
         ("/HELP", Kind.OPENED, ""),
@@ -96,7 +97,8 @@ def test_in_a_group_it_answers_to_its_name(quiet: FakeTelegram, text: str, kept:
 )
 def test_in_a_group_it_keeps_out_of_what_others_say(quiet: FakeTelegram, text: str) -> None:
     quiet.user_says(GROUP, text, user=42)
-    assert meanings(quiet) == [None]
+    assert inbounds(quiet) == []
+    assert (meanings(quiet) == [None]) == text.startswith("/"), "only a command is surely not ours"
 
 
 def test_a_reply_to_one_of_our_messages_is_meant_for_us(quiet: FakeTelegram) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from core.adapters.conversations import Backlog, Conversations, Trouble
+from core.adapters.conversations import Backlog, Conversations, Said, Trouble
 from core.adapters.database import Database
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
@@ -10,6 +10,7 @@ from core.adapters.turns import SqlTurns
 from core.cases import Act
 from core.turn import (
     Address,
+    Attachment,
     Channel,
     ConversationId,
     Handoff,
@@ -98,6 +99,44 @@ async def test_a_conversation_moves_to_a_free_place_only(database: Database) -> 
     assert await seen.known(replace(ADDRESS, place="C2/1.0"))
     assert not await seen.move(ADDRESS, "C3/1.0")
     assert not await seen.move(replace(ADDRESS, place="C2/1.0"), "C2/1.0")
+
+
+async def test_where_a_conversation_moves_to_messages_are_counted_anew(database: Database) -> None:
+    box, there = SqlInbox(database), replace(ADDRESS, place="-1001")
+    said = Inbound(address=ADDRESS, event_id="1", customer="U1", text="old", message_ref="7")
+    await box.accept(said, holder=None, held_s=60)
+    assert await Conversations(database).move(ADDRESS, there.place)
+    new = replace(said, address=there, event_id="2", text="new")
+    assert await box.accept(new, holder=None, held_s=60), "another message of the same number"
+
+
+async def test_the_last_that_a_customer_has_said_is_theirs_and_of_that_place(
+    database: Database,
+) -> None:
+    box, last = SqlInbox(database), Conversations(database).last_said
+    assert await last(ADDRESS, "U1", "9") is None
+    photo = Attachment(kind="photo", ref="p")
+    for ref, customer, text in (("7", "U1", "one"), ("8", "U2", "two"), ("9", "U2", "three")):
+        files = (photo,) if ref == "9" else ()
+        said = Inbound(
+            address=ADDRESS,
+            event_id=ref,
+            customer=customer,
+            text=text,
+            message_ref=ref,
+            sent_at=float(ref),
+            attachments=files,
+        )
+        await box.accept(said, holder=None, held_s=60)
+    await box.accept(
+        Inbound(address=ADDRESS, event_id="p", customer="U1", kind=Kind.WANTS_PERSON),
+        holder=None,
+        held_s=60,
+    )
+    assert await last(ADDRESS, "U1", "10") == Said(ref="7", text="one", sent_at=7.0, files=False)
+    assert await last(ADDRESS, "U2", "10") == Said(ref="9", text="three", sent_at=9.0, files=True)
+    assert await last(ADDRESS, "U2", "8") == Said(ref="8", text="two", sent_at=8.0, files=False)
+    assert await last(replace(ADDRESS, place="C2/1.0"), "U1", "10") is None
 
 
 async def test_the_backlog_is_what_nobody_serves(database: Database) -> None:

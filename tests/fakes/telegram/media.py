@@ -20,12 +20,12 @@ class Media:
     """The methods of the Bot API that send files; `files` is what each id stands for."""
 
     def __init__(
-        self, world: World, gate: FloodGate, files: dict[str, bytes], markup: Callable[[Json], Json]
+        self, world: World, gate: FloodGate, files: dict[str, bytes], under: Callable[[Json], Json]
     ) -> None:
         self.world = world
         self.gate = gate
         self.files = files
-        self._markup = markup
+        self._under = under
         self._numbers = itertools.count(1)
         self.table: dict[str, Callable[[Json], Any]] = {
             **{f"send{kind}": self._sender(kind) for kind in KINDS},
@@ -63,7 +63,7 @@ class Media:
         chat_id = int(fields["chat_id"])
         thread = int(fields["message_thread_id"]) if "message_thread_id" in fields else None
         chat = self.world.writable(chat_id, thread)
-        content |= _caption(fields) | self._markup(fields)
+        content |= _caption(fields) | self._under(fields)
         self.gate.pass_through(chat_id)
         return self.world.write(chat, self.world.bot, thread, **content)
 
@@ -93,7 +93,7 @@ class Media:
             raise Refusal(400, "Bad Request: there is no caption in the message to edit")
         # What an edit does not name is gone.
         gone = {"caption": None, "caption_entities": None, "reply_markup": None}
-        content = gone | _caption(fields) | self._markup(fields)
+        content = gone | _caption(fields) | self._under(fields)
         if all(message.get(name) == value for name, value in content.items()):
             raise Refusal(400, "Bad Request: message is not modified")
         self.gate.pass_through(chat_id)

@@ -41,7 +41,7 @@ class Methods:
             "getmycommands": lambda fields: self.commands.get(fields.get("language_code", ""), []),
             "getfile": self._get_file,
             **Forum(world, gate).table,
-            **Media(world, gate, self.files, _markup).table,
+            **Media(world, gate, self.files, self._under).table,
         }
 
     def call(self, method: str, fields: Json) -> object:
@@ -59,18 +59,25 @@ class Methods:
         chat_id, thread = _place(fields)
         chat = self.world.writable(chat_id, thread)
         content = _text(fields)
-        content |= _markup(fields)
+        content |= self._under(fields)
         if "link_preview_options" in fields:
             content["link_preview_options"] = _decoded(fields["link_preview_options"])
-        if "reply_parameters" in fields:
-            replied = _decoded(fields["reply_parameters"])
-            answered = self.world.messages.get((chat_id, replied["message_id"]))
-            if answered is not None:
-                content["reply_to_message"] = answered
-            elif not replied.get("allow_sending_without_reply"):
-                raise Refusal(400, "Bad Request: message to be replied not found")
         self.gate.pass_through(chat_id)
         return self.world.write(chat, self.world.bot, thread, **content)
+
+    def _under(self, fields: Json) -> Json:
+        return _markup(fields) | self._replied(fields)
+
+    def _replied(self, fields: Json) -> Json:
+        if "reply_parameters" not in fields:
+            return {}
+        replied = _decoded(fields["reply_parameters"])
+        answered = self.world.messages.get((_place(fields)[0], replied["message_id"]))
+        if answered is not None:
+            return {"reply_to_message": answered}
+        if not replied.get("allow_sending_without_reply"):
+            raise Refusal(400, "Bad Request: message to be replied not found")
+        return {}
 
     def _edit_text(self, fields: Json) -> Json:
         message = self._editable(fields)

@@ -220,7 +220,7 @@ class FakeTelegram:
     def fail_next(self, method: str, fault: str, times: int = 1) -> None:
         """Make calls fail: `429:SECONDS`, `500`, `500-after`, `drop`, `drop-after`, `garbage`.
 
-        `none` lets one through.
+        `400:TEXT` refuses one for good, `none` lets one through.
         """
         self._next.setdefault(method.lower(), deque()).extend([fault] * times)
 
@@ -338,6 +338,9 @@ async def _break(request: web.Request, fault: str) -> web.StreamResponse:
         seconds = int(fault.partition(":")[2])
         refusal = Refusal(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
         return web.json_response(refusal.as_json(), status=429)
+    if fault.startswith("400"):
+        refusal = Refusal(400, f"Bad Request: {fault.partition(':')[2]}")
+        return web.json_response(refusal.as_json(), status=400)
     if fault.startswith("500"):
         return web.json_response(Refusal(500, "Internal Server Error").as_json(), status=500)
     if fault == "garbage":

@@ -371,6 +371,12 @@ async def test_updates_delivered_twice_change_nothing(database: Database) -> Non
 async def briefed(world: World, reply: str) -> int:
     """The thread of a conversation that an agent has, with a suggested reply."""
     thread = await world.held()
+    await suggest(world, reply)
+    await world.reads(thread, reply)
+    return thread
+
+
+async def suggest(world: World, reply: str) -> None:
     [case] = await world.all_cases()
     brief = Briefing(summary="", language="ja", tone=Tone.CALM, reply=reply)
 
@@ -380,8 +386,6 @@ async def briefed(world: World, reply: str) -> int:
         record(connection, WORKSPACE, case.conversation, case.id, EventKind.BRIEFED)
 
     await world.database.write(work)
-    await world.reads(thread, reply)
-    return thread
 
 
 async def fate(world: World) -> str | None:
@@ -401,6 +405,22 @@ async def test_a_suggested_reply_is_sent_once_however_often_it_is_pressed(
         await world.idle()
         assert world.customer_read().count("Danke, morgen") == 1
         assert await fate(world) == "accepted"
+
+
+async def test_a_reply_that_is_no_longer_suggested_is_not_sent_as_another(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await briefed(world, "Danke, morgen")
+        earlier = world.shown(thread)[-1]
+        [data] = [data for label, data in earlier.buttons if label[0] == "📨"]
+        await suggest(world, "Danke, heute")
+        await world.reads(thread, "Danke, heute")
+        stale = say(Phrase.DESK_STALE, "de")
+        assert await world.pressed(earlier.message_id, data) == stale
+        assert await world.presses(thread, "📨") == ""
+        await world.customer_reads("Danke, heute")
+        assert "Danke, morgen" not in world.customer_read()
 
 
 async def test_a_suggested_reply_can_be_changed_or_discarded(database: Database) -> None:

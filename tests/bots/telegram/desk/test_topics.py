@@ -5,6 +5,8 @@ import pytest
 from bots.telegram.desk.words import topic_name
 from core.adapters.database import Database
 from core.cases import Act
+from core.phrases import Phrase, say
+from tests.bots.desk_news import leave
 from tests.bots.telegram.desk.world import (
     ANNA,
     BEN,
@@ -58,6 +60,13 @@ async def test_an_urgent_case_is_seen_to_be_one(database: Database) -> None:
     async with open_world(database) as world:
         thread = await world.handed_over(f"urgent: {PERSON}")
         assert world.look(thread).icon == ICONS["🔥"]
+
+
+async def test_the_topic_says_that_the_customer_has_left(database: Database) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        await leave(database)
+        await world.reads(thread, f"🚪 {say(Phrase.DESK_LEFT, 'de')}")
 
 
 async def test_a_topic_that_was_deleted_is_made_anew(database: Database) -> None:
