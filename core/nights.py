@@ -77,6 +77,7 @@ class Order:
 
     `encoder` and `model` are the settings of those names: the pinned bases. `database` is a URL
     and may hold a password: an order is passed by stdin, never written to disk or a command line.
+    Where `model_url` is set, models write there, asked with `model_key`.
     `precision` is what the operator wants an answer to be right by. `approve` is true where a
     person decides what goes live; with a `canary_share` a version serves that share of the
     conversations first. `fence` is that of the lease under which a step runs: what
@@ -89,6 +90,8 @@ class Order:
     data_dir: Path
     encoder: str = ""
     model: str = ""
+    model_url: str = ""
+    model_key: str = ""
     default_language: str = "en"
     precision: float = 0.8
     approve: bool = False
@@ -116,7 +119,7 @@ class Order:
 
     def version_name(self, kind: VersionKind) -> str:
         """The name of the version that this night makes."""
-        return f"{kind}-{self.slot}"
+        return version_name(kind, self.slot)
 
     def to_json(self) -> str:
         """For a child's stdin."""
@@ -134,9 +137,19 @@ def report_name(kind: VersionKind, ending: str = "html") -> str:
     return f"report-{kind}.{ending}"
 
 
+def version_name(kind: VersionKind, slot: str) -> str:
+    """The name of the version that a night makes."""
+    return f"{kind}-{slot}"
+
+
 def version_folder(data_dir: Path, workspace: WorkspaceId, name: str) -> Path:
     """Where a version's files are; every process that serves it sees this folder."""
     return data_dir / "models" / workspace / name
+
+
+def served_folder(data_dir: Path, name: str) -> Path:
+    """Where the server of a version that writes keeps its log."""
+    return data_dir / "served" / name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

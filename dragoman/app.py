@@ -17,9 +17,11 @@ from bots.web.console.doors import LARGER_BODIES
 from bots.web.port import WebPort
 from core.adapters.absences import Absences
 from core.adapters.conversations import Conversations
+from core.adapters.cursors import Cursors
 from core.adapters.desk import Desk
 from core.adapters.documents import Documents
 from core.adapters.erasures import forget_again
+from core.adapters.expectation import Expectations
 from core.adapters.inbox import SqlInbox
 from core.adapters.leases import SqlLeases
 from core.adapters.nights import SqlNights
@@ -140,8 +142,9 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         interpreter=Interpreter(
             translator=core.translator,
             detector=core.detector,
-            desk_language=core.desk_language,
+            desk_language=core.preferences.desk_language,
             default_language=settings.default_language,
+            expects=Expectations(core.database, core.preferences).told,
         ),
     )
 
@@ -161,6 +164,7 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
             "night_gauges": night_gauges(
                 SqlNights(core.database), learns=core.settings.nights
             ).look,
+            "cursors": Cursors(core.database).look,
             **_retention(core),
         },
     )

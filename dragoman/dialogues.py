@@ -1,7 +1,8 @@
 """The dialogue model of each workspace: that of the settings, or a version that a night made."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from core.adapters.in_service import InService
 from core.adapters.sealing import check
 from core.adapters.versions import Versions, base_name
 from core.errors import Misconfigured, Rejected, Unavailable
-from core.nights import VersionKind, version_folder
+from core.nights import VersionKind, served_folder, version_folder
 from core.turn import WorkspaceId
 from dragoman.settings import Settings
-from workers.model_server import serve_model
+from retrieval.refusals import Refusals
+from workers.model_server import check_folder, serve_model
 
 KIND = VersionKind.DIALOGUE
 BASE = base_name(KIND)
@@ -51,6 +53,7 @@ class Dialogues:
         base: HttpGenerator,
         *,
         drained_s: float = DRAINED_S,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Follow the pointer of the workspace of the settings; nothing is started yet."""
         self._versions = Versions(database)
@@ -60,7 +63,9 @@ class Dialogues:
         self._base = base
         self._drained_s = drained_s
         self._line: _Line | None = None
-        self._refused = ""
+        self._refusals = Refusals(clock_s)
+        # The server at a URL loads what it is asked for by its path.
+        self._by_path = bool(settings.model) and Path(settings.model).is_dir()
         self._going: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
@@ -77,6 +82,9 @@ class Dialogues:
                 await self.look()
             except Unavailable as error:
                 log.warning("model_pointer_not_read", reason=str(error))
+            except Exception:
+                # One that stops would never see that somebody rolled back.
+                log.exception("model_pointer_not_followed")
 
     async def look(self) -> None:
         """Serve what the pointer names; what cannot be served leaves the old one in service.
@@ -85,15 +93,16 @@ class Dialogues:
         """
         name = (await self._service.live(self._workspace, KIND)).name
         serving = self._line.name if self._line else BASE
-        if name in (serving, self._refused):
+        if name == serving or self._refusals.hold(self._workspace, name):
             return
         try:
             line = await self._start(name) if name != BASE else None
         except (Rejected, Misconfigured) as error:
-            self._refused = name
+            # Its server may only have been away for a moment.
+            self._refusals.note(self._workspace, name)
             log.warning("model_refused", workspace=self._workspace, reason=str(error))
             return
-        before, self._line, self._refused = self._line, line, ""
+        before, self._line = self._line, line
         log.info("model_in_service", workspace=self._workspace, model=name)
         if before is not None:
             task = asyncio.create_task(self._drain(before))
@@ -103,7 +112,7 @@ class Dialogues:
     async def close(self) -> None:
         """Stop every server that was started here."""
         self._stopping.set()
-        await asyncio.gather(*self._going)
+        await asyncio.gather(*self._going, return_exceptions=True)
         if self._line is not None:
             await self._line.stack.aclose()
 
@@ -117,16 +126,20 @@ class Dialogues:
             url, model = settings.model_url, name
             if not url:
                 folder = await self._checked(name)
-                place = settings.data_dir / "served" / name
-                place.mkdir(parents=True, exist_ok=True)
+                place = served_folder(settings.data_dir, name)
+                _make(place)
                 server = await stack.enter_async_context(serve_model(folder, place))
                 url, model = server.url, server.model
+            elif self._by_path:
+                folder = await self._checked(name)
+                await asyncio.to_thread(check_folder, folder)
+                model = str(folder)
             key = settings.model_api_key.get_secret_value() or None
             generator = await stack.enter_async_context(
                 HttpGenerator(url, model=model, api_key=key)
             )
             try:
-                await generator.check()
+                await generator.prove()
             except Unavailable as error:
                 raise Rejected(str(error)) from error
             return _Line(name=name, generator=generator, stack=stack.pop_all())
@@ -145,7 +158,17 @@ class Dialogues:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drained_s):
                 await self._stopping.wait()
-        await line.stack.aclose()
+        try:
+            await line.stack.aclose()
+        except Exception:
+            log.exception("model_not_stopped", model=line.name)
+
+
+def _make(place: Path) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Rejected(f"{place} cannot be made ({error.strerror})") from error
 
 
 @asynccontextmanager

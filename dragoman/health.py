@@ -23,6 +23,9 @@ SPARE = frozenset({"model", *map(str, Channel)})
 # A model is loaded for these, the encoder by the first search of a process: a busy machine takes
 # its time.
 LOAD_S = 60.0
+# A night comes each day, within some hours of its time.
+NO_NIGHT_S = 36 * 3600.0
+QUEUED_S = 6 * 3600.0
 _LOADING = ("index", "translator")
 
 Check = Callable[[], Awaitable[str]]
@@ -52,9 +55,12 @@ class Health:
         """What is wrong with each part, `FRESH_S` ago at most; None where nothing is."""
         async with self._asking:
             if time.monotonic() - self._asked_s > FRESH_S:
-                checks = self.checks()
-                faults = await asyncio.gather(*(_fault(check) for check in checks.values()))
-                self._faults = dict(zip(checks, faults, strict=True))
+                checks = self.checks() | {"index": self._loaded}
+                lines = await asyncio.gather(*(told(each, PROBE_S) for each in checks.values()))
+                self._faults = {
+                    part: line if fault else None
+                    for part, (line, fault) in zip(checks, lines, strict=True)
+                }
                 self._asked_s = time.monotonic()
         return {**self._faults, **{str(each): why for each, why in self._stopped.items()}}
 
@@ -78,6 +84,18 @@ class Health:
             return "no documents yet: dragoman knowledge add PATH"
         return f"{documents} documents, {found.index}, {found.encoder}"
 
+    async def _loaded(self) -> str:
+        """Ask for the index without a search.
+
+        A search takes as long as the machine is busy: each replica would say at once that it cannot
+        serve, where a message can be kept all the same.
+        """
+        settings = self._core.settings
+        found = await self._core.retrieval.retriever.search(
+            self._core.workspace, "", language=settings.default_language
+        )
+        return found.index
+
     async def backlog(self) -> str:
         """What is parked or undelivered, in a line."""
         trouble = await Conversations(self._core.database).trouble()
@@ -89,14 +107,28 @@ class Health:
     async def nights(self) -> str:
         """When the workspace learns, and what became of its last night.
 
-        Raises: Unavailable: that failed, or the database does not answer.
+        Raises: Unavailable: that failed, none comes any more, or the database does not answer.
         """
-        settings = self._core.settings
-        newest = await SqlNights(self._core.database).list(self._core.workspace, limit=1)
+        settings, rows = self._core.settings, SqlNights(self._core.database)
+        newest = await rows.list(self._core.workspace, limit=1)
+        silent_s = await rows.silent_s(self._core.workspace)
         when = f"every night at {settings.night_at}"
+        if silent_s > NO_NIGHT_S:
+            since = f"since {newest[0].slot}" if newest else "yet"
+            raise Unavailable(
+                "night",
+                f"none {since}, for {silent_s / 3600:.0f} h: is the desk on at {settings.night_at},"
+                " or with a broker `dragoman worker --beat`?",
+            )
         if not newest:
             return f"{when}; none yet"
         night = newest[0]
+        if night.state is NightState.QUEUED and silent_s > QUEUED_S:
+            raise Unavailable(
+                "night",
+                f"{night.slot} has waited for {silent_s / 3600:.0f} h: with a broker,"
+                " `dragoman worker --queues training` carries nights out",
+            )
         told = f"{night.slot} {night.state}" + (f" ({night.reason})" if night.reason else "")
         if night.state is NightState.FAILED:
             folder = settings.data_dir / "nights" / night.workspace / night.slot
@@ -117,12 +149,12 @@ class Health:
         return f"{newest.name} is retired: {newest.reason}"
 
 
-async def _fault(check: Check) -> str | None:
+async def told(check: Check, within_s: float) -> tuple[str, bool]:
+    """What a check says in time, or what is wrong, and whether something is."""
     try:
-        async with asyncio.timeout(PROBE_S):
-            await check()
+        async with asyncio.timeout(within_s):
+            return await check(), False
     except DragomanError as error:
-        return str(error)
+        return str(error), True
     except TimeoutError:
-        return f"no answer within {PROBE_S:g} s"
-    return None
+        return f"no answer within {within_s:g} s", True

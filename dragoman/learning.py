@@ -19,11 +19,14 @@ from core.turn import WorkspaceId
 from dragoman.settings import WORKSPACE, Settings
 from workers.nightly.child import Limits
 from workers.nightly.night import Supervisor
+from workers.nightly.old_nights import forget_words
 from workers.nightly.schedule import Bell
 from workers.nightly.watching import Watcher
 
 CHILD = (sys.executable, "-P", "-m", "dragoman.night")
 LOOK_S = 0.5
+FORGET_S = 3_600.0
+STOPPED = "stopped by hand"
 
 _OVER = (
     NightState.PUBLISHED,
@@ -66,6 +69,8 @@ class Learning:
             data_dir=settings.data_dir,
             encoder=settings.encoder,
             model=settings.model,
+            model_url=settings.model_url,
+            model_key=settings.model_api_key.get_secret_value(),
             default_language=settings.default_language,
             precision=(await self._preferences.of(workspace)).precision,
             approve=settings.night_approval,
@@ -88,10 +93,25 @@ async def keep_learning(
 
 
 @asynccontextmanager
-async def keep_watching(database: Database) -> AsyncIterator[None]:
-    """Watch what nights have put on trial, for as long as the block lasts, also without nights."""
-    async with _running(Watcher(database).keep()):
+async def keep_watching(settings: Settings, database: Database) -> AsyncIterator[None]:
+    """Watch what nights left, for as long as the block lasts, also without nights.
+
+    What is on trial is judged, and words go that are older than they are kept.
+    """
+    async with _running(Watcher(database).keep(), _forgetting(settings)):
         yield
+
+
+async def _forgetting(settings: Settings) -> None:
+    while True:
+        for place in (settings.data_dir / "nights").glob("*"):
+            await asyncio.to_thread(
+                forget_words,
+                settings.data_dir,
+                WorkspaceId(place.name),
+                keep_days=settings.keep_days,
+            )
+        await asyncio.sleep(FORGET_S)
 
 
 async def carry_nights(settings: Settings, stop: asyncio.Event) -> None:
@@ -115,6 +135,7 @@ async def ring(settings: Settings) -> int:
 async def learn_now(settings: Settings, workspace: str, slot: str) -> Night:
     """Carry one night out, and wait for its end; another process may be faster.
 
+    Whoever ends the wait has stopped the night, also where another process carries it.
     Raises: Misconfigured, Unavailable: the workspace's name, the database.
     """
     name = workspace or settings.workspace
@@ -128,12 +149,20 @@ async def learn_now(settings: Settings, workspace: str, slot: str) -> Night:
             zone = zone_of((await preferences.of(of)).time_zone)
             slot = datetime.now(zone).strftime("%Y-%m-%d-%H%M%S")
         await learning.nights.ring(of, slot)
-        while True:
-            await learning.supervisor.carry_one((of, slot))
-            night = next(night for night in await learning.nights.list(of) if night.slot == slot)
-            if night.state in _OVER:
-                return night
-            await asyncio.sleep(LOOK_S)
+        try:
+            return await _carried_out(learning, of, slot)
+        except asyncio.CancelledError:
+            await learning.nights.stop(of, slot, reason=STOPPED)
+            raise
+
+
+async def _carried_out(learning: Learning, of: WorkspaceId, slot: str) -> Night:
+    while True:
+        await learning.supervisor.carry_one((of, slot))
+        night = next(night for night in await learning.nights.list(of) if night.slot == slot)
+        if night.state in _OVER:
+            return night
+        await asyncio.sleep(LOOK_S)
 
 
 @asynccontextmanager

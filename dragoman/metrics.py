@@ -39,6 +39,12 @@ NIGHTS = Gauge(
 )
 
 
+LAST_NIGHT = Gauge(
+    "dragoman_last_night_ended_seconds",
+    "When a night last ended, in seconds since 1970; 0 if none has, or none is to come",
+)
+
+
 class Gauges:
     """Keeps gauges of what is the same for every process on one database."""
 
@@ -78,13 +84,14 @@ def queue_gauges(conversations: Conversations) -> Gauges:
     return Gauges(read, LOOK_S)
 
 
-def night_gauges(nights: SqlNights) -> Gauges:
-    """What became of the nights."""
+def night_gauges(nights: SqlNights, *, learns: bool) -> Gauges:
+    """What became of the nights, and when one last ended where there are to be more."""
 
     async def read() -> None:
         found = await nights.lately(A_DAY_S)
         for state in NightState:
             NIGHTS.labels(str(state)).set(found.get(state, 0))
+        LAST_NIGHT.set((await nights.last_ended() or 0.0) if learns else 0.0)
 
     return Gauges(read, LOOK_AT_NIGHTS_S)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import Misconfigured
-from retrieval.encoder import NOT_LOADED, check_model_folder, first_line, model_folder
+from retrieval.encoder import NOT_LOADED, first_line
+from retrieval.model_folder import check_safe, model_folder
 from retrieval.own_thread import OwnThread
 
 BATCH = 16
@@ -23,7 +24,7 @@ class LazyModel:
 
         Raises: Misconfigured: there is no such model, or it is not safe to load.
         """
-        self.folder = check_model_folder(model_folder(model))
+        self.folder = check_safe(model_folder(model))
         self._form = form
         self._loaded: tuple[Any, Any] | None = None
         self._thread = OwnThread(form)

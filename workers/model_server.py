@@ -17,13 +17,11 @@ import httpx
 import structlog
 
 from core.errors import Misconfigured
+from retrieval.model_folder import check_safe
 from workers.processes import die_with, end_group, inherited
 
 log = structlog.get_logger()
 
-_UNSAFE = ".bin .pt .pth .pt2 .ckpt .pkl .pickle .joblib .h5 .keras .nemo .npz .msgpack .gguf .py"
-_UNSAFE_ENDINGS = frozenset(_UNSAFE.split())
-_MAX_HEADER_BYTES = 100_000_000
 _MAX_LOG_BYTES = 10_000_000
 _PROBE_S = 5.0
 _FAILED_PROBES = 3
@@ -50,7 +48,7 @@ def _config(folder: Path) -> Mapping[str, object]:
 
 
 def check_folder(folder: Path) -> None:
-    """See that a model folder holds weights and no code.
+    """See that a model folder is safe to load and fit for dialogue.
 
     Raises: Misconfigured: it is not a folder, or lacks or holds something that it must not.
     """
@@ -58,37 +56,9 @@ def check_folder(folder: Path) -> None:
         raise Misconfigured(f"{folder} is no model folder: it has no config.json")
     if "@" in str(folder):
         raise Misconfigured(f"{folder}: the path of a model folder may not contain @")
-    names = [path for path in folder.rglob("*") if path.is_file()]
-    unsafe = sorted(path.name for path in names if path.suffix.lower() in _UNSAFE_ENDINGS)
-    if unsafe:
-        raise Misconfigured(f"{folder} holds {unsafe[0]}: only safetensors weights are loaded")
-    weights = [path for path in names if path.suffix == ".safetensors"]
-    if not weights:
-        raise Misconfigured(f"{folder} holds no *.safetensors weights")
-    for path in weights:
-        _check_weights(path)
-    for path in folder.glob("*.json"):
-        _check_settings(path)
+    check_safe(folder)
     if not _has_chat_template(folder):
         raise Misconfigured(f"{folder} has no chat template: choose a model tuned for dialogue")
-
-
-def _check_weights(path: Path) -> None:
-    """A safetensors file begins with the size of its JSON header, then the header."""
-    with path.open("rb") as file:
-        head = file.read(9)
-    size = int.from_bytes(head[:8], "little")
-    if head[8:] != b"{" or size > min(_MAX_HEADER_BYTES, path.stat().st_size):
-        raise Misconfigured(f"{path} is not a safetensors file, whatever its name says")
-
-
-def _check_settings(path: Path) -> None:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise Misconfigured(f"{path} is not JSON") from error
-    if isinstance(content, dict) and "auto_map" in content:
-        raise Misconfigured(f"{path} asks for code of its own (auto_map): that is never run")
 
 
 def _has_chat_template(folder: Path) -> bool:
@@ -105,7 +75,6 @@ class ModelServer:
         """Nothing is started yet. The log goes to `model-server.log` in `data_dir`."""
         self.model = str(folder.resolve())
         self.log_file = data_dir / "model-server.log"
-        self.alive = False
         self._backoff_s = backoff_s
         self._port = _free_port()
         self._hub_dir = data_dir / "hub"
@@ -141,7 +110,6 @@ class ModelServer:
         # No memory or process to be had, or no room for its log.
         except OSError as error:
             raise Misconfigured(f"{self.model} cannot be started: {error}") from error
-        self.alive = True
         log.info("model_server_ready", url=self.url, model=Path(self.model).name, pid=self.pid)
 
     async def watch(self, ready_s: float) -> None:
@@ -151,7 +119,6 @@ class ModelServer:
         async with httpx.AsyncClient(trust_env=False) as client:
             while True:
                 await self._until_it_fails(client)
-                self.alive = False
                 log.warning("model_server_lost", model=Path(self.model).name, retry_in_s=wait_s)
                 await self.stop()
                 await asyncio.sleep(wait_s)
@@ -165,7 +132,7 @@ class ModelServer:
 
     async def stop(self) -> None:
         """End the child's whole process group."""
-        process, self._process, self.alive = self._process, None, False
+        process, self._process = self._process, None
         if process is not None:
             await end_group(process)
 

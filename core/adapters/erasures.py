@@ -4,6 +4,7 @@ Until the version in service has been replaced by one that never saw them, an er
 complete; after a restore from a backup it is carried out again.
 """
 
+import asyncio
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ import structlog
 from sqlalchemy import Connection, delete, func, select, union_all, update
 
 from core.adapters.customer_rows import Held, delete_conversation, held, some_of, unlist
-from core.adapters.database import Database, Now
+from core.adapters.database import Database, Now, empty_log
 from core.adapters.ledger import Entry, Ledger, Person
-from core.adapters.night_files import learnt_from, scrub
+from core.adapters.night_files import customers_in, learnt_from, scrub
 from core.adapters.tables import (
     canaries,
     conversations,
@@ -28,7 +29,7 @@ from core.adapters.tables import (
 )
 from core.adapters.versions import base_name, end_wait
 from core.errors import Misconfigured, Unavailable
-from core.nights import VersionKind, VersionState, version_folder
+from core.nights import VersionKind, VersionState, version_folder, version_name
 from core.turn import WorkspaceId
 
 log = structlog.get_logger()
@@ -42,7 +43,8 @@ class Erased:
 
     `shared` of the conversations were with others as well: one is one text, and goes as a whole.
     `versions_in_service` saw them too, and go with the next night; until then the erasure is not
-    `complete`. `agent` and `articles` stay, see `Held`.
+    `complete`. `agent` and `articles` stay, see `Held`. `in_log`: somebody used the database all
+    the while, and its log repeats what was deleted until it is written over.
     """
 
     rows: dict[str, int]
@@ -53,6 +55,7 @@ class Erased:
     agent: str = ""
     articles: tuple[str, ...] = ()
     complete: bool = True
+    in_log: bool = False
 
 
 class Erasures:
@@ -127,10 +130,19 @@ class Erasures:
         for person, ids in back.items():
             await self._carry_out(person, await self._database.read(_held_of(person, ids)))
         for workspace in sorted({entry.workspace for entry in entries}):
+            mine = {entry.customer_hash for entry in entries if entry.workspace == workspace}
+            await self._forget_in_nights(WorkspaceId(workspace), mine)
             await self.settle(WorkspaceId(workspace))
         if back:
             log.info("customers_forgotten_again", customers=len(back))
         return len({conversation for theirs in back.values() for conversation in theirs})
+
+    async def _forget_in_nights(self, workspace: WorkspaceId, erased: set[str]) -> None:
+        """Nights may be back with a backup, or left by who was cut short, without a row to find."""
+        there = await asyncio.to_thread(customers_in, self._data_dir, workspace)
+        for mark in sorted(erased & there):
+            scrub(self._data_dir, workspace, (), mark)
+            await self._retire(workspace, mark)
 
     async def _carry_out(self, person: Person, there: Held) -> Erased:
         """Files before rows: the rows are what the files are found by."""
@@ -140,6 +152,9 @@ class Erasures:
             await self._delete(conversation)
         await self._database.write(lambda connection: unlist(connection, person))
         removed, serving = await self._retire(person.workspace, mark)
+        emptied = await empty_log(self._database)
+        if not emptied:
+            log.warning("erased_words_in_log")
         return Erased(
             rows=there.rows,
             shared=there.shared,
@@ -149,6 +164,7 @@ class Erasures:
             agent=there.agent,
             articles=there.articles,
             complete=not serving,
+            in_log=not emptied,
         )
 
     async def _delete(self, conversation: int) -> None:
@@ -165,8 +181,8 @@ class Erasures:
         The erasure is complete once nothing that serves has seen them.
         """
         slots = learnt_from(self._data_dir, workspace, mark)
-        # As `Order.version_name` has it; one that the gate refused has files, and no row.
-        seen = [f"{kind}-{slot}" for slot in slots for kind in VersionKind]
+        # One that the gate refused has files, and no row.
+        seen = [version_name(kind, slot) for slot in slots for kind in VersionKind]
         serving, gone = await self._database.write(
             # The rows first: nobody may go back to a version whose files are being deleted.
             lambda connection: _parted(connection, workspace, seen)

@@ -20,13 +20,15 @@ from openai.types.chat import (
     ChatCompletionUserMessageParam,
 )
 
-from core.errors import Unavailable
+from core.errors import Rejected, Unavailable
 from core.language import language_name
 from core.prompt import Said, grounded_reply
 from core.turn import Message, Passage
 
 log = structlog.get_logger()
 
+# Of a server that starts, or has too much to do.
+_BUSY = (429, 502, 503, 504)
 _THINKING = ("<think>", "</think>")
 # The last four are what the client lets through when a server sends no sense.
 _FAILURES = (
@@ -187,6 +189,28 @@ class HttpGenerator:
                     "model",
                     f"{self._client.base_url} has no {self.model}, but {', '.join(offered[:5])}",
                 ) from error
+
+    async def prove(self) -> None:
+        """Have one token written: what a server lists, and what it can load, are not the same.
+
+        Raises:
+            Rejected: it says that it cannot write with this model.
+            Unavailable: it does not answer as a model server does.
+        """
+        cannot = f"{self._client.base_url} cannot write with {self.model or 'its model'}"
+        asked = ChatCompletionUserMessageParam(role="user", content="?")
+        try:
+            async with asyncio.timeout(self._limits.total_s):
+                told = await self._client.chat.completions.create(
+                    model=await self._model_name(), messages=[asked], max_tokens=1
+                )
+                told.choices[0]
+        except openai.APIStatusError as error:
+            if error.status_code in _BUSY:
+                raise Unavailable("model", f"{cannot} now ({error.status_code})") from error
+            raise Rejected(f"{cannot} ({error.status_code})") from error
+        except (TimeoutError, *_FAILURES) as error:
+            raise Unavailable("model", f"{cannot} ({type(error).__name__})") from error
 
     async def write(
         self,

@@ -7,7 +7,7 @@ the index's, the canary, the versions.
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from core.adapters.canaries import begin, dismiss, take
 from core.adapters.database import Database, Now
@@ -24,6 +24,7 @@ from core.turn import WorkspaceId
 
 _NO_FILES = Manifest(files={}, signature="").to_json()
 ROLLED_BACK = "rolled back"
+_SERVED = (VersionState.LIVE, VersionState.CANARY, VersionState.RETIRED)
 
 
 class Flip(StrEnum):
@@ -57,6 +58,27 @@ class InService:
         if row is None:
             return Pointer(name=base_name(kind), previous=None)
         return Pointer(name=row.name, previous=row.previous)
+
+    async def sent_back(self, workspace: WorkspaceId, kind: VersionKind) -> str:
+        """Which version was sent back, and why; empty where none was, or a newer one serves since.
+
+        What the next night makes is nearly the same again.
+        """
+        wanted = (
+            select(model_versions.c.name, model_versions.c.state, model_versions.c.reason)
+            .where(
+                model_versions.c.workspace == workspace,
+                model_versions.c.kind == kind,
+                model_versions.c.name != base_name(kind),
+                model_versions.c.state.in_(_SERVED),
+            )
+            .order_by(model_versions.c.created_at.desc(), model_versions.c.id.desc())
+            .limit(1)
+        )
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        if row is None or row.state != VersionState.RETIRED or not row.reason:
+            return ""
+        return f"{row.name} is retired ({row.reason})"
 
     async def publish(
         self,

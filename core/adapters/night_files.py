@@ -3,9 +3,10 @@
 import errno
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from core.errors import Unavailable
 from core.nights import VersionKind, report_name
@@ -14,13 +15,15 @@ from core.turn import WorkspaceId
 ORIGINS = "origins.jsonl"
 """Beside each frozen set: which messages each of its rows came from, and not a word of them.
 
-A line is {"part", "row", "conversation", "messages"}. The parts of the set itself are `LEARNT`;
-the others are rows that only measure, or are only shown to people.
+A line is {"part", "row", "conversation", "messages", "customers"}. The last are the ledger's hashes
+of who wrote there: they lead to a customer whose conversation was deleted since. The parts of the
+set itself are `LEARNT`; the others are rows that only measure, or are only shown to people.
 """
 FORGOTTEN = "forgotten.jsonl"
 """The hashes of those whose rows were taken out of a night after it had read them."""
 SAMPLE = "sample.html"
 HELD_OUT = "held_out.jsonl"
+STOOD = "stood.jsonl"
 LEARNT = frozenset({"train", "dev", "test"})
 SHOWN = "sample"
 """What stands on the sample page alone."""
@@ -35,8 +38,9 @@ _REPORTS = frozenset(report_name(kind, end) for kind in VersionKind for end in (
 def scrub(
     data_dir: Path, workspace: WorkspaceId, conversations: Collection[int], mark: str
 ) -> list[str]:
-    """Delete what nights keep of some conversations, and leave `mark` where they learnt from them.
+    """Delete what nights keep of somebody, and leave `mark` where they learnt from them.
 
+    They are found by their conversations, and by their `mark` where these are gone already.
     Returns: the slots of these nights.
     A set with a row of theirs goes as a whole: it is frozen, and the next night makes another.
     Raises: Unavailable: a file cannot be deleted.
@@ -44,14 +48,12 @@ def scrub(
     done: list[str] = []
     try:
         for folder in _nights(data_dir, workspace):
-            seen = {
-                part for part, conversation in _origins(folder) if conversation in conversations
-            }
+            seen = {one["part"] for one in _origins(folder) if _is_of(one, conversations, mark)}
             if not seen:
                 continue
             done.append(folder.name)
             if seen <= {SHOWN}:
-                _hide(folder, conversations)
+                _hide(folder, conversations, mark)
                 continue
             if seen & LEARNT:
                 _leave(folder, mark)
@@ -75,21 +77,36 @@ def learnt_from(data_dir: Path, workspace: WorkspaceId, mark: str) -> tuple[str,
     return tuple(folder.name for folder in folders if mark in forgotten_in(folder))
 
 
+def customers_in(data_dir: Path, workspace: WorkspaceId) -> frozenset[str]:
+    """The hashes of all whose words nights keep, or learnt from."""
+    return frozenset(
+        mark
+        for folder in _nights(data_dir, workspace)
+        for origin in _origins(folder)
+        for mark in origin.get("customers", ())
+    )
+
+
 def _nights(data_dir: Path, workspace: WorkspaceId) -> Iterator[Path]:
     place = data_dir / "nights" / workspace
     if place.is_dir():
         yield from (folder for folder in sorted(place.iterdir()) if folder.is_dir())
 
 
-def _origins(folder: Path) -> Iterator[tuple[str, int]]:
-    """The part and the conversation of each row, also of a set that is not whole yet."""
+def _origins(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Where each row comes from, also of a set that is not whole yet."""
     for path in (folder / ORIGINS, folder / f"{ORIGINS}.part"):
         with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
             for line in file:
                 # The last line may have been cut off by a kill.
                 with suppress(ValueError, KeyError, TypeError):
                     told = json.loads(line)
-                    yield told["part"], told["conversation"]
+                    yield told | {"part": told["part"], "conversation": told["conversation"]}
+
+
+def _is_of(origin: Mapping[str, Any], conversations: Collection[int], mark: str) -> bool:
+    # Nights before 2026-11-29 noted no customers.
+    return origin["conversation"] in conversations or mark in origin.get("customers", ())
 
 
 def _leave(folder: Path, mark: str) -> None:
@@ -99,12 +116,12 @@ def _leave(folder: Path, mark: str) -> None:
             file.write(json.dumps({"customer": mark}) + "\n")
 
 
-def _hide(folder: Path, conversations: Collection[int]) -> None:
+def _hide(folder: Path, conversations: Collection[int], mark: str) -> None:
     """Delete the page alone; the set itself has nothing of theirs."""
     (folder / SAMPLE).unlink(missing_ok=True)
     path = folder / ORIGINS
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    left = [line for line in lines if json.loads(line)["conversation"] not in conversations]
+    left = [line for line in lines if not _is_of(json.loads(line), conversations, mark)]
     unfinished = folder / f"{ORIGINS}.part"
     unfinished.write_text("".join(left), encoding="utf-8")
     unfinished.rename(path)

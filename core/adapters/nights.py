@@ -27,6 +27,9 @@ Figures = Mapping[str, Mapping[str, Any]]
 # Of the due ones, so many are tried before it is said that others have them all.
 _CANDIDATES = 20
 
+MISSED = "nobody brought it to its end within a day"
+_MISSED_S = 86_400.0
+
 
 class SqlNights:
     """The nights of every workspace."""
@@ -57,6 +60,7 @@ class SqlNights:
     ) -> NightLease | None:
         """Take a night that is due and that nobody holds; `of` names the only one that will do.
 
+        One that nobody brought to its end within a day is over: the next reads all that it would.
         Returns: None if there is none.
         Raises: Unavailable: the database does not answer.
         """
@@ -67,6 +71,8 @@ class SqlNights:
             return None
 
         def work(connection: Connection) -> NightLease | None:
+            for night in connection.scalars(_MISS).all() if of is None else ():
+                refuse_candidates(connection, night, MISSED)
             for row in rows:
                 claim = {"night": row.id, "claimer": holder, "held_s": held_s}
                 taken = connection.execute(_CLAIM, claim).first()
@@ -134,6 +140,19 @@ class SqlNights:
         values = {**_FREED, "due_at": Now() + retry_in_s, "attempts": attempts}
         await self._change(lease, reason=reason or None, **values)
 
+    async def stop(self, workspace: WorkspaceId, slot: str, *, reason: str) -> None:
+        """End a night whoever carries it; one that has ended, or waits for a person, stays.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        wanted = {"its_workspace": workspace, "its_slot": slot, "why": reason}
+
+        def work(connection: Connection) -> None:
+            for night in connection.scalars(_STOP, wanted).all():
+                refuse_candidates(connection, night, reason)
+
+        await self._database.write(work)
+
     async def workspaces(self) -> tuple[tuple[WorkspaceId, ...], float]:
         """Each workspace in which somebody has written, and the time.
 
@@ -164,6 +183,23 @@ class SqlNights:
         """
         rows = await self._database.read(lambda c: c.execute(_LATELY, {"within_s": within_s}).all())
         return {NightState(row.state): row.nights for row in rows}
+
+    async def last_ended(self) -> float | None:
+        """When a night of any workspace last ended, in seconds since 1970; None if none has.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        ended: float | None = await self._database.read(lambda c: c.scalar(_LAST_ENDED))
+        return ended
+
+    async def silent_s(self, workspace: WorkspaceId) -> float:
+        """For how long none was rung for, since the last one or since a customer first wrote.
+
+        Raises: Unavailable: the database does not answer.
+        """
+        which = {"its_workspace": workspace}
+        found = await self._database.read(lambda c: c.scalar(_SILENT, which))
+        return float(found or 0.0)
 
     async def _change(
         self, lease: NightLease, figures: Figures | None = None, /, **values: Any
@@ -263,6 +299,25 @@ _CLAIM = (
     )
     .returning(*_LEASED)
 )
+_MISS = (
+    update(nights)
+    .where(*_IS_DUE, nights.c.created_at < Now() - _MISSED_S)
+    .values(state=NightState.SKIPPED, reason=MISSED, ended_at=Now(), **_FREED)
+    .returning(nights.c.id)
+)
+_STOP = (
+    update(nights)
+    .where(_OF, nights.c.ended_at.is_(None), nights.c.state != NightState.WAITING)
+    .values(
+        state=NightState.SKIPPED,
+        reason=bindparam("why"),
+        ended_at=Now(),
+        # Whoever holds it finds its writes refused.
+        fence=nights.c.fence + 1,
+        **_FREED,
+    )
+    .returning(nights.c.id)
+)
 _HELD: tuple[ColumnElement[bool], ...] = (
     nights.c.id == bindparam("held_night"),
     nights.c.fence == bindparam("held_fence"),
@@ -282,6 +337,14 @@ _LATELY = (
     .where(or_(nights.c.ended_at.is_(None), nights.c.ended_at > Now() - bindparam("within_s")))
     .group_by(nights.c.state)
 )
+_LAST_ENDED = select(func.max(nights.c.ended_at))
+_NEWEST = select(func.max(nights.c.created_at)).where(
+    nights.c.workspace == bindparam("its_workspace")
+)
+_WROTE = select(func.min(conversations.c.created_at)).where(
+    conversations.c.workspace == bindparam("its_workspace")
+)
+_SILENT = select(Now() - func.coalesce(_NEWEST.scalar_subquery(), _WROTE.scalar_subquery()))
 _CLOCK = select(Now())
 # From one workspace to the next in the index: there are few beside the conversations they have.
 _FIRST = select(func.min(conversations.c.workspace).label("name")).cte("known", recursive=True)

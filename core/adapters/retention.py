@@ -7,7 +7,8 @@ from itertools import takewhile
 import structlog
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, true, update
 
-from core.adapters.database import Database, Now
+from core.adapters.cursors import forget
+from core.adapters.database import Database, Now, empty_log
 from core.adapters.tables import conversations, handoffs, inbox, messages, outbox
 from core.turn import Owner
 
@@ -55,6 +56,7 @@ class Retention:
         self._kind = 0
         self._after = 0
         self._rest_until = float("-inf")
+        self._to_empty = False
 
     async def look(self) -> None:
         """Delete the next few, or rest.
@@ -68,11 +70,13 @@ class Retention:
             lambda connection: _delete_some(connection, kind, after, self._keep_s)
         )
         if last is not None:
-            self._after = last
+            self._after, self._to_empty = last, True
             return
         self._kind, self._after = (self._kind + 1) % len(_KINDS), 0
         if self._kind == 0:
             self._rest_until = time.monotonic() + self._rest_s
+            # What somebody's reading left there goes with the next round.
+            self._to_empty = self._to_empty and not await empty_log(self._database)
 
 
 def _delete_some(connection: Connection, kind: _Kind, after: int, keep_s: float) -> int | None:
@@ -99,10 +103,17 @@ def _delete_some(connection: Connection, kind: _Kind, after: int, keep_s: float)
     ).all()
     ids = [row.id for row in old if row.conversation_id in set(resting)]
     if kind.table is handoffs:
-        forgotten = update(conversations).where(conversations.c.handoff_id.in_(ids))
+        forgotten = update(conversations).where(
+            conversations.c.id.in_(resting), conversations.c.handoff_id.in_(ids)
+        )
         connection.execute(forgotten.values(handoff_id=None))
     gone = connection.execute(delete(kind.table).where(kind.table.c.id.in_(ids), kind.over))
-    connection.execute(delete(conversations).where(conversations.c.id.in_(resting), _EMPTY))
+    empty = connection.scalars(
+        select(conversations.c.id).where(conversations.c.id.in_(resting), _EMPTY)
+    ).all()
+    if empty:
+        forget(connection, empty)
+        connection.execute(delete(conversations).where(conversations.c.id.in_(empty)))
     if gone.rowcount:
         log.info("old_rows_deleted", table=kind.table.name, rows=gone.rowcount)
     return int(old[-1].id)

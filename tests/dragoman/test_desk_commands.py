@@ -75,6 +75,8 @@ async def test_each_wrong_use_gets_one_line_and_its_exit_code(shell: Shell) -> N
     await shell("take", where, "--as", "Ben")
     assert "Ben has this conversation" in failed(await shell("take", where), 1)
     assert "nothing to send" in failed(await shell("reply", where, " ", "--as", "ben"), 2)
+    released = json.loads((await shell("release", where, "--as", "ben", "--json")).stdout)
+    assert (released["owner"], released["agent"]) == ("waiting", None)
     back = json.loads((await shell("return", where, "--as", "ben", "--json")).stdout)
     assert back["owner"] == "bot"
     assert "assistant has this" in failed(await shell("resolve", where), 1)

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.adapters.database import Database, open_database
 from core.adapters.generator import HttpGenerator
 from core.adapters.in_service import InService
+from core.adapters.pointers import Pointer
 from core.adapters.sealing import Manifest, seal
 from core.adapters.versions import Made, Versions, base_name
 from core.nights import VersionKind, version_folder
@@ -82,11 +84,55 @@ async def test_a_name_is_exchanged_and_who_began_with_the_old_one_ends_with_it(
         await dialogues.look()
         assert begun + "".join([piece async for piece in pieces]) == "You have 30 days. [1]"
         assert await written(dialogues.of(SHOP)) == "You have 30 days. [1]"
-        assert [asked["model"] for asked in fake.asked] == ["d1", "d2"]
+        streamed = [asked["model"] for asked in fake.asked if asked.get("stream")]
+        assert streamed == ["d1", "d2"]
         await until(lambda: not dialogues._going)
         await InService(database).roll_back(SHOP, KIND, to=base_name(KIND))
         await dialogues.look()
         assert dialogues.of(SHOP) is base
+        await dialogues.close()
+
+
+async def test_a_server_that_loads_folders_is_asked_for_a_version_by_its_path(
+    database: Database, tmp_path: Path, fake: FakeModel
+) -> None:
+    from tests.workers.tiny_model import build
+
+    base_folder = tmp_path / "base"
+    base_folder.mkdir()
+    settings = Settings(
+        data_dir=tmp_path, model=str(base_folder), model_url=fake.url, workspace="shop",
+        secret_key=KEY,
+    )  # fmt: skip
+    folder = version_folder(tmp_path, SHOP, "d1")
+    folder.parent.mkdir(parents=True)
+    await publish(database, "d1", await asyncio.to_thread(build, folder))
+    async with HttpGenerator(fake.url, model=str(base_folder)) as base:
+        dialogues = Dialogues(database, settings, base)
+        await dialogues.look()
+        assert dialogues.of(SHOP).model == "d1"
+        assert await written(dialogues.of(SHOP)) == "You have 30 days. [1]"
+        assert {asked["model"] for asked in fake.asked} == {str(folder)}
+        await dialogues.close()
+
+
+async def test_what_its_server_cannot_write_with_is_tried_again_after_a_minute(
+    database: Database, tmp_path: Path, fake: FakeModel
+) -> None:
+    now_s = 0.0
+    settings = Settings(data_dir=tmp_path, model_url=fake.url, workspace="shop", secret_key=KEY)
+    async with HttpGenerator(fake.url, model="base") as base:
+        dialogues = Dialogues(database, settings, base, clock_s=lambda: now_s)
+        await publish(database, "d1")
+        fake.strict, fake.name = True, "another"
+        for at_s in (0.0, 1.0, 59.0):
+            now_s = at_s
+            await dialogues.look()
+        assert dialogues.of(SHOP) is base
+        assert len(fake.asked) == 1, "what is damaged is not loaded again and again"
+        fake.strict, now_s = False, 61.0
+        await dialogues.look()
+        assert dialogues.of(SHOP).model == "d1"
         await dialogues.close()
 
 
@@ -105,6 +151,49 @@ async def test_a_version_that_cannot_be_served_leaves_the_old_one(
             await dialogues.look()
         assert dialogues.of(SHOP) is base
         assert await written(base)
+        await dialogues.close()
+
+
+async def test_what_finds_no_room_on_the_disk_leaves_the_old_one(
+    database: Database, tmp_path: Path, fake: FakeModel
+) -> None:
+    settings = Settings(data_dir=tmp_path, model="folder", workspace="shop", secret_key=KEY)
+    (tmp_path / "served").write_text("no folder can be made here")
+    async with HttpGenerator(fake.url, model="base") as base:
+        dialogues = Dialogues(database, settings, base)
+        folder = version_folder(tmp_path, SHOP, "d1")
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        await publish(database, "d1", folder)
+        with capture_logs() as logs:
+            await dialogues.look()
+        assert [each["event"] for each in logs] == ["model_refused"]
+        assert dialogues.of(SHOP) is base
+        await dialogues.close()
+
+
+async def test_a_pointer_is_followed_whatever_goes_wrong_on_the_way(
+    database: Database, tmp_path: Path, fake: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.dialogues.LOOK_S", 0.01)
+    settings = Settings(data_dir=tmp_path, model_url=fake.url, workspace="shop", secret_key=KEY)
+    live = InService.live
+    tripped = False
+
+    async def trip_once(self: InService, workspace: WorkspaceId, kind: VersionKind) -> Pointer:
+        nonlocal tripped
+        if not tripped:
+            tripped = True
+            raise KeyError("gone")
+        return await live(self, workspace, kind)
+
+    await publish(database, "d1")
+    monkeypatch.setattr(InService, "live", trip_once)
+    async with HttpGenerator(fake.url, model="base") as base:
+        dialogues = Dialogues(database, settings, base)
+        following = asyncio.create_task(dialogues.keep())
+        await until(lambda: dialogues.of(SHOP).model == "d1")
+        following.cancel()
         await dialogues.close()
 
 

@@ -111,3 +111,14 @@ async def test_in_a_terminal_it_asks_first(shell: Shell, answer: str, code: int,
     assert done.returncode == code, done.stderr
     assert "for good?" in done.stderr
     assert await shell.left() == left
+
+
+def test_nobody_else_on_the_machine_may_read_what_a_command_writes(tmp_path: Path) -> None:
+    # As an operator makes a folder.
+    tmp_path.chmod(0o755)
+    words = ("--customer", "U1", "--channel", "web", "--yes")
+    done = command("erase", *words, env=environment(tmp_path))
+    assert done.returncode == 0, done.stderr
+    modes = {file.name: file.stat().st_mode & 0o077 for file in tmp_path.iterdir()}
+    assert modes.keys() >= {"dragoman.db", "erasures.jsonl", "secret-key"}
+    assert not any(modes.values()), modes

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +19,18 @@ from core.adapters.preferences import SqlPreferences
 from core.adapters.tables import canaries, conversations
 from core.adapters.versions import Versions
 from core.errors import Misconfigured
-from core.nights import NightState
+from core.nights import NightState, Step
 from core.turn import Channel, WorkspaceId
+from dragoman import learning
 from dragoman.learning import keep_learning, keep_watching
 from dragoman.settings import Settings
 from dragoman.worker import work
 from tests.core.adapters.test_versions import made
 from tests.databases import sqlite_at
 from tests.patience import until
+from tests.workers.nightly import supervisor
+from tests.workers.nightly.steps import plan, starts
+from workers.nightly.night import Supervisor
 
 HERE = WorkspaceId("default")
 ROW = {
@@ -80,6 +86,37 @@ async def test_a_night_by_hand_tells_its_steps_and_its_end(tmp_path: Path) -> No
     assert json.loads(output) == night
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_night_by_hand_that_is_stopped_is_taken_up_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    """Not even by the desk that carries it out already."""
+    monkeypatch.setattr(learning, "CHILD", supervisor.CHILD)
+    looked, carry_one = asyncio.Event(), Supervisor.carry_one
+
+    async def carry(self: Supervisor, of: tuple[WorkspaceId, str] | None = None) -> bool:
+        looked.set()
+        return await carry_one(self, of)
+
+    monkeypatch.setattr(Supervisor, "carry_one", carry)
+    plan(tmp_path, Step.CURATE, "hang", "hang")
+    settings = Settings(data_dir=tmp_path, database_url=sqlite_at(tmp_path / "dragoman.db"))
+    async with open_database(settings.database) as database:
+        nights = SqlNights(database)
+        if elsewhere:
+            await nights.ring(HERE, "by-hand")
+            assert await nights.take(holder="desk", held_s=60)
+        by_hand = asyncio.create_task(learning.learn_now(settings, "", "by-hand"))
+        await looked.wait()
+        await until(lambda: elsewhere or bool(starts(tmp_path)))
+        by_hand.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await by_hand
+        assert await nights.take(holder="desk", held_s=60) is None
+        (night,) = await nights.list(HERE)
+    assert (night.state, night.reason) == (NightState.SKIPPED, "stopped by hand")
+
+
 @pytest.mark.long
 async def test_a_desk_without_a_broker_learns_by_itself(tmp_path: Path) -> None:
     settings = Settings(
@@ -118,8 +155,33 @@ async def test_whoever_serves_customers_watches_what_is_on_trial(tmp_path: Path)
     async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
         await Versions(database).add(HERE, made("e1"))
         await database.write(lambda c: c.execute(insert(canaries), row))
-        async with keep_watching(database):
+        async with keep_watching(Settings(data_dir=tmp_path), database):
             await until(lambda: _is_over(database))
+
+
+async def test_words_of_nights_go_when_they_are_old_though_no_night_comes(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, nights=False, keep_days=7)
+    nights, at = tmp_path / "nights" / HERE, time.time()
+    for number in range(9):
+        night = nights / f"night-{number}"
+        (night / "data").mkdir(parents=True)
+        for name in ("data/train.jsonl", "sample.html", "origins.jsonl", "curate.json"):
+            (night / name).write_text("{}")
+        os.utime(night / "curate.json", (at, at - number * 86_400 - 60))
+    (tmp_path / "models" / HERE / "encoder-night-8").mkdir(parents=True)
+
+    async def forgot() -> bool:
+        return not (nights / "night-8/data").exists()
+
+    async with (
+        open_database(sqlite_at(tmp_path / "dragoman.db")) as database,
+        keep_watching(settings, database),
+    ):
+        await until(forgot)
+    assert (nights / "night-6/data/train.jsonl").exists()
+    assert [path.name for path in (nights / "night-7").iterdir()] == ["curate.json"]
+    left = sorted(path.name for path in (nights / "night-8").iterdir())
+    assert left == ["curate.json", "origins.jsonl"], "what still may serve can be traced"
 
 
 async def _is_over(database: Database) -> bool:

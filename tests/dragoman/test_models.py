@@ -1,19 +1,34 @@
 """Versions from a terminal."""
 
+import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.adapters.database import Database, open_database
 from core.adapters.documents import Document
-from core.adapters.versions import Versions
-from core.nights import version_folder
+from core.adapters.erasures import Erasures
+from core.adapters.in_service import InService
+from core.adapters.ledger import Ledger, Person
+from core.adapters.night_files import FORGOTTEN
+from core.adapters.sealing import seal
+from core.adapters.versions import Versions, base_name
+from core.errors import Rejected
+from core.nights import VersionKind, version_folder
 from core.turn import WorkspaceId
+from dragoman.models import Models
 from retrieval.knowledge import silent
-from retrieval.opening import open_retriever
+from retrieval.opening import Retrieval, open_retriever
+from retrieval.writing import Progress
+from tests.core.adapters.test_versions import made
 from tests.databases import sqlite_at
 from tests.desk import command, environment
 from tests.versions import KEY, add_version, build_encoder
@@ -21,6 +36,7 @@ from tests.versions import KEY, add_version, build_encoder
 pytestmark = pytest.mark.long
 
 SHOP = WorkspaceId("shop")
+DIALOGUE = VersionKind.DIALOGUE
 RETURNS = Document(id="returns", title="Returns", text="You may send a parcel back.", language="en")
 NEWS = Document(id="news", title="News", text="A new subject.", language="en")
 
@@ -48,6 +64,89 @@ async def shop(tmp_path: Path, *, canary_share: float = 0.0) -> AsyncIterator[di
     async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
         await published(database, tmp_path, base, canary_share)
         yield environment(tmp_path, secret_key=KEY, encoder=base, workspace="shop", demo=False)
+
+
+async def test_a_desk_that_stops_waits_only_so_long_for_its_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.models.STOP_S", 0.1)
+    ended: list[WorkspaceId] = []
+
+    class Knowledge:
+        async def catch_up(self, workspace: WorkspaceId, progress: Progress) -> bool:
+            if workspace == "broken":
+                raise KeyError("gone")
+            try:
+                await asyncio.sleep(600)
+            finally:
+                ended.append(workspace)
+            return True
+
+    retrieval = cast(Retrieval, SimpleNamespace(knowledge=Knowledge(), succession=None))
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
+        models = Models(database, retrieval, tmp_path, key=KEY)
+        with capture_logs() as logs:
+            for workspace in (SHOP, WorkspaceId("broken")):
+                models.catch_up_behind(workspace)
+            await asyncio.sleep(0)
+            assert [(each["event"], each["workspace"]) for each in logs] == [
+                ("index_not_caught_up", "broken")
+            ]
+            await models.close()
+    assert ended == [SHOP]
+
+
+@asynccontextmanager
+async def dialogues(tmp_path: Path) -> AsyncIterator[tuple[Database, Models]]:
+    """dialogue-1, -2 and -3, each in service after the one before."""
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
+        live = base_name(DIALOGUE)
+        for name in (f"dialogue-{number}" for number in (1, 2, 3)):
+            folder = version_folder(tmp_path, SHOP, name)
+            folder.mkdir(parents=True)
+            (folder / "config.json").write_text("{}")
+            parent = live if live != base_name(DIALOGUE) else None
+            row = replace(
+                made(name, kind=DIALOGUE),
+                manifest=seal(folder, workspace=SHOP, key=KEY),
+                parent=parent,
+            )
+            await Versions(database).add(SHOP, row)
+            await InService(database).publish(SHOP, name, instead_of=live)
+            live = name
+        retrieval = cast(Retrieval, SimpleNamespace())
+        yield database, Models(database, retrieval, tmp_path, key=KEY)
+
+
+async def test_a_rollback_passes_over_what_was_deleted(tmp_path: Path) -> None:
+    async with dialogues(tmp_path) as (_, models):
+        shutil.rmtree(version_folder(tmp_path, SHOP, "dialogue-2"))
+        assert (await models.roll_back(SHOP, kind=DIALOGUE)).name == "dialogue-1"
+        assert (await models.roll_back(SHOP, kind=DIALOGUE)).name == base_name(DIALOGUE)
+        with pytest.raises(Rejected, match="no dialogue model to roll back to"):
+            await models.roll_back(SHOP, kind=DIALOGUE)
+
+
+@pytest.mark.parametrize("how", ["roll back", "promote"])
+async def test_what_had_seen_somebody_who_was_erased_goes_once_it_is_replaced(
+    tmp_path: Path, how: str
+) -> None:
+    async with dialogues(tmp_path) as (database, models):
+        who = Person(workspace=SHOP, channel="web", id="visitor-1")
+        mark = who.hash(KEY.encode())
+        night = tmp_path / "nights" / SHOP / "3"
+        night.mkdir(parents=True)
+        (night / FORGOTTEN).write_text(json.dumps({"customer": mark}) + "\n")
+        erasures = Erasures(database, KEY.encode(), tmp_path)
+        assert not (await erasures.erase(who)).complete
+        if how == "promote":
+            await models.promote(SHOP, "dialogue-2")
+        else:
+            await models.roll_back(SHOP, kind=DIALOGUE)
+        assert await Ledger(database, tmp_path).waiting(SHOP) == ()
+        assert not version_folder(tmp_path, SHOP, "dialogue-3").exists()
+        with pytest.raises(Rejected, match="dialogue-3 is refused"):
+            await models.promote(SHOP, "dialogue-3")
 
 
 async def test_versions_are_listed_and_rolled_back(tmp_path: Path) -> None:

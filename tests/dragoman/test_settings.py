@@ -58,6 +58,11 @@ def test_an_empty_line_keeps_the_default(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("DRAGOMAN_DESK_LANGUAGE", "%%", "DRAGOMAN_DESK_LANGUAGE: '%%' is no language tag"),
         ("DRAGOMAN_PUBLIC_URL", "desk.shop.example", "DRAGOMAN_PUBLIC_URL: .*is no address"),
         ("DRAGOMAN_FRAME_ANCESTORS", "https://a.example; script-src", "is no address"),
+        ("DRAGOMAN_HOURS", " " * 2_001, "DRAGOMAN_HOURS: .*at most 2000 characters"),
+        ("DRAGOMAN_HOLIDAYS", "12-25," * 1_001, "DRAGOMAN_HOLIDAYS: .*at most 1000 items"),
+        ("DRAGOMAN_HANDOVER_WORDS", "sue," * 1_001, "HANDOVER_WORDS: .*at most 1000 items"),
+        ("DRAGOMAN_HANDOVER_WORDS", "x" * 256, "HANDOVER_WORDS: .*at most 255 characters"),
+        ("DRAGOMAN_HANDOVER_CUSTOMERS", "U1," * 10_001, "CUSTOMERS: .*at most 10000 items"),
         ("DRAGOMAN_SECRET_KEY", "abc", "DRAGOMAN_SECRET_KEY: is not 32 random bytes"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from transformers import AutoModel, AutoTokenizer
 
 from core.errors import Misconfigured
+from tests.retrieval.test_model_folder import NO_WEIGHTS
 from tests.workers.tiny_classifier import build_entities, build_sentiment
 from workers.classification import SENTIMENTS, EntityTagger, SentimentModel
 
@@ -58,10 +59,10 @@ async def test_a_model_without_a_trained_head_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("config", "says"),
-    [("{}", "names no labels"), ("{", "names no labels"), ('{"auto_map": {}}', "auto_map")],
+    [("{}", "names no labels"), ("{", "not JSON"), ('{"auto_map": {}}', "auto_map")],
 )
 def test_a_folder_that_is_no_classifier_is_refused(config: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "model.safetensors").write_bytes(NO_WEIGHTS)
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(Misconfigured, match=says):
         SentimentModel(tmp_path)

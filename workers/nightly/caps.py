@@ -1,12 +1,12 @@
 """How much of the set one customer, or one day, may be."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, TypeVar
 
 from workers.nightly.exchanges import Customer
-from workers.nightly.teaching import Lesson
 
 PER_CUSTOMER_A_DAY = 3
 """As many answers of one customer's day are learnt from: a thousand messages weigh no more."""
@@ -44,20 +44,55 @@ class Known:
         return now - self.since >= KNOWN_DAYS * DAY_S and self.days >= KNOWN_ON_DAYS
 
 
-def rationed(lessons: Iterable[Lesson], left_out: Counter[str]) -> list[Lesson]:
-    """The newest lessons within the limits, oldest first."""
-    found = sorted(lessons, key=lambda one: (one.exchange.at, one.exchange.messages), reverse=True)
+def known(
+    customers: Iterable[Customer], days: Mapping[tuple[str, str], Sized]
+) -> dict[tuple[str, str], Known]:
+    """How long those of a conversation each have been customers, with the days of each."""
+    since: dict[tuple[str, str], float] = {}
+    for customer in customers:
+        who = _who(customer)
+        since[who] = min(since.get(who, customer.since), customer.since)
+    return {who: Known(since=since[who], days=len(found)) for who, found in days.items()}
+
+
+class Said(Protocol):
+    """Who said something, in which messages, and when."""
+
+    @property
+    def customer(self) -> Customer:
+        """Who."""
+        ...
+
+    @property
+    def messages(self) -> tuple[int, ...]:
+        """Their ids."""
+        ...
+
+    @property
+    def at(self) -> float:
+        """In seconds since 1970."""
+        ...
+
+
+Told = TypeVar("Told")
+
+
+def rationed(
+    told: Iterable[Told], left_out: Counter[str], *, of: Callable[[Told], Said]
+) -> list[Told]:
+    """The newest within the limits, oldest first; `of` tells who said what each rests on."""
+    found = sorted(told, key=lambda one: (of(one).at, of(one).messages), reverse=True)
     most = max(PER_CUSTOMER, int(SHARE_OF_CUSTOMER * len(found)))
     customers, days, both = Counter[object](), Counter[int](), Counter[object]()
-    kept: list[Lesson] = []
-    for lesson in found:
-        customer, day = _who(lesson.exchange.customer), int(lesson.exchange.at // DAY_S)
+    kept: list[Told] = []
+    for one in found:
+        customer, day = _who(of(one).customer), int(of(one).at // DAY_S)
         if customers[customer] >= most or both[customer, day] >= PER_CUSTOMER_A_DAY:
             left_out[Ration.CUSTOMER] += 1
         elif days[day] >= PER_DAY:
             left_out[Ration.DAY] += 1
         else:
-            kept.append(lesson)
+            kept.append(one)
             customers[customer] += 1
             both[customer, day] += 1
             days[day] += 1

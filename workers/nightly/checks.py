@@ -2,8 +2,9 @@
 
 A turn is worth 1 if it was rightly settled, 0 if it was handed over, and -1 if it was answered
 wrongly. So a bot that guesses right half the time is worth no more than one that asks a person each
-time, and an answer more that is right does not pay for one that is wrong. What customers should be
-spared at least is the operator's to say: the share of answers that are right has to keep to it.
+time, and an answer more that is right does not pay for one that is wrong. One that the customer
+cannot read is worth `FOREIGN`. What customers should be spared at least is the operator's to say:
+the share of answers that are right has to keep to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,12 @@ FEWEST_TURNS = 40
 """With fewer held-out turns nothing can be told from chance."""
 FEWEST_CONVERSATIONS = 20
 """Nor with turns of fewer conversations: what is said in one is alike, and drawn as a whole."""
+FOREIGN = 0.5
+"""The right article in a language that is not the customer's: they can have it translated. Weighed
+as much as their own, a night would win by quoting foreign articles to those whom a person answers
+in their language now."""
+KEPT_MARGIN = 0.05
+"""By so much a turn that the bot had settled may lose: of twenty one is handed over now."""
 LANGUAGE_TURNS = 15
 """With fewer of one language it is not looked at by itself."""
 LANGUAGE_MARGIN = 0.1
@@ -74,7 +81,8 @@ class Pull:
 def worth(judged: Judged) -> Numbers:
     """What each turn is worth."""
     said, right = judged.columns["answered"], judged.columns["right"]
-    return np.where(said, np.where(right, 1.0, -1.0), 0.0)
+    full = np.where(judged.columns["right_language"], 1.0, FOREIGN)
+    return np.where(said, np.where(right, full, -1.0), 0.0)
 
 
 def enough(conversations: NDArray[Any]) -> Check:
@@ -124,6 +132,26 @@ def languages(before: Judged, after: Judged) -> Check:
     lost = {tag: change for tag, change in changes.items() if not change >= -LANGUAGE_MARGIN}
     told = ", ".join(f"{tag} {change:+.3f}" for tag, change in (lost or changes).items())
     return Check(name="languages", passed=not lost, told=told or "no language has enough turns")
+
+
+def settled(people: tuple[Judged, Judged], stood: tuple[Judged, Judged]) -> Check:
+    """Whether what the bot had answered, and nobody mended, is still answered so.
+
+    Each pair is before and after. What `people` had to answer favours what changes, and what
+    `stood` favours what serves. Together they are what customers asked, whoever answered: of that
+    a new version must not lose anything at all.
+    """
+    lost = [float((worth(before) - worth(after)).sum()) for before, after in (people, stood)]
+    turns = len(stood[0].languages)
+    in_each = languages(*stood)
+    told = (
+        f"of {turns} turns that the bot had settled {_rightly(stood[1])} are, in service"
+        f" {_rightly(stood[0])}; with those that people answered {-sum(lost):+.1f}"
+    )
+    if not in_each.passed:
+        told += f"; {in_each.told}"
+    few = lost[1] <= max(1.0, KEPT_MARGIN * turns)
+    return Check(name="settled", passed=few and in_each.passed and sum(lost) <= 0, told=told)
 
 
 def precision(before: Judged, after: Judged, wanted: float) -> Check:
@@ -209,6 +237,10 @@ def _answers(judged: Judged) -> tuple[int, int]:
     """How many are right, and how many there are."""
     said, right = judged.columns["answered"], judged.columns["right"]
     return int((said & right).sum()), int(said.sum())
+
+
+def _rightly(judged: Judged) -> int:
+    return int((judged.columns["answered"] & judged.columns["right"]).sum())
 
 
 def _highest(right: int, answers: int) -> float:

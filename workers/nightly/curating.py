@@ -7,7 +7,7 @@ a kill finds it whole, or makes it anew.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,19 +26,21 @@ from core.nights import Ended, NightState, Order, StepResult
 from core.preferences import Preferences
 from core.turn import Author
 from workers.nightly import sample
-from workers.nightly.caps import DAY_S, Known, Ration, one_each, rationed
+from workers.nightly.caps import DAY_S, Known, Ration, known, one_each, rationed
 from workers.nightly.exchanges import (
     Around,
     Customer,
     Exchange,
     Liked,
+    Stood,
     around,
     exchanges,
     liked,
 )
 from workers.nightly.snapshot import Seen, earlier, freeze, frozen, show, thaw
-from workers.nightly.splitting import Shared, share_out
+from workers.nightly.splitting import Shared, is_held_out, share_out
 from workers.nightly.stepping_back import step_back
+from workers.nightly.stood import chosen, stood
 from workers.nightly.teaching import Lesson, Teacher
 from workers.training.dataset.conversations import Line, logged
 
@@ -58,6 +60,8 @@ class _Read:
 
     exchanges: list[Exchange] = field(default_factory=list)
     liked: list[Liked] = field(default_factory=list)
+    stood: list[Stood] = field(default_factory=list)
+    customers: dict[int, frozenset[str]] = field(default_factory=dict)
     known: dict[tuple[str, str], Known] = field(default_factory=dict)
     staff: tuple[str, ...] = ()
     documents: tuple[Document, ...] = ()
@@ -133,32 +137,39 @@ async def _read(read: _Read, database: Database, order: Order, erased: frozenset
     read.now = now
     surroundings = await around(database, order.workspace)
     read.staff = surroundings.staff
+    read.customers = _hashes(order, surroundings)
     days = defaultdict[tuple[str, str], set[int]](set)
     after = now - WINDOW_DAYS * DAY_S
     async for said in logged(database, order.workspace, after=after):
         customer = surroundings.customers.get(said[0].conversation)
         if customer is None:
             continue
-        guests = surroundings.guests.get(said[0].conversation, ())
-        if erased & _hashes(order, customer, guests):
+        if erased & read.customers[said[0].conversation]:
             read.left_out[ERASED] += 1
             continue
         _take_in(read, said, customer, surroundings, after)
         days[customer.channel, customer.id] |= _days(said)
-    read.known = _known(surroundings, days)
+    read.known = known(surroundings.customers.values(), days)
     read.documents = await Documents(database).all(order.workspace)
     read.unanswered = await UnansweredQuestions(database).list(order.workspace)
     read.proposals = len(await Proposals(database).open(order.workspace))
     read.learnt_before = await _learnt_before(database, order)
 
 
-def _hashes(order: Order, customer: Customer, guests: Collection[str]) -> frozenset[str]:
-    """How the ledger knows those who wrote in a conversation."""
-    wrote = (
-        Person(workspace=order.workspace, channel=customer.channel, id=id)
-        for id in (customer.id, *guests)
-    )
-    return frozenset(person.hash(order.signing_key.encode()) for person in wrote)
+def _hashes(order: Order, surroundings: Around) -> dict[int, frozenset[str]]:
+    """How the ledger knows those who wrote in each conversation."""
+    key = order.signing_key.encode()
+
+    def of(channel: str, id: str) -> str:
+        return Person(workspace=order.workspace, channel=channel, id=id).hash(key)
+
+    return {
+        conversation: frozenset(
+            of(customer.channel, id)
+            for id in (customer.id, *surroundings.guests.get(conversation, ()))
+        )
+        for conversation, customer in surroundings.customers.items()
+    }
 
 
 def _take_in(
@@ -167,20 +178,12 @@ def _take_in(
     cases = surroundings.cases.get(said[0].conversation, ())
     read.exchanges += [one for one in exchanges(said, customer, cases) if one.at >= after]
     read.liked += [one for one in liked(said, customer) if one.at >= after]
+    if is_held_out(said[0].conversation):
+        read.stood += [one for one in stood(said, customer, cases) if one.at >= after]
 
 
 def _days(said: Iterable[Line]) -> set[int]:
     return {int(line.at // DAY_S) for line in said if line.author is Author.CUSTOMER}
-
-
-def _known(
-    surroundings: Around, days: Mapping[tuple[str, str], set[int]]
-) -> dict[tuple[str, str], Known]:
-    since: dict[tuple[str, str], float] = {}
-    for customer in surroundings.customers.values():
-        who = (customer.channel, customer.id)
-        since[who] = min(since.get(who, customer.since), customer.since)
-    return {who: Known(since=since[who], days=len(found)) for who, found in days.items()}
 
 
 async def _learnt_before(database: Database, order: Order) -> frozenset[int] | None:
@@ -214,10 +217,12 @@ def _frozen_from(order: Order, read: _Read) -> StepResult:
             lessons.append(lesson)
         else:
             left_out[lesson] += 1
-    lessons = rationed(lessons, left_out)
+    lessons = rationed(lessons, left_out, of=lambda lesson: lesson.exchange)
     people = _for_people(read, teacher, left_out)
     order.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     shared = share_out(lessons, order.folder, left_out)
+    if shared is not None:
+        shared = replace(shared, stood=chosen(read.stood, read.documents, teacher))
     fresh = _fresh(shared, read)
     told = {
         "new": fresh,
@@ -229,7 +234,8 @@ def _frozen_from(order: Order, read: _Read) -> StepResult:
     reason = _too_little(shared, fresh, read)
     learnt = _learnt(shared) if shared is not None else lessons
     text, conversations = sample.page(order, learnt, people, left_out, skipped=reason)
-    seen = Seen(page=text, conversations=conversations)
+    customers = {id: sorted(hashes) for id, hashes in read.customers.items()}
+    seen = Seen(page=text, conversations=conversations, customers=customers)
     if reason or shared is None:
         show(order, seen)
         figures = {**told, "left_out": {str(name): n for name, n in sorted((+left_out).items())}}

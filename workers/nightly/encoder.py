@@ -21,8 +21,9 @@ from core.adapters.documents import Document
 from core.errors import Unavailable
 from core.nights import Order, VersionKind, version_folder
 from retrieval.calibration import Calibration, find_calibration, write_calibration
-from retrieval.encoder import CALIBRATION, check_model_folder, model_folder, open_encoder
+from retrieval.encoder import CALIBRATION, open_encoder
 from retrieval.knowledge import silent
+from retrieval.model_folder import check_safe, model_folder
 from retrieval.onnx_encoder import GRAPH
 from workers.nightly.pairing import Passages, questions, write_pairs
 from workers.nightly.recalibrating import recalibrate
@@ -59,7 +60,7 @@ def base_folder(order: Order) -> Path:
 
     Raises: Misconfigured: it is not to be had, or not safe to load.
     """
-    return check_model_folder(model_folder(order.encoder or None))
+    return check_safe(model_folder(order.encoder or None))
 
 
 def make_encoder(

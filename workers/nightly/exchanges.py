@@ -43,10 +43,12 @@ class Customer:
 class Case:
     """One stay with people. `articles` are those that the agent was shown, best first.
 
+    `since` is when the last before it was resolved, 0 if none was: that matter is over.
     `published` is the article that was made of it with an admin's approval, empty if none was.
     """
 
     opened_at: float
+    since: float = 0.0
     fate: Fate | None = None
     articles: tuple[str, ...] = ()
     published: str = ""
@@ -102,6 +104,19 @@ class Liked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stood:
+    """An answer of the bot's that was left at that, `document` is the article that it cited."""
+
+    conversation: int
+    customer: Customer
+    messages: tuple[int, ...]
+    at: float
+    question: str
+    language: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     """What stands around a workspace's transcripts.
 
@@ -127,17 +142,20 @@ def exchanges(
 ) -> Iterator[Exchange]:
     """What people answered in one conversation, in order."""
     lines = joined(said)
+    written_at = {one.ids[-1]: one.at for one in said}
     for at, line in enumerate(lines):
         if line.author is not Author.AGENT:
             continue
-        before = lines[max(0, at - RECENT) : at]
-        question = _question(before)
+        case = next((one for one in reversed(cases) if one.opened_at <= line.at), None)
+        recent = lines[max(0, at - RECENT) : at]
+        over = case.since if case is not None else 0.0
+        before = [one for one in recent if written_at[one.ids[-1]] > over]
+        question = question_of(before)
         if question is None:
             continue
         answer, language = line.text, line.language
         if line.translated:
             answer, language = line.other, line.other_language
-        case = next((one for one in reversed(cases) if one.opened_at <= line.at), None)
         since = _since_last_answer(before)
         yield Exchange(
             conversation=line.conversation,
@@ -162,7 +180,7 @@ def liked(said: Sequence[Line], customer: Customer) -> Iterator[Liked]:
     for at, line in enumerate(said):
         answered = line.author is Author.BOT and line.details.get("outcome") == "answer"
         before = said[max(0, at - RECENT) : at]
-        question = _question(before) if answered and line.rating == 1 else None
+        question = question_of(before) if answered and line.rating == 1 else None
         if question is not None:
             titles = dict.fromkeys(one["title"] for one in line.details.get("citations", ()))
             yield Liked(
@@ -176,7 +194,7 @@ def liked(said: Sequence[Line], customer: Customer) -> Iterator[Liked]:
             )
 
 
-def _question(before: Sequence[Line]) -> Line | None:
+def question_of(before: Sequence[Line]) -> Line | None:
     """The customer's line that says what they want: the last that a search could answer."""
     customers = [line for line in before if line.author is Author.CUSTOMER and line.text.strip()]
     history = [Message(author=one.author, text=one.text, language="") for one in customers]
@@ -243,6 +261,8 @@ def _around(connection: Connection, workspace: WorkspaceId) -> Around:
         select(
             handoffs.c.conversation_id,
             handoffs.c.opened_at,
+            handoffs.c.ended_at,
+            handoffs.c.ending,
             handoffs.c.suggestion_fate,
             handoffs.c.briefing,
             proposals.c.id.label("proposal"),
@@ -263,8 +283,12 @@ def _around(connection: Connection, workspace: WorkspaceId) -> Around:
         guests[conversation].add(customer)
     names = select(accounts.c.name).where(accounts.c.workspace == workspace)
     cases: dict[int, tuple[Case, ...]] = {}
+    resolved: dict[int, float] = {}
     for row in connection.execute(stays):
-        cases[row.conversation_id] = (*cases.get(row.conversation_id, ()), _case(row))
+        case = _case(row, resolved.get(row.conversation_id, 0.0))
+        cases[row.conversation_id] = (*cases.get(row.conversation_id, ()), case)
+        if row.ending == "resolved":
+            resolved[row.conversation_id] = row.ended_at
     return Around(
         customers={
             row.id: Customer(channel=row.channel, id=row.customer, since=row.created_at)
@@ -276,13 +300,14 @@ def _around(connection: Connection, workspace: WorkspaceId) -> Around:
     )
 
 
-def _case(row: Any) -> Case:
+def _case(row: Any, since: float) -> Case:
     briefing = read_briefing(row.briefing or "")
     published = ""
     if row.state == "approved":
         published = row.document_id or f"desk/{row.proposal}"
     return Case(
         opened_at=row.opened_at,
+        since=since,
         fate=Fate(row.suggestion_fate) if row.suggestion_fate else None,
         articles=tuple(one.document for one in briefing.articles) if briefing else (),
         published=published,

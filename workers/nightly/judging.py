@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.adapters.documents import Document
-from core.adapters.night_files import HELD_OUT
+from core.adapters.night_files import HELD_OUT, STOOD
 from core.adapters.versions import base_name
 from core.errors import Rejected
 from core.nights import Order, VersionKind, report_name, version_folder
@@ -67,6 +67,17 @@ async def held_out(order: Order) -> tuple[HeldOut, ...]:
     if not (check := enough(rows)).passed:
         raise Rejected(check.told)
     return rows
+
+
+async def stood(order: Order) -> tuple[HeldOut, ...]:
+    """Held-out questions that the bot answered, and nobody mended; there may be none.
+
+    Raises: Rejected: they cannot be read.
+    """
+    path = order.folder / STOOD
+    if not path.exists() or not path.stat().st_size:
+        return ()
+    return await asyncio.to_thread(read, [path], HeldOut)
 
 
 def enough(rows: Sequence[HeldOut]) -> Check:

@@ -8,8 +8,10 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from core.adapters.documents import Document
 from core.nights import Order, VersionKind, version_folder
@@ -25,6 +27,7 @@ from workers.nightly.judging import (
     golden,
     held_out,
     judged,
+    stood,
     topics_of,
     verdict,
     what_serves,
@@ -43,18 +46,26 @@ _TIMED = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """What serves, and what would."""
+    """What serves, and what would; `writes` is whether a model puts passages into own words."""
 
     against: Serving
     before: Product
     after: Product
+    writes: bool
 
     async def judge(
         self, rows: Sequence[HeldOut], topics: Mapping[str, str]
     ) -> tuple[Judged, Judged]:
         before, _ = await judged(self.before, rows, topics)
         after, _ = await judged(self.after, rows, topics)
-        return before, after
+        return self._read(before), self._read(after)
+
+    def _read(self, found: Judged) -> Judged:
+        """By day a model writes in the customer's language, from whichever a passage is in."""
+        if not self.writes:
+            return found
+        everybody = np.ones_like(found.columns["right_language"])
+        return replace(found, columns={**found.columns, "right_language": everybody})
 
     async def took_ms(self, texts: Sequence[str]) -> tuple[float, float]:
         """The median time of a turn; by turns, since other programs share the machine."""
@@ -79,7 +90,12 @@ async def judge_encoder(order: Order, safety: Path | None = None) -> Verdict:
         against = await what_serves(order, KIND)
         before = await stack.enter_async_context(open_trial(order, against.folder, documents))
         after = await stack.enter_async_context(open_trial(order, candidate, documents))
-        pair = _Pair(against=against, before=before.product, after=after.product)
+        pair = _Pair(
+            against=against,
+            before=before.product,
+            after=after.product,
+            writes=bool(order.model or order.model_url),
+        )
         return await _compared(order, pair, rows, documents, risks(safety or SHIPPED))
 
 
@@ -97,6 +113,7 @@ async def _compared(
         checks.whole(before, after),
         checks.better(before, after),
         checks.languages(before, after),
+        *await _settled(order, pair, topics, (before, after)),
         checks.precision(before, after, order.precision),
         *await _golden(order, pair, topics),
         await _safety(pair, risky, documents),
@@ -104,6 +121,13 @@ async def _compared(
         checks.speed(*await pair.took_ms([row.query for row in rows[:_TIMED]])),
     ]
     return await asyncio.to_thread(verdict, order, KIND, pair.against, before, after, found)
+
+
+async def _settled(
+    order: Order, pair: _Pair, topics: Mapping[str, str], people: tuple[Judged, Judged]
+) -> list[Check]:
+    rows = await stood(order)
+    return [checks.settled(people, await pair.judge(rows, topics))] if rows else []
 
 
 async def _golden(order: Order, pair: _Pair, topics: Mapping[str, str]) -> list[Check]:

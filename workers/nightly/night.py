@@ -1,8 +1,6 @@
 """Carries a night out, step by step, under a lease that is renewed while a step runs."""
 
 import asyncio
-import os
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +12,7 @@ import structlog
 from core.adapters.nights import SqlNights
 from core.crashpoints import passed
 from core.errors import DragomanError, LeaseLost, Unavailable
+from core.holder import holder_name
 from core.nights import Ended, NightLease, NightState, Order, Step, StepResult
 from core.turn import WorkspaceId
 from workers.nightly.child import Child, Fault, Limits, is_full
@@ -77,7 +76,7 @@ class Supervisor:
         self._limits = limits or Limits()
         self._rhythm = rhythm or Rhythm()
         # Unlike a process id it is never used again, on no machine.
-        self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
+        self._holder = holder_name()
 
     async def keep(self) -> None:
         """Carry out whatever is due, for ever; start this on the main thread."""
@@ -132,7 +131,8 @@ class Supervisor:
             if step is not Step.PUBLISH:
                 lease = await self._nights.move_on(lease, _state_after(step), figures)
                 passed("night_moved_on")
-        state = NightState.WAITING if order.approve else NightState.PUBLISHED
+        waits = order.approve or bool(result and result.figures.get("waiting"))
+        state = NightState.WAITING if waits else NightState.PUBLISHED
         why = result.reason if result else ""
         await self._end(lease, order, state, reason=why, figures=figures)
 

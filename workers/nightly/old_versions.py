@@ -10,7 +10,7 @@ from core.adapters.database import Database
 from core.adapters.in_service import InService
 from core.adapters.pointers import INDEX, pointed
 from core.adapters.versions import Version, Versions
-from core.nights import Order, VersionKind, VersionState, version_folder
+from core.nights import Order, VersionKind, VersionState, served_folder, version_folder
 
 KEPT = 3
 # Of a night whose end nobody saw to; no night takes as long.
@@ -64,6 +64,7 @@ async def _pointed(database: Database, order: Order) -> set[str]:
 def _delete(order: Order, names: Collection[str], known: Collection[str]) -> None:
     for name in names:
         shutil.rmtree(version_folder(order.data_dir, order.workspace, name), ignore_errors=True)
+        shutil.rmtree(served_folder(order.data_dir, name), ignore_errors=True)
     for left in version_folder(order.data_dir, order.workspace, "").glob("*"):
         # Another process may have finished with it since it was listed.
         with suppress(FileNotFoundError):

@@ -4,7 +4,9 @@ Each part finds what an earlier start left behind, so that it may be killed anyw
 """
 
 import asyncio
+from dataclasses import replace
 from importlib.metadata import version as release
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -12,6 +14,7 @@ import structlog
 from core import crashpoints
 from core.adapters.database import Database, open_database
 from core.adapters.erasures import Erasures
+from core.adapters.generator import HttpGenerator, Limits
 from core.adapters.in_service import Flip, InService
 from core.adapters.night_files import forgotten_in
 from core.adapters.nights import hold
@@ -31,6 +34,8 @@ from workers.nightly.in_service import serving
 
 ERASED = "a customer that it had learnt from was erased meanwhile"
 OVERTAKEN = "another version was put into service while this one was made"
+READY_S = 300.0
+"""A server may take so long to load what it has never been asked for."""
 
 log = structlog.get_logger()
 
@@ -54,22 +59,29 @@ async def publish(order: Order) -> StepResult:
     async with open_database(order.database) as database:
         versions = Versions(database)
         refused: dict[str, str] = {}
+        waiting: dict[str, str] = {}
         for kind in kinds:
             version = await _registered(order, kind, database, gate.figures[kind])
-            reason = await _put_into_service(order, version, database)
+            # Whoever sent back the last one is asked about this one, which is nearly the same.
+            why = await InService(database).sent_back(order.workspace, kind)
+            asked = replace(order, approve=order.approve or bool(why))
+            reason = await _put_into_service(asked, version, database)
             if reason:
                 await versions.refuse(order.workspace, version.name, reason)
                 refused[version.name] = reason
+            elif asked.approve:
+                waiting[version.name] = why
         # What had seen somebody who was erased may have been replaced just now.
         erasures = Erasures(database, order.signing_key.encode(), order.data_dir)
         await erasures.settle(order.workspace)
         crashpoints.passed("versions_pruned")
     names = [order.version_name(kind) for kind in kinds]
-    figures = {"versions": names, "refused": refused}
+    figures = {"versions": names, "refused": refused, "waiting": sorted(waiting)}
     if len(refused) == len(names):
         return _refused("; ".join(refused.values()), figures)
     # What goes live may leave another candidate of the night behind.
-    reason = "; ".join(filter(None, [gate.reason, *refused.values()]))
+    wait = [f"{name} waits for a person, since {why}" for name, why in waiting.items() if why]
+    reason = "; ".join(filter(None, [gate.reason, *refused.values(), *wait]))
     return StepResult(ended=Ended.DONE, reason=reason, figures=figures)
 
 
@@ -146,15 +158,13 @@ async def _put_encoder(order: Order, version: Version, database: Database) -> bo
 
 
 async def _put_model(order: Order, version: Version, database: Database) -> bool:
-    """Have the model write one token, then point to it."""
-    from workers.model_server import serve_model
-
+    """Have the model write one token where it will be served, then point to it."""
     folder = version_folder(order.data_dir, order.workspace, version.name)
     try:
-        async with serve_model(folder, order.folder):
-            crashpoints.passed("version_proven")
+        await _write_one_token(order, folder)
     except Misconfigured as error:
         raise Rejected(str(error)) from error
+    crashpoints.passed("version_proven")
     if order.approve:
         return True
     flip = await InService(database).publish(
@@ -162,6 +172,26 @@ async def _put_model(order: Order, version: Version, database: Database) -> bool
     )
     crashpoints.passed("version_flipped")
     return flip is Flip.DONE
+
+
+async def _write_one_token(order: Order, folder: Path) -> None:
+    """Ask the server at the URL of the settings, or one that is started for it.
+
+    Raises:
+        Misconfigured, Rejected: it cannot write with the model.
+        Unavailable: it does not answer; the same call may go on later.
+    """
+    from workers.model_server import check_folder, serve_model
+
+    if not order.model_url:
+        async with serve_model(folder, order.folder):
+            return
+    await asyncio.to_thread(check_folder, folder)
+    key, limits = order.model_key or None, Limits(total_s=READY_S)
+    async with HttpGenerator(
+        order.model_url, model=str(folder), api_key=key, limits=limits
+    ) as generator:
+        await generator.prove()
 
 
 def _replaced(version: Version) -> str:

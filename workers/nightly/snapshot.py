@@ -4,17 +4,18 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.adapters.night_files import HELD_OUT, ORIGINS, SAMPLE
+from core.adapters.night_files import HELD_OUT, ORIGINS, SAMPLE, STOOD
 from core.errors import Rejected
 from core.language import same_language
 from core.nights import Order
+from workers.nightly.exchanges import Exchange, Stood
 from workers.nightly.splitting import Row, Shared
 from workers.nightly.teaching import Lesson
 from workers.training.dataset.building import code_version
@@ -37,10 +38,14 @@ FIGURES = "figures.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What people are shown beside the set; each has the conversations that it stems from."""
+    """What people are shown beside the set, with the conversations that it stems from.
+
+    `customers` are, of every conversation, the hashes by which the ledger knows who wrote there.
+    """
 
     page: str
     conversations: tuple[int, ...] = ()
+    customers: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def frozen(order: Order) -> Mapping[str, Any] | None:
@@ -57,7 +62,7 @@ def frozen(order: Order) -> Mapping[str, Any] | None:
 def thaw(order: Order) -> None:
     """Take the set away, so that it is made anew."""
     _gone(order.dataset)
-    for name in (HELD_OUT, SAMPLE, ORIGINS):
+    for name in (HELD_OUT, STOOD, SAMPLE, ORIGINS):
         (order.folder / name).unlink(missing_ok=True)
 
 
@@ -95,12 +100,13 @@ def freeze(
         figures = {**_figures(shared, left_out, told), "data_sha256": sha256(aside / MANIFEST)}
         _replace(aside / FIGURES, json.dumps(figures, ensure_ascii=False, indent=1) + "\n")
         _replace(order.folder / HELD_OUT, _lines(map(_held_out, shared.held_out)))
+        _replace(order.folder / STOOD, _lines(map(_stood, shared.stood)))
         _replace(order.folder / SAMPLE, seen.page)
         _gone(order.dataset)
         aside.rename(order.dataset)
     except (OSError, Rejected):
         _gone(aside)
-        for name in (ORIGINS, HELD_OUT, SAMPLE):
+        for name in (ORIGINS, HELD_OUT, STOOD, SAMPLE):
             (order.folder / f"{name}.part").unlink(missing_ok=True)
         raise
     return figures
@@ -138,24 +144,32 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
 def _origins(shared: Shared, seen: Seen) -> Iterator[dict[str, Any]]:
     for part in Part:
         for number, row in enumerate(shared.rows[part]):
-            yield _origin(part, number, row.lesson)
+            yield _origin(part, number, row.lesson.exchange, seen)
     for number, lesson in enumerate(shared.held_out):
-        yield _origin("held_out", number, lesson)
+        yield _origin("held_out", number, lesson.exchange, seen)
+    for number, one in enumerate(shared.stood):
+        yield _origin("stood", number, one, seen)
     yield from _shown(seen)
 
 
 def _shown(seen: Seen) -> Iterator[dict[str, Any]]:
     for number, conversation in enumerate(seen.conversations):
-        yield {"part": "sample", "row": number, "conversation": conversation, "messages": []}
+        yield {
+            "part": "sample",
+            "row": number,
+            "conversation": conversation,
+            "messages": [],
+            "customers": list(seen.customers.get(conversation, ())),
+        }
 
 
-def _origin(part: str, number: int, lesson: Lesson) -> dict[str, Any]:
-    exchange = lesson.exchange
+def _origin(part: str, number: int, told: Exchange | Stood, seen: Seen) -> dict[str, Any]:
     return {
         "part": str(part),
         "row": number,
-        "conversation": exchange.conversation,
-        "messages": list(exchange.messages),
+        "conversation": told.conversation,
+        "messages": list(told.messages),
+        "customers": list(seen.customers.get(told.conversation, ())),
     }
 
 
@@ -169,6 +183,15 @@ def _held_out(lesson: Lesson) -> dict[str, Any]:
         "document": lesson.document,
         "answer": lesson.shown if own else "",
         "conversation": exchange.conversation,
+    }
+
+
+def _stood(one: Stood) -> dict[str, Any]:
+    return {
+        "lang": one.language,
+        "query": one.question,
+        "document": one.document,
+        "conversation": one.conversation,
     }
 
 
@@ -199,6 +222,7 @@ def _figures(shared: Shared, left_out: Counter[str], told: Mapping[str, Any]) ->
     return {
         **{str(part): len(shared.rows[part]) for part in Part},
         "held_out": len(shared.held_out),
+        "stood": len(shared.stood),
         "answers": shared.lessons(),
         "replies": len(everything) - len(pairs),
         "questions": len(pairs),

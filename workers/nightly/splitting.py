@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.language import normalise_tag
+from workers.nightly.exchanges import Stood
 from workers.nightly.teaching import Lesson
 from workers.training.dataset.cleaning import Cleaner, Cleaning, Reason
 from workers.training.dataset.duplicates import Numbers, fingerprint, near_pairs, signature
@@ -35,10 +36,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """Rows by part, and the lessons that are only measured on."""
+    """Rows by part, and what is only measured on: lessons, and answers of the bot's."""
 
     rows: dict[Part, tuple[Row, ...]]
     held_out: tuple[Lesson, ...]
+    stood: tuple[Stood, ...] = ()
 
     def lessons(self) -> int:
         """How many different answers are learnt from."""

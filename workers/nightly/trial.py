@@ -17,7 +17,7 @@ from core.adapters.generator import HttpGenerator, Limits
 from core.errors import Rejected
 from core.escalation import Policy
 from core.nights import Order
-from core.pipeline import Pipeline
+from core.pipeline import Pipeline, always
 from retrieval.encoder import open_encoder
 from retrieval.hearing import open_ear
 from retrieval.knowledge import silent
@@ -98,7 +98,13 @@ async def open_trial(
         )
         yield Trial(
             product=Product(
-                pipeline=Pipeline(detector, retrieval.retriever, writer, policy=policy, ear=ear),
+                pipeline=Pipeline(
+                    detector,
+                    retrieval.retriever,
+                    lambda _: writer,
+                    policies=always(policy),
+                    ear=ear,
+                ),
                 retrieval=retrieval,
                 workspace=order.workspace,
                 default_language=order.default_language,

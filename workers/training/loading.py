@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from core.errors import Misconfigured, Rejected
-from retrieval.encoder import check_model_folder, model_folder
+from retrieval.model_folder import check_safe, model_folder
 from workers.training.recipe import Adapter, New, Recipe
 
 # What the loaders of transformers raise over a folder that is not what it says it is.
@@ -40,7 +40,7 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
 
     Raises: Misconfigured: there is none, or it is not safe to load.
     """
-    folder = check_model_folder(model_folder(base))
+    folder = check_safe(model_folder(base))
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
@@ -57,7 +57,7 @@ def load_config(base: str) -> PretrainedConfig:
 
     Raises: Misconfigured: there is none, or transformers does not know it.
     """
-    folder = check_model_folder(model_folder(base))
+    folder = check_safe(model_folder(base))
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
@@ -74,7 +74,7 @@ def load_model(form: Any, base: str, **changes: object) -> PreTrainedModel:
 
     Raises: Misconfigured: there is none, it is not safe to load, or it cannot do this task.
     """
-    folder = check_model_folder(model_folder(base))
+    folder = check_safe(model_folder(base))
     known = {key: value for key, value in changes.items() if value is not None}
     try:
         model: PreTrainedModel = form.from_pretrained(

@@ -15,6 +15,7 @@ import os
 import resource
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any
 import datasets
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
@@ -149,12 +151,21 @@ def _last_checkpoint(run: Run) -> str | None:
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    """Whether the state is there, which the Trainer writes when all else is: a disk may be full."""
+    """Whether all of it is there.
+
+    The Trainer writes the state last: a disk may be full by then. After a power cut any file may
+    lack its end.
+    """
     try:
         json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())
-    except (FileNotFoundError, ValueError):
+        for path in checkpoint.rglob("*.safetensors"):
+            # Opening compares the size with what the header tells.
+            with safe_open(path, framework="pt"):
+                pass
+    except (FileNotFoundError, ValueError, SafetensorError):
         return False
-    return True
+    # torch writes zip archives, whose directory is at their end.
+    return all(zipfile.is_zipfile(path) for path in checkpoint.rglob("*.pt*"))
 
 
 def _figures(job: Job, recipe: Recipe, dataset: Dataset, took_s: float) -> dict[str, Any]:

@@ -3,8 +3,12 @@
 import asyncio
 import json
 import random
+import shutil
+import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +19,10 @@ from sqlalchemy import Connection, insert, select, update
 from core.adapters.accounts import Accounts, NewAccount
 from core.adapters.canaries import Canaries
 from core.adapters.customer_rows import unlist
-from core.adapters.database import Database
+from core.adapters.database import Database, open_database
 from core.adapters.documents import Documents
 from core.adapters.durable import write_whole
-from core.adapters.erasures import Erasures, forget_again
+from core.adapters.erasures import Erased, Erasures, forget_again
 from core.adapters.in_service import Flip, InService
 from core.adapters.inbox import SqlInbox
 from core.adapters.ledger import LEDGER, Ledger, Person
@@ -42,6 +46,7 @@ from core.nights import Ended, VersionState, version_folder
 from core.preferences import Preferences
 from core.staff import Role
 from core.turn import Address, Channel, Clarify, Inbound, Served
+from tests.databases import sqlite_at
 from tests.workers.nightly.story import (
     HANDED_OVER,
     KEY,
@@ -86,7 +91,7 @@ async def all_rows(database: Database) -> Rows:
 
 
 def without(rows: Rows, gone: set[int]) -> dict[str, list[str]]:
-    """The rows that hang on none of some conversations, the ledger left out."""
+    """The rows that hang on none of some conversations, but for what erasing itself notes."""
     cases = {row["id"] for row in rows["handoffs"] if row["conversation_id"] in gone}
     said = {row["id"] for row in rows["messages"] if row["conversation_id"] in gone}
     events = {row["id"] for row in rows["desk_events"] if row["conversation_id"] in gone}
@@ -102,7 +107,7 @@ def without(rows: Rows, gone: set[int]) -> dict[str, list[str]]:
     return {
         table: sorted(repr(row) for row in found if stays(table, row))
         for table, found in rows.items()
-        if table != "erasures"
+        if table not in {"erasures", "cursors"}
     }
 
 
@@ -490,6 +495,25 @@ async def test_whose_conversation_grew_too_old_is_forgotten_by_nights_as_well(
     assert who.hash(KEY.encode()) in (order.folder / "forgotten.jsonl").read_text()
 
 
+async def test_nights_that_are_back_with_a_backup_forget_again_without_its_rows(
+    database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
+) -> None:
+    await story.articles()
+    await story.busy_days()
+    order = order_of(database_url, home)
+    await curate(order)
+    origins = (order.folder / "origins.jsonl").read_text().splitlines()
+    learnt = next(one["conversation"] for one in map(json.loads, origins) if one["part"] == "train")
+    who = await customer_of(database, learnt)
+    backup = shutil.copytree(order.folder, home / "backup")
+    await erasures.erase(who)
+    shutil.rmtree(order.folder)
+    backup.rename(order.folder)
+    await forget_again(database, KEY.encode(), home)
+    assert not order.dataset.exists()
+    assert who.hash(KEY.encode()) in (order.folder / "forgotten.jsonl").read_text()
+
+
 async def test_who_asks_while_a_set_is_made_is_not_in_it(
     database: Database, database_url: str, story: Story, erasures: Erasures, home: Path
 ) -> None:
@@ -594,3 +618,50 @@ async def test_the_numbers_of_who_was_erased_are_nobody_else_s(
     assert await uma.customer("Hello?") > line
     with pytest.raises(Misconfigured, match=f"no conversation {tess.id}"):
         await erasures.customer_of(WORKSPACE, tess.id)
+
+
+def holds(folder: Path, word: bytes) -> list[str]:
+    """The files below a folder in which a word stands."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in files if word in path.read_bytes())
+
+
+@asynccontextmanager
+async def told_everything(folder: Path) -> AsyncIterator[None]:
+    """A desk that runs beside, to which a customer said the same word in every way."""
+    async with open_database(sqlite_at(folder / "dragoman.db")) as desk:
+        chat = await Story(desk, time.time()).chat("U1")
+        await chat.customer("Where is my heliotrope?", translation="heliotrope")
+        await chat.bot("A person will reply.", HANDED_OVER)
+        await chat.hand_over(briefing='{"summary": "heliotrope"}')
+        await chat.propose(replace(RETURNS, text="heliotrope " * 2_000), state="open")
+        await desk.check()
+        assert "dragoman.db-wal" in holds(folder, b"heliotrope")
+        yield
+
+
+async def erase_beside(folder: Path) -> Erased:
+    async with open_database(sqlite_at(folder / "dragoman.db")) as shell:
+        return await Erasures(shell, KEY.encode(), folder).erase(person("U1"))
+
+
+async def test_no_word_of_theirs_is_left_in_any_file(tmp_path: Path) -> None:
+    async with told_everything(tmp_path):
+        erased = await erase_beside(tmp_path)
+        assert holds(tmp_path, b"heliotrope") == []
+        assert not erased.in_log
+
+
+async def test_words_that_somebody_s_reading_keeps_in_the_log_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.adapters.database.LOG_BUSY_S", 0.01)
+    monkeypatch.setattr("core.adapters.database.LOG_REST_S", 0.01)
+    async with told_everything(tmp_path):
+        with closing(sqlite3.connect(tmp_path / "dragoman.db", isolation_level=None)) as reader:
+            reader.execute("begin")
+            reader.execute("select count(*) from messages").fetchone()
+            assert (await erase_beside(tmp_path)).in_log
+        assert holds(tmp_path, b"heliotrope")
+        assert not (await erase_beside(tmp_path)).in_log
+        assert holds(tmp_path, b"heliotrope") == []

@@ -6,7 +6,7 @@ import pytest
 from core.adapters.database import open_database
 from core.adapters.detector import CombinedDetector
 from core.escalation import Policy
-from core.pipeline import Pipeline
+from core.pipeline import Pipeline, always
 from core.turn import WorkspaceId
 from retrieval.knowledge import silent
 from retrieval.opening import open_retriever
@@ -26,7 +26,7 @@ async def product(tmp_path: Path) -> AsyncIterator[Product]:
             pipeline=Pipeline(
                 CombinedDetector(),
                 retrieval.retriever,
-                policy=Policy(answer_threshold=0.5, clarify_threshold=0.4),
+                policies=always(Policy(answer_threshold=0.5, clarify_threshold=0.4)),
             ),
             retrieval=retrieval,
             workspace=WorkspaceId("evaluated"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.adapters.detector import CombinedDetector
 from core.escalation import Policy
-from core.pipeline import Pipeline
+from core.pipeline import Pipeline, always
 from core.turn import Answer, Passage, Served
 from core.verify import Fault
 from tests.workers.evaluation.rows import write_rows
@@ -45,7 +45,7 @@ async def test_answers_are_right_wrong_or_handed_over(product: Product, tmp_path
 
 async def test_a_search_that_takes_too_long_is_told(product: Product, tmp_path: Path) -> None:
     pipeline = Pipeline(
-        CombinedDetector(), product.retrieval.retriever, policy=Policy(search_s=0.0)
+        CombinedDetector(), product.retrieval.retriever, policies=always(Policy(search_s=0.0))
     )
     documents = write_rows(tmp_path / "documents.jsonl", DOCUMENTS)
     queries = write_rows(tmp_path / "queries.jsonl", [IN_ENGLISH, IN_GERMAN])

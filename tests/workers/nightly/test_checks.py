@@ -33,6 +33,22 @@ def test_an_answer_more_does_not_pay_for_one_that_is_wrong() -> None:
     assert checks.worth(judged([RIGHT, WRONG, HANDED])).tolist() == [1.0, -1.0, 0.0]
 
 
+def test_an_answer_in_a_foreign_language_is_worth_half() -> None:
+    turns = judged([RIGHT, WRONG, HANDED])
+    turns.columns["right_language"][:] = False
+    assert checks.worth(turns).tolist() == [0.5, -1.0, 0.0]
+
+
+def test_no_language_may_lose_its_own_articles() -> None:
+    tags = ["en"] * 40 + ["ar"] * 20
+    before = judged([HANDED] * 40 + [RIGHT] * 20, tags)
+    after = judged([RIGHT] * 60, tags)
+    after.columns["right_language"][55:] = False
+    assert checks.better(before, after).passed
+    check = checks.languages(before, after)
+    assert (check.passed, check.told) == (False, "ar -0.125")
+
+
 def test_a_few_turns_tell_nothing() -> None:
     assert not checks.enough(np.arange(39)).passed
     assert checks.enough(np.arange(40)).passed
@@ -64,6 +80,34 @@ def test_no_language_may_pay_for_the_others() -> None:
     assert not check.passed
     assert "de -0.200" in check.told
     assert "fr" not in check.told, "too few turns to tell"
+
+
+@pytest.mark.parametrize(
+    ("settled", "now", "passes"),
+    [(100, 100, True), (100, 95, True), (100, 94, False), (10, 9, True), (10, 8, False)],
+)
+def test_what_the_bot_had_settled_stays_settled(settled: int, now: int, passes: bool) -> None:
+    people = judged([HANDED] * 60), judged([RIGHT] * 30 + [HANDED] * 30)
+    stood = judged([RIGHT] * settled), judged([RIGHT] * now + [HANDED] * (settled - now))
+    check = checks.settled(people, stood)
+    assert check.passed is passes
+    assert f"of {settled} turns that the bot had settled {now} are" in check.told
+
+
+def test_what_people_answered_does_not_pay_for_more_than_was_settled() -> None:
+    people = judged([HANDED] * 60), judged([RIGHT] * 4 + [HANDED] * 56)
+    stood = judged([RIGHT] * 100), judged([RIGHT] * 95 + [HANDED] * 5)
+    check = checks.settled(people, stood)
+    assert (check.passed, check.told.endswith("-1.0")) == (False, True)
+
+
+def test_no_language_pays_for_what_was_settled_in_another() -> None:
+    tags = ["en"] * 100 + ["ar"] * 20
+    people = judged([HANDED] * 60), judged([RIGHT] * 60)
+    stood = judged([RIGHT] * 120, tags), judged([RIGHT] * 117 + [HANDED] * 3, tags)
+    check = checks.settled(people, stood)
+    assert not check.passed
+    assert "ar -0.150" in check.told
 
 
 def test_the_operators_precision_is_kept_or_comes_nearer() -> None:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 
 from core.adapters.database import Database, open_database
+from core.adapters.ledger import Person
 from core.adapters.preferences import SqlPreferences
 from core.adapters.tables import nights
 from core.errors import DragomanError
@@ -22,9 +24,11 @@ from tests.databases import sqlite_at
 from tests.workers.nightly.story import (
     BATTERIES,
     HANDED_OVER,
+    KEY,
     RETURNS,
     VOUCHERS,
     WORKSPACE,
+    Chat,
     Story,
     cites,
     order_of,
@@ -122,7 +126,48 @@ async def test_each_row_leads_back_to_its_messages_and_quotes_none(
         for one, row in zip(found, dataset.stream(part), strict=True):
             assert row.group == f"conversation:{one['conversation']}"
             assert len(one["messages"]) == 2  # type: ignore[arg-type]
-    assert all(one.keys() == {"part", "row", "conversation", "messages"} for one in origins)
+    keys = {"part", "row", "conversation", "messages", "customers"}
+    assert all(one.keys() == keys for one in origins)
+    who = {person(number).hash(KEY.encode()) for number in range(40)}
+    assert {hash for one in origins for hash in one["customers"]} <= who  # type: ignore[attr-defined]
+
+
+def person(number: int) -> Person:
+    return Person(workspace=WORKSPACE, channel="web", id=f"U{number}")
+
+
+async def held_out_chat(story: Story, customer: str) -> Chat:
+    while not is_held_out((chat := await story.chat(customer)).id):
+        assert chat
+    return chat
+
+
+async def test_what_the_bot_settled_is_asked_again_and_never_learnt(
+    story: Story, order: Order
+) -> None:
+    await story.busy_days()
+    stays = await held_out_chat(story, "tess")
+    await stays.customer("My name is Kim Larsen, kim@example.com. May I send a tent back?")
+    said = await stays.bot("60 days.", cites(RETURNS))
+    disliked = await held_out_chat(story, "uma")
+    await disliked.customer("May I carry a spare battery on a plane?")
+    await disliked.bot("Airlines do not carry it.", cites(BATTERIES), rating=-1)
+    mended = await held_out_chat(story, "vera")
+    await mended.customer("How long are vouchers good for in your shops?")
+    await mended.bot("Airlines do not carry it.", cites(BATTERIES))
+    await mended.hand_over()
+    gone = await held_out_chat(story, "wim")
+    await gone.customer("Where do you keep the article of yesterday?")
+    await gone.bot("In a drawer.", cites(replace(RETURNS, id="en/gone")))
+    await curate(order)
+    [row] = lines(order.folder / "stood.jsonl")
+    assert (row["document"], row["conversation"]) == (RETURNS.id, stays.id)
+    assert "tent" in str(row["query"])
+    assert "Larsen" not in str(row["query"])
+    assert "@" not in str(row["query"])
+    [origin] = [one for one in lines(order.folder / "origins.jsonl") if one["part"] == "stood"]
+    assert said in origin["messages"]  # type: ignore[operator]
+    assert not any("tent" in query for query in pairs(order))
 
 
 async def test_a_conversation_is_held_out_for_good_and_never_learnt_from(

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
-from core.adapters.database import Database
+from core.adapters.database import Database, open_database
+from core.adapters.tables import pointers
 from core.nights import Ended, Order, Step, StepResult, VersionKind, report_name, version_folder
 from retrieval.encoder import CALIBRATION
 from tests.workers.nightly import shop
@@ -121,6 +123,45 @@ async def test_the_same_again_is_not_better(order: Order) -> None:
     shutil.rmtree(candidate(order))
     shutil.copytree(order.encoder, candidate(order))
     assert failed(await evaluate(order, safety=shop.safety(order))) == {"better"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("model", "share"), [("", 0.5), ("a-model", 1.0)])
+async def test_an_article_that_customers_cannot_read_counts_half_unless_a_model_writes(
+    order: Order, model: str, share: float
+) -> None:
+    path = order.folder / "held_out.jsonl"
+    path.write_text(path.read_text().replace('"lang": "en"', '"lang": "ja"'))
+    result = await evaluate(replace(order, model=model), safety=shop.safety(order))
+    after = result.figures[KIND]["after"]
+    assert after["right"] > 0.5
+    worth = share * after["right"] - after["wrong"]
+    assert after["worth"] == pytest.approx(worth, abs=1e-3)
+
+
+def settled(order: Order) -> None:
+    """Questions that the bot has answered, in the customers' words."""
+    lines = (
+        {"lang": "en", "query": query, "document": f"en/{name}", "conversation": at}
+        for at, (query, name) in enumerate(shop.asked(3, 7), 1)
+    )
+    path = order.folder / "stood.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.long
+async def test_what_forgets_answers_that_nobody_had_to_mend_is_refused(order: Order) -> None:
+    taught = version_folder(order.data_dir, order.workspace, "encoder-taught")
+    candidate(order).rename(taught)
+    shutil.copytree(order.encoder, candidate(order))
+    async with open_database(order.database) as database:
+        await database.write(lambda c: c.execute(shop.pointing("encoder-taught")).rowcount)
+    settled(order)
+    try:
+        assert "settled" in failed(await evaluate(order, safety=shop.safety(order)))
+    finally:
+        async with open_database(order.database) as database:
+            await database.write(lambda c: c.execute(delete(pointers)).rowcount)
 
 
 @pytest.mark.long

@@ -184,6 +184,26 @@ async def test_a_server_that_does_not_start_refuses_in_one_line(order: Order) ->
     assert "\n" not in result.reason
 
 
+@pytest.mark.parametrize("can", [True, False])
+async def test_behind_a_url_only_what_is_written_with_there_goes_live(
+    order: Order, can: bool
+) -> None:
+    gate = await judged(order, stage(Mood.SAYS, Mood.GROUNDED))
+    gate.keep(order.result(Step.EVALUATE))
+    folder = version_folder(order.data_dir, order.workspace, CANDIDATE)
+    async with open_database(order.database) as database, fake_model() as server:
+        await SqlNights(database).ring(order.workspace, order.slot)
+        server.strict, server.name = True, str(folder) if can else "another"
+        result = await publish(replace(order, model_url=server.url))
+        live = (await InService(database).live(order.workspace, KIND)).name
+    assert [asked["model"] for asked in server.asked] == [str(folder)]
+    if can:
+        assert (result.ended, live) == (Ended.DONE, CANDIDATE)
+    else:
+        assert (result.ended, live) == (Ended.REFUSED, "dialogue-base")
+        assert f"cannot write with {CANDIDATE}" in result.reason
+
+
 async def test_one_kind_goes_live_though_the_other_was_refused(order: Order) -> None:
     """A search model that is as good as the one in service, and a better writer."""
     name = order.version_name(VersionKind.ENCODER)

@@ -393,7 +393,8 @@ async def test_what_a_night_worked_with_is_cleared_away(world: World) -> None:
     serving = replace(world.order, slot="2026-01-02")
     page = report_name(VersionKind.ENCODER)
     for night in (old, serving.folder):
-        for name in ("data/train.jsonl", "held_out.jsonl", "sample.html", "train.json", page):
+        names = "data/train.jsonl", "held_out.jsonl", "origins.jsonl", "sample.html", "train.json"
+        for name in (*names, page):
             (night / name).parent.mkdir(parents=True, exist_ok=True)
             (night / name).touch()
         os.utime(night, (0, 0))
@@ -406,7 +407,8 @@ async def test_what_a_night_worked_with_is_cleared_away(world: World) -> None:
     assert curve.exists()
     assert sorted(path.name for path in old.iterdir()) == [page, "train.json"]
     # What may still serve can be asked for whom it had learnt from.
-    assert (serving.folder / "data/train.jsonl").exists()
+    left = sorted(path.name for path in serving.folder.iterdir())
+    assert left == ["origins.jsonl", page, "train.json"]
 
 
 @pytest.mark.parametrize(

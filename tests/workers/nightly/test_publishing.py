@@ -32,6 +32,7 @@ from core.nights import (
     StepResult,
     VersionKind,
     VersionState,
+    served_folder,
     version_folder,
 )
 from core.staff import Role
@@ -247,6 +248,31 @@ async def test_what_was_judged_against_a_version_that_was_rolled_back_does_not_g
     assert (await version(database, second)).parent == first.version_name(ENCODER)
 
 
+async def test_after_somebody_went_back_the_next_one_waits_for_a_person(
+    database: Database, data: Path
+) -> None:
+    first = await night(database, data, "2027-01-31")
+    await publish(first)
+    await InService(database).roll_back(SHOP, ENCODER, to=BASE)
+    second = await night(database, data, "2027-02-01")
+    name = second.version_name(ENCODER)
+    # Once more comes to the same.
+    for _ in range(2):
+        result = await publish(second)
+        assert (result.ended, result.figures["waiting"]) == (Ended.DONE, [name])
+        assert result.reason == (
+            f"{name} waits for a person, since {first.version_name(ENCODER)} is retired"
+            " (rolled back)"
+        )
+    assert await live(database) == BASE
+    assert (await version(database, second)).state is VersionState.READY
+    async with open_retriever(database, data, encoder=data / "base", key=KEY) as retrieval:
+        await retrieval.succession.publish(SHOP, name, progress=silent)
+    third = await night(database, data, "2027-02-02")
+    assert (await publish(third)).figures["waiting"] == []
+    assert await live(database) == third.version_name(ENCODER)
+
+
 @pytest.mark.long
 async def test_who_is_overtaken_while_it_is_put_into_service_does_not_go_live(
     database: Database, data: Path
@@ -331,10 +357,13 @@ async def test_the_last_three_and_what_may_serve_are_kept(database: Database, da
     os.utime(left, (0, 0))
     for slot in slots:
         order = await night(database, data, slot)
+        served_folder(data, order.version_name(ENCODER)).mkdir(parents=True)
         assert (await publish(order)).ended is Ended.DONE
         await tidy(database, order)
     kept = {path.name for path in version_folder(data, SHOP, "").iterdir()}
     assert kept == {"encoder-2027-01-31", *(f"encoder-{slot}" for slot in slots[-3:])}
+    served = {path.name for path in served_folder(data, "").iterdir()}
+    assert served == {f"encoder-{slot}" for slot in slots[-3:]}
     rows = {each.name: each.index for each in await Versions(database).list(SHOP)}
     assert rows[f"encoder-{slots[0]}"] is None
     indexes = set(versions(workspace_folder(data, SHOP)))

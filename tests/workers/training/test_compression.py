@@ -23,7 +23,8 @@ from transformers import (
 )
 
 from core.errors import DragomanError, Misconfigured, Rejected, Unavailable
-from retrieval.encoder import SentenceEncoder, check_model_folder
+from retrieval.encoder import SentenceEncoder
+from retrieval.model_folder import check_safe
 from retrieval.onnx_encoder import GRAPH
 from tests.workers import tiny_model
 from tests.workers.training.small import ABOUT, build_encoder, silent, write_dataset
@@ -129,7 +130,7 @@ def test_an_encoder_of_fewer_tokens_and_dimensions_gives_the_same_vectors(
     whole = SentenceTransformer(str(encoder), device="cpu").encode([COVERED])[:, :16]
     small = SentenceTransformer(str(tmp_path / "out/model"), device="cpu").encode([COVERED])
     np.testing.assert_allclose(small, whole / np.linalg.norm(whole), atol=1e-5)
-    check_model_folder(tmp_path / "out/model")
+    check_safe(tmp_path / "out/model")
 
 
 def test_all_at_once_still_finds_the_same_text(tmp_path: Path, encoder: Path) -> None:

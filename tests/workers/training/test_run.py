@@ -1,6 +1,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,10 @@ def test_a_run_killed_between_checkpoints_ends_as_if_it_had_not_been(
     # A kill while a checkpoint is written leaves one without its last file.
     (kept / "checkpoint-6").mkdir()
     (kept / "checkpoint-6/model.safetensors").write_bytes(b"half")
+    # A power cut leaves one whose files are all there, and not all of each.
+    for name, file in (("8", "model.safetensors"), ("10", "optimizer.pt"), ("12", "rng_state.pth")):
+        cut = shutil.copytree(kept / "checkpoint-4", kept / f"checkpoint-{name}") / file
+        cut.write_bytes(cut.read_bytes()[:-10])
     resumed = run(recipe, tmp_path / "killed")
     assert resumed["updates"] == whole["updates"]
     assert resumed["dev"]["loss"] == pytest.approx(whole["dev"]["loss"], abs=1e-4)

@@ -22,7 +22,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from core.errors import Misconfigured, Rejected
-from retrieval.encoder import check_model_folder, model_folder
+from retrieval.model_folder import check_safe, model_folder
 from retrieval.writing import Progress
 from workers.training.compression.graph import write_graph
 from workers.training.compression.vectors import truncate
@@ -62,7 +62,7 @@ def compress(path: Path, folder: Path, progress: Progress) -> Result:
     """
     recipe = _read(path)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
-    base = check_model_folder(model_folder(recipe.base))
+    base = check_safe(model_folder(recipe.base))
     if (result := finished(folder, recipe)) is not None:
         return result
     place = unfinished(folder)
