@@ -15,6 +15,7 @@ from dragoman.console import (
     AsJson,
     complain,
     err,
+    for_us_alone,
     out,
     print_json,
     print_plain,
@@ -133,7 +134,8 @@ def worker(
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     from dragoman.worker import work
 
-    work(settings, queues, beat=beat, concurrency=concurrency)
+    with for_us_alone():
+        work(settings, queues, beat=beat, concurrency=concurrency)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
@@ -37,8 +38,18 @@ def run_async(work: Callable[[Settings], Coroutine[Any, Any, T]], *, quiet: bool
     # uvloop serves about half as many messages again as asyncio's own loop.
     import uvloop
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with for_us_alone(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work(settings))
+
+
+@contextmanager
+def for_us_alone() -> Iterator[None]:
+    """Let nobody else on this machine read the files that come about, whoever made their folder."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def print_json(value: object) -> None:

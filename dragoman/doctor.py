@@ -1,24 +1,21 @@
 """What is wrong with this installation, and what to do about it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from core.adapters.detector import CombinedDetector
-from core.errors import DragomanError
+from core.errors import DragomanError, Misconfigured
 from dragoman.app import make_delivery
-from dragoman.channels import open_channels
+from dragoman.channels import open_channels, switched_off
 from dragoman.composition import Core, open_core
 from dragoman.desk_console import sign_in_provider
-from dragoman.health import Health, limit_s
+from dragoman.health import Check, Health, limit_s, told
 from dragoman.settings import Settings
 from dragoman.task_models import open_desk_translator
 from workers import broker
 from workers.model_server import check_folder
-
-Check = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +35,7 @@ async def examine(settings: Settings) -> list[Finding]:
         async with open_core(rest, model=bool(settings.model_url)) as core:
             return [
                 *[await _find(part, check) for part, check in Health(core).checks().items()],
+                await _files(settings),
                 *await _model(settings),
                 *await _translator(settings),
                 *await _sign_in(settings),
@@ -53,13 +51,32 @@ async def examine(settings: Settings) -> list[Finding]:
 
 
 async def _find(part: str, check: Check) -> Finding:
-    try:
-        async with asyncio.timeout(limit_s(part)):
-            return Finding(part=part, state="ok", text=await check())
-    except DragomanError as error:
-        return Finding(part=part, state="bad", text=str(error))
-    except TimeoutError:
-        return Finding(part=part, state="bad", text=f"no answer within {limit_s(part):.0f} s")
+    line, fault = await told(check, limit_s(part))
+    return Finding(part=part, state="bad" if fault else "ok", text=line)
+
+
+async def _files(settings: Settings) -> Finding:
+    folder = settings.data_dir
+
+    async def private() -> str:
+        try:
+            is_open = _is_open(folder)
+        except OSError as error:
+            raise Misconfigured(f"{folder}: {error.strerror}") from error
+        if is_open:
+            raise Misconfigured(
+                f"everybody on this machine may read what customers wrote: chmod -R o= {folder}"
+            )
+        return f"{folder} is closed to others on this machine"
+
+    return await _find("files", private)
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether a program of before, or the operator, made what we would not make so."""
+    if not folder.stat().st_mode & stat.S_IXOTH:
+        return False
+    return any(file.stat().st_mode & stat.S_IROTH for file in folder.iterdir())
 
 
 async def _model(settings: Settings) -> list[Finding]:
@@ -98,17 +115,13 @@ async def _sign_in(settings: Settings) -> list[Finding]:
 
 
 async def _channels(core: Core) -> list[Finding]:
-    findings = []
     try:
         async with open_channels(core.settings, core.database, make_delivery(core)[0]) as channels:
             findings = [await _find(str(channel.name), channel.check) for channel in channels]
     except DragomanError as error:
-        findings = [Finding(part="channels", state="bad", text=str(error))]
-    seen = {finding.part for finding in findings}
-    hints = {"slack": "SLACK_BOT_TOKEN and SLACK_APP_TOKEN", "telegram": "TELEGRAM_BOT_TOKEN"}
-    for part, hint in hints.items():
-        if part not in seen and "channels" not in seen:
-            findings.append(Finding(part=part, state="off", text=f"set {hint} to switch it on"))
+        return [Finding(part="channels", state="bad", text=str(error))]
+    for name, hint in switched_off(channels).items():
+        findings.append(Finding(part=name, state="off", text=f"set {hint} to switch it on"))
     return findings
 
 

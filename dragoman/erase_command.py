@@ -28,6 +28,10 @@ _ROWS: Mapping[str, str] = {
     "desk_lines": "lines shown there",
     "proposals": "proposed articles",
 }
+_IN_LOG = (
+    "Somebody read the database all the while: its log (dragoman.db-wal) repeats what was deleted"
+    " until it is written over. A restart of the desk empties it."
+)
 _SHARED = "Others wrote in {count} of these conversations too: each goes as a whole."
 
 
@@ -120,21 +124,23 @@ def _tell(erased: "Erased") -> None:
         _tell_rows(erased.rows, print_plain)
     else:
         print_plain("No rows were there.")
-    if erased.shared:
-        print_plain(_SHARED.format(count=erased.shared))
-    if erased.nights:
-        print_plain(f"Sets of the nights {', '.join(erased.nights)} are deleted.")
-    if erased.versions_removed:
-        print_plain(f"Models that had seen them are deleted: {', '.join(erased.versions_removed)}")
-    if erased.versions_in_service:
-        names = ", ".join(erased.versions_in_service)
-        print_plain(f"In service until the next night replaces it: {names}")
-    if erased.agent:
-        print_plain(f"They work here as {erased.agent}: the account stays, with what it wrote.")
-    if erased.articles:
-        names = ", ".join(erased.articles)
-        print_plain(f"Articles that were written from their cases stay; read them: {names}")
-    print_plain("A backup that is restored forgets them again.")
+    serving, articles = ", ".join(erased.versions_in_service), ", ".join(erased.articles)
+    notes = (
+        (erased.shared, _SHARED.format(count=erased.shared)),
+        (erased.nights, f"Sets of the nights {', '.join(erased.nights)} are deleted."),
+        (
+            erased.versions_removed,
+            f"Models that had seen them are deleted: {', '.join(erased.versions_removed)}",
+        ),
+        (serving, f"In service until the next night replaces it: {serving}"),
+        (erased.agent, f"They work here as {erased.agent}: the account stays, with what it wrote."),
+        (articles, f"Articles that were written from their cases stay; read them: {articles}"),
+        (erased.in_log, _IN_LOG),
+        (True, "A backup that is restored forgets them again."),
+    )
+    for applies, text in notes:
+        if applies:
+            print_plain(text)
 
 
 def _tell_rows(rows: Mapping[str, int], say: Any) -> None:

@@ -1,14 +1,15 @@
 """Cases found by a word, and what happened in one."""
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from typing import Any
 
-from core.adapters.cases import events_in, newest_case
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+
+from core.adapters.cases import events_in, these_cases
 from core.adapters.database import Database
-from core.adapters.tables import accounts, conversations, desk_events, handoffs, messages
+from core.adapters.tables import accounts, desk_events, handoffs, messages
 from core.cases import DeskEvent, EventKind, Waiting
 from core.turn import ConversationId, WorkspaceId
 
-MAX_FOUND = 50
 # What is said, edited and delivered stands in the transcript itself.
 _HAPPENED = (
     EventKind.OPENED,
@@ -16,9 +17,11 @@ _HAPPENED = (
     EventKind.RETURNED,
     EventKind.RESOLVED,
     EventKind.LAPSED,
+    EventKind.RELEASED,
     EventKind.SNOOZED,
     EventKind.WOKEN,
     EventKind.RATED,
+    EventKind.LEFT,
     EventKind.UNDELIVERED,
 )
 
@@ -30,32 +33,25 @@ class CaseSearch:
         """Search in `database`."""
         self._database = database
 
-    async def find(self, workspace: WorkspaceId, words: str) -> tuple[Waiting, ...]:
+    async def find(self, workspace: WorkspaceId, words: str, limit: int) -> tuple[Waiting, ...]:
         """The newest cases in which somebody wrote this, in the original or a translation."""
         text = words.strip()
-        said = (
-            select(messages.c.conversation_id.label("id"), func.max(messages.c.id).label("line"))
-            .join(conversations, conversations.c.id == messages.c.conversation_id)
-            .where(
-                messages.c.workspace == workspace,
-                select(handoffs.c.id)
-                .where(handoffs.c.conversation_id == conversations.c.id)
-                .exists(),
-                or_(_holds(messages.c.text, text), _holds(messages.c.translation, text)),
-            )
-            .group_by(messages.c.conversation_id)
-            .order_by(func.max(messages.c.id).desc())
-            .limit(MAX_FOUND)
+        said = _said(workspace, text, limit).subquery()
+        newest = select(func.max(handoffs.c.id)).where(handoffs.c.conversation_id == said.c.id)
+        wanted = (
+            select(messages.c.text, newest.scalar_subquery().label("case_id"))
+            .select_from(said.join(messages, messages.c.id == said.c.line))
+            .order_by(said.c.line.desc())
         )
 
         def work(connection: Connection) -> tuple[Waiting, ...]:
-            found = []
-            for row in connection.execute(said).all():
-                case = newest_case(connection, ConversationId(row.id))
-                line = connection.scalar(select(messages.c.text).where(messages.c.id == row.line))
-                if case is not None:
-                    found.append(Waiting(case=case, waited_s=0.0, last_message=line or ""))
-            return tuple(found)
+            rows = connection.execute(wanted).all()
+            cases = these_cases(connection, [row.case_id for row in rows])
+            return tuple(
+                Waiting(case=cases[row.case_id], waited_s=0.0, last_message=row.text)
+                for row in rows
+                if row.case_id in cases
+            )
 
         return await self._database.read(work) if text else ()
 
@@ -80,6 +76,24 @@ class CaseSearch:
             return events_in(connection, newest_first[::-1])
 
         return await self._database.read(work)
+
+
+def _said(workspace: WorkspaceId, text: str, limit: int) -> Select[Any]:
+    """The conversations with a case in which this was written, each with its last such line."""
+    last = func.max(messages.c.id).label("line")
+    return (
+        select(messages.c.conversation_id.label("id"), last)
+        .where(
+            messages.c.workspace == workspace,
+            select(handoffs.c.id)
+            .where(handoffs.c.conversation_id == messages.c.conversation_id)
+            .exists(),
+            or_(_holds(messages.c.text, text), _holds(messages.c.translation, text)),
+        )
+        .group_by(messages.c.conversation_id)
+        .order_by(last.desc())
+        .limit(limit)
+    )
 
 
 def _holds(column: ColumnElement[str], text: str) -> ColumnElement[bool]:

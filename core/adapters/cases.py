@@ -140,6 +140,12 @@ def newest_case(connection: Connection, conversation: ConversationId) -> Case | 
     return case_in(row) if row is not None else None
 
 
+def these_cases(connection: Connection, ids: Sequence[int]) -> Mapping[CaseId, Case]:
+    """The cases with some ids, inside a transaction."""
+    rows = connection.execute(_THESE, {"ids": ids}) if ids else ()
+    return {found.id: found for found in map(case_in, rows)}
+
+
 def lines_between(
     connection: Connection,
     conversation: ConversationId,
@@ -182,10 +188,9 @@ def event_after(
 def events_in(connection: Connection, rows: Sequence[SqlRow]) -> tuple[DeskEvent, ...]:
     """The events in some rows, with their lines and their cases as they stand now."""
     said = {"ids": list({row.message_id for row in rows} - {None})}
-    about = {"ids": list({row.handoff_id for row in rows} - {None})}
     lines = [line_in(row) for row in connection.execute(_THESE_LINES, said)] if said["ids"] else ()
-    cases = [case_in(row) for row in connection.execute(_THESE, about)] if about["ids"] else ()
-    line_of, case_of = {line.id: line for line in lines}, {case.id: case for case in cases}
+    line_of = {line.id: line for line in lines}
+    case_of = these_cases(connection, list({row.handoff_id for row in rows} - {None}))
     return tuple(
         _event(row, line_of.get(row.message_id), case_of.get(row.handoff_id)) for row in rows
     )
@@ -276,9 +281,11 @@ def _which(which: Filter, agent: AccountId | None) -> Any:
     }[which]
 
 
+# What no desk shows.
+_OF_OTHERS = {"suggestion_fate", "active_at", "briefed_to", "read_in"}
 # Statements are built once: putting one together costs far more than running it.
 _COLUMNS = (
-    *(column for column in handoffs.c if column.name not in {"suggestion_fate", "active_at"}),
+    *(column for column in handoffs.c if column.name not in _OF_OTHERS),
     conversations.c.channel,
     conversations.c.customer,
     conversations.c.language,

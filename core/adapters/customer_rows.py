@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
 
+from core.adapters.cursors import forget, leave_unread
 from core.adapters.ledger import Person
 from core.adapters.tables import (
     accounts,
@@ -85,8 +86,10 @@ def some_of(table: Table, conversation: int) -> Callable[[Connection], int]:
     return work
 
 
-def delete_conversation(connection: Connection, conversation: int) -> None:
-    """Delete a conversation with all that hangs on it."""
+def delete_conversation(connection: Connection, conversation: int, until: float) -> None:
+    """Delete a conversation with all that hangs on it; what was said `until` then stays gone."""
+    leave_unread(connection, conversation, until)
+    forget(connection, [conversation])
     connection.execute(delete(conversations).where(conversations.c.id == conversation))
 
 

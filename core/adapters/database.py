@@ -35,6 +35,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 7_305_621_188
 BUSY_TIMEOUT_S = 10.0
 SQLITE_READERS = 4
+# How often, how long each time and how long in between we wait for those who read SQLite's log:
+# nobody writes meanwhile.
+LOG_TRIES = 6
+LOG_BUSY_S = 0.5
+LOG_REST_S = 0.5
 # How long a PostgreSQL server may take to be connected to, to carry out a statement that is no
 # migration, and to give a first answer when we start.
 CONNECT_S = 10.0
@@ -154,6 +159,21 @@ class SqliteDatabase:
         version = await self.read(lambda connection: connection.scalar(text(SQLITE_VERSION)))
         return f"SQLite {version}"
 
+    async def empty_log(self) -> bool:
+        """Put into the file what stands in the log (`-wal`), and empty that; False if it is in use.
+
+        Raises: Unavailable: the disk is full, or the file cannot be used.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            for _ in range(LOG_TRIES):
+                if await loop.run_in_executor(self._readers, self._log_emptied):
+                    return True
+                await asyncio.sleep(LOG_REST_S)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            raise _translated(error) from error
+        return False
+
     def close(self) -> None:
         """Wait for what is running, then close the connections."""
         self._writer.close()
@@ -164,6 +184,15 @@ class SqliteDatabase:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             return work(connection)
+
+    def _log_emptied(self) -> bool:
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(LOG_BUSY_S * 1000)}")
+            try:
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+            return not busy
 
 
 class PostgresDatabase:
@@ -208,6 +237,15 @@ class PostgresDatabase:
         return f"PostgreSQL {version}"
 
 
+async def empty_log(database: Database) -> bool:
+    """Take what was deleted out of SQLite's log as well, which keeps it until it is written over.
+
+    Returns: whether that is done; somebody may read all the while. PostgreSQL's is for its server.
+    Raises: Unavailable: the disk is full, or the file cannot be used.
+    """
+    return not isinstance(database, SqliteDatabase) or await database.empty_log()
+
+
 def _translated(error: Exception) -> Exception:
     """The error an operator can act on; a bug in a statement stays what it is."""
     if isinstance(error, DBAPIError) and not _is_outage(error):
@@ -247,6 +285,8 @@ def _on_sqlite_connect(connection: Any, record: Any) -> None:
     _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # What is deleted is written over; not each build of SQLite does so by itself.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 

@@ -6,6 +6,7 @@ complete; after a restore from a backup it is carried out again.
 
 import asyncio
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ class Erasures:
         Raises: Unavailable: the database does not answer, or a file cannot be deleted.
         """
         await self._ledger.enter(person, self._key)
-        return await self._carry_out(person, await self.held(person))
+        return await self._carry_out(person, await self.held(person), time.time())
 
     async def was_erased(self, workspace: WorkspaceId) -> frozenset[str]:
         """The hashes of everybody who ever asked: nothing is learnt from them any more."""
@@ -127,8 +128,11 @@ class Erasures:
         if not entries:
             return 0
         back = await self._database.read(lambda connection: self._returned(connection, entries))
+        asked_at = {one.who: one.asked_at for one in entries}
         for person, ids in back.items():
-            await self._carry_out(person, await self._database.read(_held_of(person, ids)))
+            who = (person.workspace, person.channel, person.hash(self._key))
+            there = await self._database.read(_held_of(person, ids))
+            await self._carry_out(person, there, asked_at[who])
         for workspace in sorted({entry.workspace for entry in entries}):
             mine = {entry.customer_hash for entry in entries if entry.workspace == workspace}
             await self._forget_in_nights(WorkspaceId(workspace), mine)
@@ -144,12 +148,12 @@ class Erasures:
             scrub(self._data_dir, workspace, (), mark)
             await self._retire(workspace, mark)
 
-    async def _carry_out(self, person: Person, there: Held) -> Erased:
+    async def _carry_out(self, person: Person, there: Held, asked_at: float) -> Erased:
         """Files before rows: the rows are what the files are found by."""
         mark = person.hash(self._key)
         scrubbed = scrub(self._data_dir, person.workspace, there.conversations, mark)
         for conversation in there.conversations:
-            await self._delete(conversation)
+            await self._delete(conversation, asked_at)
         await self._database.write(lambda connection: unlist(connection, person))
         removed, serving = await self._retire(person.workspace, mark)
         emptied = await empty_log(self._database)
@@ -167,11 +171,13 @@ class Erasures:
             in_log=not emptied,
         )
 
-    async def _delete(self, conversation: int) -> None:
+    async def _delete(self, conversation: int, asked_at: float) -> None:
         for table in (messages, inbox):
             while await self._database.write(some_of(table, conversation)):
                 pass
-        await self._database.write(lambda connection: delete_conversation(connection, conversation))
+        await self._database.write(
+            lambda connection: delete_conversation(connection, conversation, asked_at)
+        )
 
     async def _retire(
         self, workspace: WorkspaceId, mark: str

@@ -204,7 +204,8 @@ holds = Table(
     Column("held_until", Seconds, nullable=False),
 )
 
-# How far a channel has been read, for back-fill after a gap.
+# Small values of a channel: how far a place was read, for back-fill after a gap, and what its desk
+# has to remember. What comes before the colon of a name says which; see `core.adapters.cursors`.
 cursors = Table(
     "cursors",
     metadata,

@@ -90,6 +90,16 @@ async function chooseLanguage(language) {
   else $("language").value = document.documentElement.lang;
 }
 
+// An arrow key in the closed list picks the next one: who uses keys says when it is the right one, by
+// Enter or by going on (WCAG 3.2.2).
+let picksByKeys = false;
+let hasPicked = false;
+
+function choosePicked() {
+  if (hasPicked) chooseLanguage($("language").value);
+  hasPicked = false;
+}
+
 /** Show the page in the language of the conversation, if we have it. */
 async function speak(language) {
   const query = new URLSearchParams([
@@ -230,7 +240,19 @@ $("text").addEventListener("keydown", (event) => {
   const composes = event.isComposing || event.keyCode === 229;
   if (event.key === "Enter" && !event.shiftKey && !composes) submit(event);
 });
-$("language").addEventListener("change", () => chooseLanguage($("language").value));
+$("language").addEventListener("pointerdown", () => (picksByKeys = false));
+$("language").addEventListener("keydown", (event) => {
+  // What is picked from an open list is meant.
+  picksByKeys = !event.altKey && ![" ", "Enter"].includes(event.key);
+  if (event.key !== "Enter" || !hasPicked) return;
+  event.preventDefault();
+  choosePicked();
+});
+$("language").addEventListener("change", () => {
+  hasPicked = true;
+  if (!picksByKeys) choosePicked();
+});
+$("language").addEventListener("blur", choosePicked);
 $("new").addEventListener("click", () => startAnew(false));
 $("leave").addEventListener("close", () => $("leave").returnValue === "leave" && startAnew(true));
 $("person").addEventListener("click", async () => {
@@ -241,7 +263,10 @@ $("main").addEventListener("click", (event) => {
   if (!button) return;
   if (button.closest(".verdict")) rate(button);
   else if (button.dataset.language) chooseLanguage(button.dataset.language);
-  else if (button.dataset.rating) act("/chat/rating", { key: newKey(), rating: Number(button.dataset.rating) });
+  else if (button.dataset.rating) {
+    const { rating, turn } = button.dataset;
+    act("/chat/rating", { key: newKey(), rating: Number(rating), turn: Number(turn) });
+  }
   else if (button.classList.contains("choice")) write(button.textContent);
 });
 addEventListener("online", () => {

@@ -209,7 +209,7 @@ export class View {
       return choice;
     };
     for (const text of line.choices) button(text, {});
-    for (const rating of line.ratings) button(String(rating), { rating });
+    for (const rating of line.ratings) button(String(rating), { rating, turn: line.turn });
     for (const { tag, name } of line.languages) button(name, { language: tag }).lang = tag;
   }
 

@@ -103,6 +103,33 @@ async def test_the_page_follows_the_conversation_into_another_language(
         await expect(page.locator("#lines .bot")).to_have_count(2)
 
 
+@pytest.mark.parametrize("key", ["Enter", "Tab"])
+async def test_an_arrow_key_in_the_list_of_languages_changes_nothing_by_itself(
+    browser: Browser, desk: Desk, key: str
+) -> None:
+    async with opened(browser, desk.url) as page:
+        chosen: list[str] = []
+        page.on("request", lambda one: chosen.append(one.url) if "language" in one.url else None)
+        languages = page.locator("#language")
+        await languages.focus()
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("ArrowDown")
+        picked = await languages.input_value()
+        assert picked != "en"
+        # What had been asked for would be under way by then.
+        await page.evaluate("fetch('/healthz').then(() => null)")
+        assert chosen == []
+        await page.keyboard.press(key)
+        await expect(page.locator("html")).to_have_attribute("lang", picked)
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        # An open list is another matter.
+        await languages.focus()
+        for press in ("Space", "ArrowDown", "Enter"):
+            await page.keyboard.press(press)
+        await expect(page.locator("html")).not_to_have_attribute("lang", picked)
+        await expect(page.locator("#lines .bot")).to_have_count(2)
+
+
 async def test_a_message_written_offline_is_sent_later_and_once(
     browser: Browser, desk: Desk
 ) -> None:

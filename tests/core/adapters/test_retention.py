@@ -1,14 +1,16 @@
 """What is older than it is kept is deleted, and nothing else."""
 
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select, update
 
-from core.adapters.database import Database
+from core.adapters.database import Database, open_database
 from core.adapters.retention import Retention
 from core.adapters.tables import conversations, desk_events, handoffs, inbox, messages, outbox
 from core.turn import Owner
+from tests.databases import sqlite_at
 from tests.workers.nightly.story import DAY_S, HANDED_OVER, WORKSPACE, Chat, Story
 
 
@@ -112,3 +114,12 @@ async def test_many_rows_go_a_few_at_a_time(
     for _ in range(20):
         await retention.look()
     assert not any((await left(database)).values())
+
+
+async def test_no_old_word_is_left_in_the_log(tmp_path: Path) -> None:
+    async with open_database(sqlite_at(tmp_path / "dragoman.db")) as database:
+        await talk(Story(database, time.time()), days_ago=100)
+        files = [tmp_path / "dragoman.db", tmp_path / "dragoman.db-wal"]
+        assert any(b"Where is my bicycle" in file.read_bytes() for file in files)
+        await clean(database)
+        assert not any(b"Where is my bicycle" in file.read_bytes() for file in files)

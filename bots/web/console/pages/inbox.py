@@ -46,14 +46,15 @@ async def listed(visit: Visit) -> dict[str, object]:
     words = visit.request.query_params.get("q", "").strip()[:MAX_WORDS_CHARS]
     show, limit = _shown(visit), _limit(visit)
     found = await _found(visit, show, words, limit + 1)
-    longer = {"more": limit} if limit > LISTED else {}
+    which: dict[str, object] = {"show": show, **({"q": words} if words else {})}
+    longer: dict[str, object] = {"more": limit} if limit > LISTED else {}
     return {
         "seen": seen,
         "show": show,
         "words": words,
-        # What leads back to this list.
-        "listing": urlencode({"show": show, **({"q": words} if words else longer)}),
-        "more": limit + LISTED if len(found) > limit else None,
+        # What leads back to this list, and on to its next part.
+        "listing": urlencode(which | longer),
+        "more": urlencode(which | {"more": limit + LISTED}) if len(found) > limit else "",
         "tabs": TABS,
         "counts": await visit.needs.cases.counts(visit.workspace, agent=visit.me.id),
         "found": found[:limit],
@@ -63,7 +64,7 @@ async def listed(visit: Visit) -> dict[str, object]:
 
 async def _found(visit: Visit, show: Filter, words: str, limit: int) -> Sequence[Waiting]:
     if words:
-        return await visit.needs.search_cases.find(visit.workspace, words)
+        return await visit.needs.search_cases.find(visit.workspace, words, limit)
     return await visit.needs.cases.list(visit.workspace, show, agent=visit.me.id, limit=limit)
 
 
