@@ -1,8 +1,6 @@
 """Who serves which conversation when: at once after a message, or when a sweep finds it due."""
 
 import asyncio
-import os
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -15,12 +13,16 @@ import structlog
 from core.crashpoints import passed
 from core.errors import LeaseLost, Unavailable
 from core.flood import Allowance
+from core.holder import holder_name
 from core.ports import Inbox, Leases
 from core.serving import Serving, Station
 from core.turn import Address, ConversationId, Inbound, Kind, Lease, Owner
 
 MAX_ACTIVE = 256
 SWEEP_S = 1.0
+# After this a chore is given up until the next round: longer than a look of any of them takes, even
+# where several of its statements are as slow as a database lets them be.
+CHORE_S = 120.0
 STOP_S = 20.0
 # What one customer may write: far more than a person types, far less than a script sends.
 MESSAGES_AT_ONCE = 20
@@ -57,7 +59,7 @@ class Delivery:
         self._max_active = max_active
         self._chores = chores or {}
         # Unlike a process id it is never used again, on no machine.
-        self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
+        self._holder = holder_name()
         self._serving: dict[ConversationId, tuple[Serving, asyncio.Task[None]]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -121,6 +123,10 @@ class Delivery:
     async def rate(self, address: Address, turn: int, *, helpful: bool) -> bool:
         """Keep the customer's verdict on a reply; False if that turn is not of this place."""
         return await self._inbox.rate(address, turn, helpful=helpful)
+
+    async def leave(self, address: Address) -> None:
+        """Tell the people who have a conversation, if any, that its customer has left it."""
+        await self._inbox.leave(address)
 
     def listen(self, name: str, listener: Callable[[], None]) -> None:
         """Tell `listener` of what is served here that a desk shows; the last of a `name` holds."""
@@ -232,9 +238,10 @@ class Delivery:
         """Do each of them, whatever became of the others."""
         for name, chore in self._chores.items():
             try:
-                await chore()
-            except Unavailable as error:
-                log.warning("chore_failed", chore=name, error=str(error))
+                async with asyncio.timeout(CHORE_S):
+                    await chore()
+            except (Unavailable, TimeoutError) as error:
+                log.warning("chore_failed", chore=name, error=str(error) or "it took too long")
             except Exception:
                 log.exception("chore_failed", chore=name)
 

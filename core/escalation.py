@@ -54,11 +54,9 @@ class Policy:
 
     With `answer_threshold` 0.8 the bot answers alone where it is right at least four times in
     five. From `clarify_threshold` on it asks which of several documents is meant. `languages` are
-    those that it answers in, None for all. Of replies in another language than their sources,
-    sentences that do not stand there are believed only with `across_languages`;
-    `likeness_threshold` applies where a port measures it. `misses` replies in a row that do not
-    help hand a turn over, 0 for never; so do the words and the customers (by the channel's id) that
-    are named, and whoever is upset if `handover_upset`.
+    those that it answers in, None for all. `misses` replies in a row that do not help hand a turn
+    over, 0 for never; so do the words and the customers (by the channel's id) that are named, and
+    whoever is upset if `handover_upset`.
     """
 
     default_language: str = "en"
@@ -66,8 +64,6 @@ class Policy:
     answer_threshold: float = 0.6
     clarify_threshold: float = 0.35
     max_chars: int = 4_000
-    across_languages: bool = False
-    likeness_threshold: float = 0.7
     search_s: float = 5.0
     write_s: float = 30.0
     misses: int = 3

@@ -1,8 +1,6 @@
 """One platform's desk follows what happened, thread by thread, at its own pace."""
 
 import asyncio
-import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -13,6 +11,7 @@ import structlog
 from core.cases import Showing, ThreadLease
 from core.crashpoints import passed
 from core.errors import LeaseLost, Rejected, Unavailable
+from core.holder import holder_name
 from core.ports import DeskPort, Threads
 from core.sending import backoff_s
 
@@ -56,7 +55,7 @@ class Mirror:
         self._poll_s = poll_s
         self._held_s = held_s
         self._kept = kept
-        self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
+        self._holder = holder_name()
         self._news = asyncio.Event()
         self._showing: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None

@@ -4,8 +4,8 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from core import escalation, redaction
 from core.errors import Unavailable
@@ -14,8 +14,9 @@ from core.hours import Expected
 from core.language import Choice, choose, normalise_tag, same_language, without_request
 from core.phrases import Phrase, say
 from core.ports import Detector, Ear, Generator, Retriever, ShowPartial
-from core.reply import Asked, Likeness, Writer, verbatim
+from core.reply import Asked, Writer, verbatim
 from core.turn import (
+    Answer,
     Clarify,
     ConversationId,
     Found,
@@ -34,10 +35,10 @@ from core.verify import visible
 from core.wishes import courtesy_languages, without_courtesies
 
 Policies = Callable[[WorkspaceId, ConversationId | None], Awaitable[Policy]]
-"""What holds in a workspace now, for a conversation. Raises: Unavailable."""
+"""What holds in a workspace now, for a conversation; never raises."""
 
-Generators = Callable[[WorkspaceId], Generator]
-"""What writes replies in a workspace now."""
+Generators = Callable[[WorkspaceId], Generator | None]
+"""What writes replies in a workspace now; None where nothing does."""
 
 Expects = Callable[[WorkspaceId, str], Awaitable[Expected]]
 """When a person will answer in a workspace, said in a language. Raises: Unavailable."""
@@ -53,84 +54,81 @@ _MENU = "en zh es fr de pt it nl ru ja ko ar tr pl vi id uk hi"
 _NOTHING = Found(passages=(), probability=0.0, index="")
 
 
+def always(policy: Policy) -> Policies:
+    """The same policy everywhere."""
+
+    async def policies(workspace: WorkspaceId, conversation: ConversationId | None) -> Policy:
+        return policy
+
+    return policies
+
+
+def no_model(workspace: WorkspaceId) -> None:
+    """Nothing writes: every answer is the passage's own words."""
+
+
+_BY_DEFAULT = always(Policy())
+
+
 class Pipeline:
-    """Holds the ports and the policy; one object serves every turn."""
+    """Serves every turn under what holds in its workspace at that moment."""
 
     def __init__(
         self,
         detector: Detector,
         retriever: Retriever,
-        generator: Generator | None = None,
+        generators: Generators = no_model,
         *,
-        policy: Policy | None = None,
-        likeness: Likeness | None = None,
-        policies: Policies | None = None,
+        policies: Policies = _BY_DEFAULT,
         expects: Expects | None = None,
-        generators: Generators | None = None,
         ear: Ear | None = None,
     ) -> None:
-        """Without a generator every answer is the passage's own words.
+        """`expects` says when a person will answer somebody who is handed over.
 
-        Without an `ear` a message means what its words are listed for. `policies` says what holds
-        in a workspace now, in place of `policy`; `expects` when a person will answer there.
-        `generators` names what writes replies there, in place of `generator`.
+        Without an `ear` a message means what its words are listed for.
         """
         self._detector = detector
         self._retriever = retriever
-        self._generator = generator
-        self._policy = policy or Policy()
-        self._likeness = likeness
+        self._generators = generators
         self._policies = policies
         self._expects = expects
-        self._generators = generators
         self._ear = ear
-        self._writer = Writer(generator, self._guess, self._policy, likeness) if generator else None
 
     async def answer(self, turn: Turn, show: ShowPartial) -> Served:
         """Decide one turn; `show` gets the verified beginning of a reply that is being written.
 
         Whatever fails outside ends in a passage's own words or in a handoff, never in silence.
         """
-        served = await (await self._here(turn))._answer(turn, show)
+        workspace = turn.address.workspace
+        here = _Here(
+            detector=self._detector,
+            retriever=self._retriever,
+            ear=self._ear,
+            policy=await self._policies(workspace, _conversation(turn)),
+            generator=self._generators(workspace),
+        )
+        served = await here.answer(turn, show)
         waits = turn.owner in (Owner.WAITING, Owner.HUMAN)
         if isinstance(served.outcome, Handoff) and not waits and self._expects:
-            told = await self._told(turn.address.workspace, served.outcome, served.language)
+            told = await _told(self._expects, workspace, served.outcome, served.language)
             served = replace(served, outcome=told)
         return served
 
-    async def _here(self, turn: Turn) -> "Pipeline":
-        """The same under the policy of a workspace, ours while it cannot be read, by its model."""
-        if self._policies is None and self._generators is None:
-            return self
-        workspace, policy = turn.address.workspace, self._policy
-        if self._policies is not None:
-            with suppress(Unavailable):
-                policy = await self._policies(workspace, _conversation(turn))
-        return Pipeline(
-            self._detector,
-            self._retriever,
-            self._generators(workspace) if self._generators else self._generator,
-            policy=policy,
-            likeness=self._likeness,
-            ear=self._ear,
-        )
 
-    async def _told(self, workspace: WorkspaceId, handoff: Handoff, language: str) -> Handoff:
-        """The handoff with the time at which a person will answer, if that can be told."""
-        assert self._expects is not None
-        try:
-            async with asyncio.timeout(_EXPECT_S):
-                expected = await self._expects(workspace, language)
-        except (Unavailable, TimeoutError):
-            return handoff
-        gap = "" if handoff.text.endswith("。") else " "
-        text = f"{handoff.text}{gap}{expected.text}".strip()
-        return replace(handoff, text=text, due_at=expected.due_at)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Here:
+    """What serves one turn: the ports, with the policy and the model of its workspace."""
 
-    async def _answer(self, turn: Turn, show: ShowPartial) -> Served:
+    detector: Detector
+    retriever: Retriever
+    ear: Ear | None
+    policy: Policy
+    generator: Generator | None
+
+    async def answer(self, turn: Turn, show: ShowPartial) -> Served:
         clock = _Clock()
         # What is far too long is told so below; cleaning all of it would take the others' time.
-        text = visible(turn.text[: 2 * self._policy.max_chars])
+        text = visible(turn.text[: 2 * self.policy.max_chars])
         turn = replace(turn, text=escalation.chosen_title(text, turn.history) or text)
         with clock.step("language"):
             choice, guesses = await self._language(turn)
@@ -139,7 +137,7 @@ class Pipeline:
         turn, outcome = self._by_rule(turn, choice.language)
         if outcome is None:
             found, outcome, model = await self._by_knowledge(turn, choice.language, show, clock)
-        if escalation.missed_again(turn, outcome, self._policy):
+        if escalation.missed_again(turn, outcome, self.policy):
             outcome = escalation.handoff(Reason.MISSES, choice.language, owner=turn.owner)
         return Served(
             outcome=outcome,
@@ -174,15 +172,15 @@ class Pipeline:
             previous=turn.language,
             chosen=turn.chosen,
             hint=turn.language_hint,
-            default=self._policy.default_language,
-            supported=self._policy.languages or (),
+            default=self.policy.default_language,
+            supported=self.policy.languages or (),
         )
         return choice, guesses
 
     async def _guess(self, text: str) -> Sequence[tuple[str, float]]:
         try:
             async with asyncio.timeout(_DETECT_S):
-                return await self._detector.detect(text[: self._policy.max_chars])
+                return await self.detector.detect(text[: self.policy.max_chars])
         except (Unavailable, TimeoutError):
             return ()
 
@@ -193,11 +191,11 @@ class Pipeline:
         if choice.sure and not menu:
             return ()
         likely = (tag for tag, chance in guesses if chance >= _LIKELY)
-        tags = [choice.language, *likely, self._policy.default_language]
+        tags = [choice.language, *likely, self.policy.default_language]
         if turn.language_hint:
             tags.insert(1, turn.language_hint)
         if menu:
-            tags += self._policy.languages or _MENU.split()
+            tags += self.policy.languages or _MENU.split()
         offered: list[str] = []
         for tag in map(normalise_tag, tags):
             new = not any(same_language(tag, other) for other in offered)
@@ -208,7 +206,7 @@ class Pipeline:
         return tuple(offered[:_MAX_OFFERED]) if len(offered) > 1 else ()
 
     def _speaks(self, tag: str) -> bool:
-        allowed = self._policy.languages
+        allowed = self.policy.languages
         return allowed is None or any(same_language(tag, other) for other in allowed)
 
     # What needs no search
@@ -219,14 +217,14 @@ class Pipeline:
             return turn, escalation.language_menu(language)
         if turn.kind is Kind.CHOOSES_LANGUAGE or escalation.only_chooses_language(turn.text):
             # A language is asked for in anger as well.
-            heard = escalation.without_search(turn, language, self._policy)
+            heard = escalation.without_search(turn, language, self.policy)
             if turn.kind is Kind.MESSAGE and isinstance(heard, Handoff):
                 return turn, heard
             question = escalation.last_question(turn.history)
             if not question:
                 return turn, escalation.language_set(language)
             turn = replace(turn, kind=Kind.MESSAGE, text=question)
-        return turn, escalation.without_search(turn, language, self._policy)
+        return turn, escalation.without_search(turn, language, self.policy)
 
     # What is known
 
@@ -245,13 +243,11 @@ class Pipeline:
             step = Step.HANDOFF
         if step is Step.ANSWER:
             with clock.step("write"):
-                written = (
-                    await self._writer.write(asked, found.passages, show) if self._writer else None
-                )
-            model = self._generator.model if written and self._generator else ""
+                written = await self._write(asked, found, show)
+            model = self.generator.model if written and self.generator else ""
             return found, written or verbatim(found.passages, question, language), model
         # What no article answers may be no question.
-        wished = escalation.by_meaning(meant, turn, language, self._policy)
+        wished = escalation.by_meaning(meant, turn, language, self.policy)
         if wished is not None:
             return found, wished, ""
         if step is Step.CLARIFY:
@@ -260,14 +256,20 @@ class Pipeline:
         reason = Reason.LOW_CONFIDENCE if found.passages else Reason.NO_KNOWLEDGE
         return found, escalation.handoff(reason, language, owner=turn.owner), ""
 
+    async def _write(self, asked: Asked, found: Found, show: ShowPartial) -> Answer | None:
+        if self.generator is None:
+            return None
+        writer = Writer(self.generator, self._guess, self.policy)
+        return await writer.write(asked, found.passages, show)
+
     async def _heard(self, turn: Turn) -> Meaning:
         """What a turn means; a question where nobody can tell."""
         # What a person reads anyway needs no guess.
-        if self._ear is None or turn.owner is not Owner.BOT:
+        if self.ear is None or turn.owner is not Owner.BOT:
             return Meaning.QUESTION
         try:
-            async with asyncio.timeout(self._policy.search_s):
-                return await self._ear.hear(turn.text)
+            async with asyncio.timeout(self.policy.search_s):
+                return await self.ear.hear(turn.text)
         except (Unavailable, TimeoutError):
             return Meaning.QUESTION
 
@@ -299,7 +301,7 @@ class Pipeline:
         step = escalation.decide(
             found,
             question,
-            self._policy,
+            self.policy,
             language=asked.language,
             owner=turn.owner,
             may_ask=may_ask,
@@ -307,13 +309,27 @@ class Pipeline:
         return found, step
 
     async def _find(self, turn: Turn, asked: Asked, question: str) -> Found:
-        async with asyncio.timeout(self._policy.search_s):
-            return await self._retriever.search(
+        async with asyncio.timeout(self.policy.search_s):
+            return await self.retriever.search(
                 turn.address.workspace,
                 question,
                 language=asked.language,
                 conversation=_conversation(turn),
             )
+
+
+async def _told(
+    expects: Expects, workspace: WorkspaceId, handoff: Handoff, language: str
+) -> Handoff:
+    """The handoff with the time at which a person will answer, if that can be told."""
+    try:
+        async with asyncio.timeout(_EXPECT_S):
+            expected = await expects(workspace, language)
+    except (Unavailable, TimeoutError):
+        return handoff
+    gap = "" if handoff.text.endswith("。") else " "
+    text = f"{handoff.text}{gap}{expected.text}".strip()
+    return replace(handoff, text=text, due_at=expected.due_at)
 
 
 def _conversation(turn: Turn) -> ConversationId | None:

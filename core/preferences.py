@@ -4,6 +4,17 @@ from dataclasses import dataclass
 
 from core.hours import Hours, read_holidays, read_week
 
+# What an admin, or the settings, may not exceed.
+MOST_HOURS_CHARS = 2_000
+MOST_HOLIDAYS = 1_000
+MOST_ANSWER_MINUTES = 30 * 24 * 60
+MOST_IDLE_MINUTES = 7 * 24 * 60
+# A turn is read with the four exchanges before it.
+MOST_MISSES = 5
+MOST_WORDS = 1_000
+MOST_CUSTOMERS = 10_000
+MOST_PHRASE_CHARS = 255
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:

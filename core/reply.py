@@ -17,9 +17,6 @@ from core.sentences import Splitter
 from core.turn import Answer, Message, Passage
 from core.verify import FATAL, Fault, Verdict, supported, visible
 
-Likeness = Callable[[str, Sequence[str]], Awaitable[float]]
-"""How close a sentence is to the closest of some texts of any language, from 0 to 1."""
-
 Guess = Callable[[str], Awaitable[Sequence[tuple[str, float]]]]
 """Languages of a text as (tag, probability), most likely first; never raises."""
 
@@ -45,13 +42,13 @@ class Writer:
     """Has a model write a reply and lets through what the passages support."""
 
     def __init__(
-        self, generator: Generator, guess: Guess, policy: Policy, likeness: Likeness | None
+        self, generator: Generator, guess: Guess, policy: Policy, *, across_languages: bool = False
     ) -> None:
-        """`likeness` judges claims across languages, where words cannot be compared."""
+        """With `across_languages` a claim is believed of passages in other languages."""
         self._generator = generator
         self._guess = guess
         self._policy = policy
-        self._likeness = likeness
+        self._across_languages = across_languages
 
     async def write(
         self, asked: Asked, passages: Sequence[Passage], show: ShowPartial
@@ -99,7 +96,7 @@ class Writer:
         written, cited = read_marks(sentence, len(quotes.passages))
         text, quoted = visible(written), quotes.named.get(written.strip())
         if quoted is None:
-            verdict = await self._judge(text, cited, asked, quotes.passages)
+            verdict = self._judge(text, cited, asked, quotes.passages)
         else:
             verdict = Verdict(fault=None, passages=(quoted,))
         if verdict.fault in FATAL or reply.is_babble(text):
@@ -113,7 +110,7 @@ class Writer:
             await show(redaction.restore(reply.text, asked.replacements))
         return True
 
-    async def _judge(
+    def _judge(
         self, text: str, cited: Sequence[int], asked: Asked, passages: Sequence[Passage]
     ) -> Verdict:
         """Hold a sentence against what it cites, else against each passage: marks may be wrong."""
@@ -129,21 +126,12 @@ class Writer:
                 group,
                 asked.text,
                 language=asked.language,
-                claim_holds=await self._claim_holds(plain, group, asked.language),
+                claim_holds=self._across_languages and not _any_in(group, asked.language),
             )
             if verdict.ok:
                 return verdict
             verdicts.append(verdict)
         return verdicts[0]
-
-    async def _claim_holds(self, text: str, passages: Sequence[Passage], language: str) -> bool:
-        """Whether a sentence is believed of passages in other languages."""
-        if any(same_language(passage.language, language) for passage in passages):
-            return False
-        if self._likeness is None:
-            return self._policy.across_languages
-        likeness = await self._likeness(text, [passage.text for passage in passages])
-        return likeness >= self._policy.likeness_threshold
 
     async def _in_language(self, text: str, language: str) -> bool:
         """Whether a reply long enough to tell is in the language that it must be in."""
@@ -209,6 +197,10 @@ def verbatim(passages: Sequence[Passage], question: str, language: str) -> Answe
     chosen = select(passages, question, language)
     text = _introduced(visible(compose(chosen, question)), chosen[0].language, language)
     return Answer(text=text, citations=chosen, verbatim=True)
+
+
+def _any_in(passages: Sequence[Passage], language: str) -> bool:
+    return any(same_language(passage.language, language) for passage in passages)
 
 
 def _introduced(text: str, written_in: str, language: str) -> str:

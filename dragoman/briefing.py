@@ -12,6 +12,7 @@ from core.adapters.briefer import Briefer
 from core.adapters.briefings import Briefings
 from core.adapters.documents import Documents
 from core.adapters.generator import Limits
+from core.adapters.rereading import Rereading
 from dragoman.composition import Core
 
 log = structlog.get_logger()
@@ -23,32 +24,35 @@ AFTER_FAULT_S = 5.0
 
 @asynccontextmanager
 async def keep_briefing(core: Core) -> AsyncIterator[None]:
-    """Let agents be told what each case is about, for as long as the block lasts."""
+    """Let agents be told in their language what each case is about, while the block lasts."""
     async with AsyncExitStack() as stack:
         generator = core.generator
         if generator is not None:
             generator = await stack.enter_async_context(generator.with_limits(LIMITS))
+        holder = f"{os.getpid()}-{secrets.token_hex(8)}"
         briefer = Briefer(
-            Briefings(core.database, holder=f"{os.getpid()}-{secrets.token_hex(8)}"),
+            Briefings(core.database, holder=holder),
             retriever=core.retrieval.retriever,
             detector=core.detector,
             translator=core.translator,
             generator=generator,
-            desk_language=core.desk_language,
+            desk_language=core.preferences.desk_language,
             titles=Documents(core.database).titles,
         )
-        task = asyncio.create_task(_keep(briefer))
+        rereading = Rereading(core.database, core.translator, holder=holder)
+        tasks = [asyncio.create_task(_keep(each)) for each in (briefer, rereading)]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep(briefer: Briefer) -> None:
+async def _keep(maker: Briefer | Rereading) -> None:
     while True:
         try:
-            await briefer.run()
+            await maker.run()
         except Exception:
             # The case stays held for a while, so that the others come first.
             log.exception("briefing_failed")

@@ -23,7 +23,6 @@ from core.adapters.holds import Holds
 from core.adapters.preferences import SqlPreferences
 from core.adapters.suggestions import Suggestions
 from core.delivery import Delivery
-from core.errors import Unavailable
 from core.mirror import Mirror
 from core.ports import Deciding, DeskPort, Files, Threads
 from core.turn import Channel, WorkspaceId
@@ -47,12 +46,6 @@ def slack_desk(
         return None
     workspace = WorkspaceId(settings.workspace)
 
-    async def language() -> str:
-        try:
-            return (await preferences.of(workspace)).desk_language
-        except Unavailable:
-            return settings.preferences.desk_language
-
     def mirror(port: DeskPort, kept: Callable[[], None]) -> Mirror:
         threads = SqlThreads(database, workspace, Channel.SLACK)
         shown = Mirror(Channel.SLACK, port, threads, kept=kept)
@@ -67,7 +60,7 @@ def slack_desk(
         suggestions=Suggestions(database),
         places=DeskPlaces(database, workspace, Channel.SLACK),
         cursors=Cursors(database),
-        language=language,
+        language=lambda: preferences.desk_language(workspace),
         customers=Conversations(database).recent,
         mirror=mirror,
         files=files,
@@ -91,9 +84,6 @@ def telegram_desk(
     workspace = WorkspaceId(settings.workspace)
     places = DeskPlaces(database, workspace, Channel.TELEGRAM)
 
-    async def language(workspace: WorkspaceId) -> str:
-        return (await preferences.of(workspace)).desk_language
-
     def mirror(port: DeskPort, threads: Threads) -> Mirror:
         return _listening(Mirror(Channel.TELEGRAM, port, threads), Channel.TELEGRAM, delivery)
 
@@ -113,7 +103,7 @@ def telegram_desk(
             cases=Cases(database),
             places=places,
             suggestions=Suggestions(database),
-            language=language,
+            language=preferences.desk_language,
         ),
         accounts=Accounts(database),
         threads=SqlThreads(database, workspace, Channel.TELEGRAM),

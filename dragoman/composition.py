@@ -20,7 +20,7 @@ from core.errors import Misconfigured, Unavailable
 from core.escalation import Policy
 from core.faithful import FaithfulTranslator
 from core.language import normalise_tag
-from core.pipeline import Pipeline
+from core.pipeline import Pipeline, no_model
 from core.ports import Detector
 from core.preferences import Preferences
 from core.turn import (
@@ -72,13 +72,6 @@ class Core:
         """The workspace of the web page and of channels with a single token."""
         return WorkspaceId(self.settings.workspace)
 
-    async def desk_language(self, workspace: WorkspaceId) -> str:
-        """What agents of a workspace read where nobody has a conversation yet."""
-        try:
-            return (await self.preferences.of(workspace)).desk_language
-        except Unavailable:
-            return self.settings.preferences.desk_language
-
 
 @asynccontextmanager
 async def open_core(
@@ -118,15 +111,12 @@ async def open_core(
             else nullcontext(FaithfulTranslator(None, detector))
         )
         dialogues = await stack.enter_async_context(open_dialogues(database, settings, generator))
-        policy = _Policies(settings, retrieval, preferences)
         pipeline = Pipeline(
             detector,
             retrieval.retriever,
-            generator,
-            policy=policy.under(settings.preferences, retrieval.calibration),
-            policies=policy.of,
+            dialogues.of if dialogues else no_model,
+            policies=Policies(settings, retrieval, preferences).of,
             expects=Expectations(database, preferences).told,
-            generators=dialogues.of if dialogues else None,
             ear=open_ear(retrieval.encoder),
         )
         yield Core(
@@ -142,22 +132,27 @@ async def open_core(
         )
 
 
-class _Policies:
+class Policies:
     """What the pipeline goes by in each workspace, as its admins decided."""
 
     def __init__(
         self, settings: Settings, retrieval: Retrieval, preferences: SqlPreferences
     ) -> None:
+        """Read for each turn; what the settings say holds while that fails."""
         self._settings = settings
         self._retrieval = retrieval
         self._preferences = preferences
+        self._otherwise = self._under(settings.preferences, retrieval.calibration)
 
     async def of(self, workspace: WorkspaceId, conversation: ConversationId | None) -> Policy:
-        """Raises: Unavailable: the database does not answer, or nothing can be searched."""
-        calibration = await self._retrieval.calibration_of(workspace, conversation)
-        return self.under(await self._preferences.of(workspace), calibration)
+        """What holds now for a conversation."""
+        try:
+            calibration = await self._retrieval.calibration_of(workspace, conversation)
+            return self._under(await self._preferences.of(workspace), calibration)
+        except Unavailable:
+            return self._otherwise
 
-    def under(self, preferences: Preferences, calibration: Calibration) -> Policy:
+    def _under(self, preferences: Preferences, calibration: Calibration) -> Policy:
         threshold = calibration.threshold(preferences.precision)
         return Policy(
             default_language=normalise_tag(self._settings.default_language),

@@ -1,8 +1,7 @@
 """What the staff console needs, made from the parts of a running desk."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
 from bots.web.console.needs import ConsoleNeeds, CurvePoint, PartHealth, Provider
 from bots.web.console.news import News
@@ -22,12 +21,12 @@ from core.adapters.proposals import Proposals
 from core.adapters.sessions import Sessions
 from core.adapters.suggestions import Suggestions
 from core.adapters.unanswered import UnansweredQuestions
-from core.errors import DragomanError, Misconfigured
+from core.errors import Misconfigured
 from core.staff import Role
 from core.turn import Found
-from dragoman.channels import ChatChannel
+from dragoman.channels import ChatChannel, switched_off
 from dragoman.composition import Core, ask
-from dragoman.health import Health, limit_s
+from dragoman.health import Check, Health, limit_s, told
 from dragoman.settings import Settings
 from retrieval.calibration import ANY_ENCODER, Calibration
 
@@ -62,7 +61,11 @@ def console_needs(
         checks = health.checks() | {str(channel.name): channel.check for channel in channels}
         looked = [_look(name, check) for name, check in checks.items()]
         page = PartHealth(name="web", line=settings.public_url or "/")
-        return [page, *await asyncio.gather(*looked), *_switched_off(channels)]
+        off = [
+            PartHealth(name=name, line=hint, off=True)
+            for name, hint in switched_off(channels).items()
+        ]
+        return [page, *await asyncio.gather(*looked), *off]
 
     return ConsoleNeeds(
         workspace=core.workspace,
@@ -81,7 +84,7 @@ def console_needs(
         cases=cases,
         search_cases=CaseSearch(database),
         suggestions=Suggestions(database),
-        proposals=Proposals(database),
+        proposals=Proposals(database, core.translator),
         unanswered=UnansweredQuestions(database),
         model_history=ModelHistory(database),
         models=core.models,
@@ -98,22 +101,9 @@ def console_needs(
     )
 
 
-async def _look(name: str, check: Callable[[], Awaitable[str]]) -> PartHealth:
-    try:
-        async with asyncio.timeout(limit_s(name)):
-            return PartHealth(name=name, line=await check())
-    except DragomanError as error:
-        return PartHealth(name=name, line=str(error), fault=True)
-    except TimeoutError:
-        return PartHealth(name=name, line=f"no answer within {limit_s(name):.0f} s", fault=True)
-
-
-def _switched_off(channels: Sequence[ChatChannel]) -> list[PartHealth]:
-    hints = {"slack": "SLACK_BOT_TOKEN and SLACK_APP_TOKEN", "telegram": "TELEGRAM_BOT_TOKEN"}
-    for channel in channels:
-        with suppress(KeyError):
-            del hints[str(channel.name)]
-    return [PartHealth(name=name, line=hint, off=True) for name, hint in hints.items()]
+async def _look(name: str, check: Check) -> PartHealth:
+    line, fault = await told(check, limit_s(name))
+    return PartHealth(name=name, line=line, fault=fault)
 
 
 def _curves(calibration: Calibration) -> dict[str, tuple[CurvePoint, ...]]:

@@ -14,6 +14,7 @@ from pydantic import (
     AliasChoices,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -23,7 +24,17 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.errors import Misconfigured, Rejected
 from core.hours import read_holidays, read_week, zone_of
 from core.language import is_tag, normalise_tag
-from core.preferences import Preferences
+from core.preferences import (
+    MOST_ANSWER_MINUTES,
+    MOST_CUSTOMERS,
+    MOST_HOLIDAYS,
+    MOST_HOURS_CHARS,
+    MOST_IDLE_MINUTES,
+    MOST_MISSES,
+    MOST_PHRASE_CHARS,
+    MOST_WORDS,
+    Preferences,
+)
 from dragoman.keys import kept_secret
 
 PREFIX = "DRAGOMAN_"
@@ -34,6 +45,7 @@ _HOURS: Mapping[str, Callable[[Any], object]] = {
 }
 WORKSPACE = r"^[A-Za-z0-9_-]{1,64}$"
 ENV_FILE = ".env"
+_Phrase = Annotated[str, StringConstraints(max_length=MOST_PHRASE_CHARS)]
 _ADDRESS = re.compile(r"https?://[^\s/;]+(/[^\s;]*)?")
 
 
@@ -111,23 +123,25 @@ class Settings(BaseSettings):
     )
     hours: str = Field(
         default="",
+        max_length=MOST_HOURS_CHARS,
         description="When they answer: mon-fri 09:00-12:00, 13:00-17:00, sat 10:00-14:00; empty for"
         " always",
     )
     holidays: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
+        max_length=MOST_HOLIDAYS,
         description="When they do not: 2027-01-01 or 12-25 (every year), comma-separated",
     )
     answer_minutes: int = Field(
         default=0,
         ge=0,
-        le=43_200,
+        le=MOST_ANSWER_MINUTES,
         description="Open minutes within which customers may expect an answer; 0 to tell them none",
     )
     idle_minutes: int = Field(
         default=15,
         ge=1,
-        le=10_080,
+        le=MOST_IDLE_MINUTES,
         description="A conversation waits again after so long without a sign of its agent",
     )
     desk_language: str = Field(
@@ -136,14 +150,18 @@ class Settings(BaseSettings):
     misses: int = Field(
         default=3,
         ge=0,
-        le=5,
+        le=MOST_MISSES,
         description="Hand over after so many replies in a row that did not help; 0 for never",
     )
-    handover_words: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Words in a message that send it to a person, comma-separated"
+    handover_words: Annotated[tuple[_Phrase, ...], NoDecode] = Field(
+        default=(),
+        max_length=MOST_WORDS,
+        description="Words in a message that send it to a person, comma-separated",
     )
-    handover_customers: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Ids of customers whom a person answers, comma-separated"
+    handover_customers: Annotated[tuple[_Phrase, ...], NoDecode] = Field(
+        default=(),
+        max_length=MOST_CUSTOMERS,
+        description="Ids of customers whom a person answers, comma-separated",
     )
     handover_upset: bool = Field(
         default=True, description="Send an insulting, angry or urgent message to a person"

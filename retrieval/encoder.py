@@ -1,7 +1,6 @@
 """Texts to vectors by a sentence-transformers model."""
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from core.errors import Misconfigured, Unavailable
+from core.errors import Unavailable
 from retrieval.counterparts import Counterparts
+from retrieval.model_folder import check_safe, model_folder
 from retrieval.onnx_encoder import GRAPH, GraphEncoder
 from retrieval.own_thread import OwnThread
 
 # Small enough that a customer's question, which waits for one batch, hardly notices.
 BATCH = 16
-_PICKLED = frozenset(
-    {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pt2", ".h5", ".keras", ".nemo", ".npz"}
-)
-_SAFE_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 CALIBRATION = "calibration.json"
 """Where a model folder may keep what was learnt about its probabilities; no part of its id."""
@@ -91,7 +87,7 @@ class SentenceEncoder:
 
         Raises: Misconfigured: the folder holds no model, pickled weights or code of its own.
         """
-        self._folder = check_model_folder(folder)
+        self._folder = check_safe(folder)
         self._threads = threads
         # A model folder inside a package is called `model`; the one above it says more.
         name = folder.name if folder.name != "model" else folder.parent.name
@@ -163,69 +159,9 @@ def open_encoder(model: str | Path | None = None, *, threads: int | None = None)
     return SentenceEncoder(model_folder(model), threads=threads)
 
 
-def shipped(name: str) -> Path:
-    """The folder of a model that ships: beside this module in a wheel, else in the checkout."""
-    beside = Path(__file__).with_name(name)
-    return beside if beside.is_dir() else Path(__file__).parents[1] / "models" / name
-
-
-def model_folder(model: str | Path | None) -> Path:
-    """Where the files of a model lie, fetched from the hub if it is no folder.
-
-    None is the encoder that ships.
-
-    Raises: Misconfigured: it is neither a folder nor to be had from the hub.
-    """
-    if model is None:
-        return shipped("starter-encoder")
-    if Path(model).is_dir():
-        return Path(model)
-    if isinstance(model, Path) or model.count("/") != 1 or model.startswith(("/", ".", "~")):
-        raise Misconfigured(f"{model}: no such model folder")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=list(_SAFE_FILES)))
-    # The hub's errors have many roots; each means that the model is not to be had.
-    except (OSError, ValueError, RuntimeError) as error:
-        raise Misconfigured(
-            f"{model}: neither a folder nor to be had from the model hub; download it first"
-        ) from error
-
-
-def check_model_folder(folder: Path) -> Path:
-    """Return the folder if loading it can run nothing but our own code.
-
-    Raises: Misconfigured: it holds no safetensors, pickled weights, or code of its own.
-    """
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    pickled = next((path for path in files if path.suffix.lower() in _PICKLED), None)
-    if pickled is not None:
-        raise Misconfigured(
-            f"{pickled}: pickled weights can run code; keep only *.safetensors in the folder"
-        )
-    if not any(path.suffix == ".safetensors" for path in files):
-        raise Misconfigured(f"{folder}: holds no *.safetensors weights")
-    for path in files:
-        if path.name == "modules.json":
-            kinds = [str(module.get("type", "")) for module in _json(path)]
-            if not all(kind.startswith("sentence_transformers.") for kind in kinds):
-                raise Misconfigured(f"{path}: names modules from outside sentence_transformers")
-        elif path.suffix == ".json" and b'"auto_map"' in path.read_bytes():
-            raise Misconfigured(f"{path}: asks to run the model's own code (auto_map); refused")
-    return folder
-
-
 def first_line(error: BaseException) -> str:
     """What a library said first; the rest is advice for programmers."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:300]
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise Misconfigured(f"{path}: not valid JSON") from error
 
 
 def _fingerprint(folder: Path) -> str:

@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from core.errors import Misconfigured
-from retrieval.encoder import Vectors, shipped
+from retrieval.encoder import Vectors
+from retrieval.model_folder import shipped
 
 Probabilities = NDArray[np.float64]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core.errors import Unavailable
-from retrieval.encoder import NOT_LOADED, check_model_folder, first_line, model_folder
+from retrieval.encoder import NOT_LOADED, first_line
+from retrieval.model_folder import check_safe, model_folder
 from retrieval.own_thread import OwnThread
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class CrossEncoderReranker:
 
         Raises: Misconfigured: there is no such model, or it is not safe to load.
         """
-        self._folder = check_model_folder(model_folder(model))
+        self._folder = check_safe(model_folder(model))
         self._model: CrossEncoder | None = None
         self._thread = OwnThread("reranker")
 

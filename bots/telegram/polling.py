@@ -1,9 +1,7 @@
 """Long polling that confirms an update only once it is kept."""
 
 import asyncio
-import os
 import random
-import secrets
 import time
 from dataclasses import dataclass
 
@@ -46,7 +44,6 @@ class Poller:
         self._holds = holds
         self._pauses = pauses or Pauses()
         self._name = f"telegram-poll:{api.bot_id}"
-        self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
         self._offset: int | None = None
         self._trouble = Trouble()
         self._succeeded_at_s = time.monotonic()
@@ -59,47 +56,15 @@ class Poller:
 
     async def run(self) -> None:
         """Poll, or wait for the lease, until cancelled."""
-        try:
-            while True:
-                if await self._hold():
-                    await self._poll_while_held()
-                await asyncio.sleep(self._pauses.held_s / 3)
-        finally:
-            await self._let_go()
-
-    async def _poll_while_held(self) -> None:
-        log.info("telegram_polling")
-        self._succeeded_at_s = time.monotonic()
-        self._polling = True
-        try:
-            async with asyncio.TaskGroup() as group:
-                polling = group.create_task(self._poll())
-                await self._renew()
-                polling.cancel()
-        finally:
-            self._polling = False
-
-    async def _renew(self) -> None:
-        """Return once the lease is lost, or the database too far away to tell."""
-        held = True
-        while held:
-            await asyncio.sleep(self._pauses.held_s / 3)
-            held = await self._hold()
-
-    async def _hold(self) -> bool:
-        try:
-            async with asyncio.timeout(self._pauses.held_s):
-                return await self._holds.take(self._name, self._holder, self._pauses.held_s)
-        except (Unavailable, TimeoutError) as error:
-            log.warning("telegram_lease_unknown", error=str(error))
-            return False
-
-    async def _let_go(self) -> None:
-        """Let a replica, or our own next start, poll at once."""
-        try:
-            await self._holds.drop(self._name, self._holder)
-        except Unavailable as error:
-            log.warning("telegram_lease_kept", error=str(error))
+        while True:
+            async with self._holds.alone(self._name, self._pauses.held_s):
+                log.info("telegram_polling")
+                self._succeeded_at_s = time.monotonic()
+                self._polling = True
+                try:
+                    await self._poll()
+                finally:
+                    self._polling = False
 
     async def _poll(self) -> None:
         failures = 0

@@ -78,8 +78,9 @@ class Briefer:
         self._desk_language = desk_language
         self._titles = titles
         # A person reads and judges what is written across languages.
-        policy = Policy(across_languages=True)
-        self._writer = Writer(generator, self._guess, policy, None) if generator else None
+        self._writer = (
+            Writer(generator, self._guess, Policy(), across_languages=True) if generator else None
+        )
 
     async def run(self) -> None:
         """Make briefings until cancelled."""

@@ -14,10 +14,20 @@ from sqlalchemy import Connection, select
 from core.adapters.database import Database
 from core.adapters.tables import preferences
 from core.adapters.upsert import insert_into
-from core.errors import Rejected
+from core.errors import Rejected, Unavailable
 from core.hours import read_holidays, read_week, zone_of
 from core.language import normalise_tag
-from core.preferences import Preferences
+from core.preferences import (
+    MOST_ANSWER_MINUTES,
+    MOST_CUSTOMERS,
+    MOST_HOLIDAYS,
+    MOST_HOURS_CHARS,
+    MOST_IDLE_MINUTES,
+    MOST_MISSES,
+    MOST_PHRASE_CHARS,
+    MOST_WORDS,
+    Preferences,
+)
 from core.turn import WorkspaceId
 
 log = structlog.get_logger()
@@ -41,24 +51,27 @@ def _read_by(read: Callable[[T], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+_Phrase = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_PHRASE_CHARS)
+]
 _Tag = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$", max_length=35)
 ]
 _FORMS: Mapping[str, TypeAdapter[Any]] = {
     "time_zone": TypeAdapter(Annotated[str, _read_by(zone_of)]),
-    "hours": TypeAdapter(Annotated[str, Field(max_length=2_000), _read_by(read_week)]),
+    "hours": TypeAdapter(Annotated[str, Field(max_length=MOST_HOURS_CHARS), _read_by(read_week)]),
     "holidays": TypeAdapter(
-        Annotated[tuple[str, ...], Field(max_length=1_000), _read_by(read_holidays)]
+        Annotated[tuple[str, ...], Field(max_length=MOST_HOLIDAYS), _read_by(read_holidays)]
     ),
-    "answer_minutes": TypeAdapter(Annotated[int, Field(ge=0, le=30 * 24 * 60)]),
-    "idle_minutes": TypeAdapter(Annotated[int, Field(ge=1, le=7 * 24 * 60)]),
+    "answer_minutes": TypeAdapter(Annotated[int, Field(ge=0, le=MOST_ANSWER_MINUTES)]),
+    "idle_minutes": TypeAdapter(Annotated[int, Field(ge=1, le=MOST_IDLE_MINUTES)]),
     "desk_language": TypeAdapter(Annotated[_Tag, AfterValidator(normalise_tag)]),
     "precision": TypeAdapter(Annotated[float, Field(gt=0, lt=1)]),
-    # A turn is read with the four exchanges before it.
-    "misses": TypeAdapter(Annotated[int, Field(ge=0, le=5)]),
-    "handover_words": TypeAdapter(Annotated[tuple[_Phrase, ...], Field(max_length=1_000)]),
-    "handover_customers": TypeAdapter(Annotated[tuple[_Phrase, ...], Field(max_length=10_000)]),
+    "misses": TypeAdapter(Annotated[int, Field(ge=0, le=MOST_MISSES)]),
+    "handover_words": TypeAdapter(Annotated[tuple[_Phrase, ...], Field(max_length=MOST_WORDS)]),
+    "handover_customers": TypeAdapter(
+        Annotated[tuple[_Phrase, ...], Field(max_length=MOST_CUSTOMERS)]
+    ),
     "handover_upset": TypeAdapter(Annotated[bool, Field(strict=True)]),
     "learn": TypeAdapter(Annotated[bool, Field(strict=True)]),
 }
@@ -98,6 +111,13 @@ class SqlPreferences:
         if known is None or self._clock() - known[0] > FRESH_S:
             return (await self.stored(workspace)).values
         return known[1].values
+
+    async def desk_language(self, workspace: WorkspaceId) -> str:
+        """What agents read where nobody has a conversation yet; the default's in an outage."""
+        try:
+            return (await self.of(workspace)).desk_language
+        except Unavailable:
+            return self._defaults.desk_language
 
     async def stored(self, workspace: WorkspaceId) -> Stored:
         """What is stored at this moment, with its faults.

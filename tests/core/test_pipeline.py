@@ -9,7 +9,7 @@ from core.errors import Unavailable
 from core.escalation import Policy
 from core.hours import Expected
 from core.phrases import Phrase, say
-from core.pipeline import Pipeline
+from core.pipeline import Pipeline, always
 from core.turn import (
     Address,
     Answer,
@@ -31,7 +31,7 @@ from core.turn import (
     TurnId,
     WorkspaceId,
 )
-from tests.fakes.ports import FakeDetector, FakeEar, FakeGenerator, FakeRetriever
+from tests.fakes.ports import FakeDetector, FakeEar, FakeGenerator, FakeRetriever, by
 
 RETURNS = Passage(
     id="r1",
@@ -92,7 +92,7 @@ async def serve(pipeline: Pipeline, one: Turn, screen: Screen | None = None) -> 
 
 async def test_a_generated_reply_is_shown_sentence_by_sentence_with_its_source() -> None:
     screen = Screen()
-    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING), FakeGenerator(GOOD))
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING), by(FakeGenerator(GOOD)))
     served = await serve(pipeline, turn(), screen)
     assert served.outcome == Answer(
         text="You can return unused items within 30 days. Returns by post cost 4.90 EUR.",
@@ -134,14 +134,14 @@ async def test_a_passage_in_another_language_is_said_to_be_so() -> None:
 )
 async def test_a_reply_that_does_not_hold_gives_way_to_the_passage(written: str) -> None:
     generator = FakeGenerator(written)
-    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), by(generator)), turn())
     assert served.outcome == Answer(text=RETURNS.text, citations=(RETURNS,), verbatim=True)
     assert generator.closed == 1
 
 
 async def test_a_sentence_without_support_is_left_out_of_a_reply_that_holds() -> None:
     generator = FakeGenerator(f"Happy to help! {GOOD}")
-    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), by(generator)), turn())
     assert isinstance(served.outcome, Answer)
     assert served.outcome.text.startswith("You can return unused items")
 
@@ -149,7 +149,7 @@ async def test_a_sentence_without_support_is_left_out_of_a_reply_that_holds() ->
 async def test_a_reply_may_name_the_number_of_a_sentence_instead_of_copying_it() -> None:
     generator = FakeGenerator("{2.2} {1.1}")
     retriever = FakeRetriever(RETURNS, SHIPPING)
-    served = await serve(Pipeline(FakeDetector(), retriever, generator), turn())
+    served = await serve(Pipeline(FakeDetector(), retriever, by(generator)), turn())
     assert served.outcome == Answer(
         text="Shipping to Canada costs 12 EUR. You can return unused items within 30 days.",
         citations=(SHIPPING, RETURNS),
@@ -161,7 +161,7 @@ async def test_sentences_pointed_at_in_another_language_are_said_to_be_so() -> N
     retriever = FakeRetriever(replace(RETURNS, language="de"))
     screen = Screen()
     served = await serve(
-        Pipeline(FakeDetector(), retriever, FakeGenerator("{1.2}")), turn(), screen
+        Pipeline(FakeDetector(), retriever, by(FakeGenerator("{1.2}"))), turn(), screen
     )
     note = say(Phrase.FOREIGN_ARTICLE, "en", language="German")
     assert isinstance(served.outcome, Answer)
@@ -173,50 +173,38 @@ async def test_sentences_pointed_at_in_another_language_are_said_to_be_so() -> N
 
 async def test_a_reply_is_not_pointed_together_from_two_languages() -> None:
     retriever = FakeRetriever(RETURNS, RETOURE)
-    pipeline = Pipeline(FakeDetector(), retriever, FakeGenerator("{1.1} {2.1}"))
+    pipeline = Pipeline(FakeDetector(), retriever, by(FakeGenerator("{1.1} {2.1}")))
     served = await serve(pipeline, turn())
     assert served.outcome == Answer(text=RETURNS.text, citations=(RETURNS,), verbatim=True)
 
 
 async def test_a_condemned_reply_is_not_written_to_its_end() -> None:
     generator = FakeGenerator("It takes 99 days. " + GOOD * 50)
-    await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), by(generator)), turn())
     assert len(generator.written) < 12
 
 
 async def test_a_reply_in_the_wrong_language_gives_way_to_the_passage() -> None:
     detector = FakeDetector({"Unused items": "fr"})
     generator = FakeGenerator("Unused items you can return within 30 days [1].")
-    served = await serve(Pipeline(detector, FakeRetriever(RETURNS), generator), turn(language="en"))
+    served = await serve(
+        Pipeline(detector, FakeRetriever(RETURNS), by(generator)), turn(language="en")
+    )
     assert isinstance(served.outcome, Answer)
     assert served.outcome.verbatim
 
 
 async def test_a_wrong_source_mark_is_put_right() -> None:
     generator = FakeGenerator("Parcels to Canada arrive in 9 days [1].")
-    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING), generator)
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS, SHIPPING), by(generator))
     served = await serve(pipeline, turn())
     assert isinstance(served.outcome, Answer)
     assert served.outcome.citations == (SHIPPING,)
 
 
-async def test_across_languages_nothing_written_is_believed_unless_allowed() -> None:
-    german = FakeDetector({"?": "en"}, otherwise="en")
+async def test_across_languages_nothing_written_is_shown_to_a_customer() -> None:
     generator = FakeGenerator("You can return items within 30 days [1].")
-    careful = Pipeline(german, FakeRetriever(RETOURE), generator)
-    assert (await serve(careful, turn())).model == ""
-    bold = Pipeline(german, FakeRetriever(RETOURE), generator, policy=Policy(across_languages=True))
-    assert (await serve(bold, turn())).model == "fake-1"
-
-
-async def test_across_languages_a_measure_of_likeness_decides() -> None:
-    async def likeness(sentence: str, texts: object) -> float:
-        return 0.9 if "return" in sentence else 0.1
-
-    generator = FakeGenerator("You can return items within 30 days [1].")
-    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETOURE), generator, likeness=likeness)
-    assert (await serve(pipeline, turn())).model == "fake-1"
-    generator.text = "Bananas ripen within 30 days [1]."
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETOURE), by(generator))
     assert (await serve(pipeline, turn())).model == ""
 
 
@@ -226,7 +214,7 @@ async def test_personal_data_never_reaches_the_model_and_comes_back_in_the_reply
     history = (said("Write to anna@example.org about shoes, or call +49 30 901820."),)
     question = "I am anna@example.org, how long can I return unused items?"
     served = await serve(
-        Pipeline(FakeDetector(), retriever, generator), turn(question, history=history)
+        Pipeline(FakeDetector(), retriever, by(generator)), turn(question, history=history)
     )
     seen = [*generator.asked, *retriever.asked, *(m.text for m in generator.histories[0])]
     assert not any("anna@" in text or "901820" in text for text in seen)
@@ -236,7 +224,7 @@ async def test_personal_data_never_reaches_the_model_and_comes_back_in_the_reply
 
 async def test_a_mark_that_stands_for_nothing_is_refused() -> None:
     generator = FakeGenerator("You can return unused items, ⟦EMAIL_7⟧, within 30 days [1].")
-    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), by(generator)), turn())
     assert isinstance(served.outcome, Answer)
     assert served.outcome.verbatim
 
@@ -254,7 +242,7 @@ async def test_invisible_text_is_taken_out_before_anything_reads_it() -> None:
 async def test_a_model_that_fails_gives_way_to_the_passage(fault: Exception) -> None:
     generator = FakeGenerator("You can return unused items")
     generator.fault = fault
-    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), generator), turn())
+    served = await serve(Pipeline(FakeDetector(), FakeRetriever(RETURNS), by(generator)), turn())
     assert served.outcome == Answer(text=RETURNS.text, citations=(RETURNS,), verbatim=True)
 
 
@@ -262,7 +250,7 @@ async def test_a_model_that_stalls_gives_way_in_time() -> None:
     generator = FakeGenerator(GOOD)
     generator.stalls = True
     pipeline = Pipeline(
-        FakeDetector(), FakeRetriever(RETURNS), generator, policy=Policy(write_s=0.1)
+        FakeDetector(), FakeRetriever(RETURNS), by(generator), policies=always(Policy(write_s=0.1))
     )
     served = await serve(pipeline, turn())
     assert isinstance(served.outcome, Answer)
@@ -274,7 +262,7 @@ async def test_a_retriever_that_fails_means_a_person(slow: bool) -> None:
     retriever = FakeRetriever(RETURNS)
     retriever.fault = None if slow else Unavailable("index", "corrupt at byte 12")
     retriever.delay_s = 30 if slow else 0
-    pipeline = Pipeline(FakeDetector(), retriever, policy=Policy(search_s=0.1))
+    pipeline = Pipeline(FakeDetector(), retriever, policies=always(Policy(search_s=0.1)))
     outcome = (await serve(pipeline, turn())).outcome
     text = say(Phrase.HANDOFF_FAULT, "en")
     assert outcome == Handoff(reason=Reason.FAULT, text=text, priority=1)
@@ -441,7 +429,7 @@ async def test_who_waits_for_a_person_is_answered_only_if_the_bot_is_sure() -> N
 )
 async def test_some_turns_need_no_search(one: Turn, outcome: object) -> None:
     retriever = FakeRetriever(RETURNS)
-    served = await serve(Pipeline(FakeDetector(), retriever, FakeGenerator(GOOD)), one)
+    served = await serve(Pipeline(FakeDetector(), retriever, by(FakeGenerator(GOOD))), one)
     assert served.outcome == outcome
     assert retriever.asked == []
 
@@ -505,7 +493,7 @@ async def test_who_asks_for_the_languages_is_shown_them(
     languages: tuple[str, ...] | None, offered: int
 ) -> None:
     policy = Policy(languages=languages)
-    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policy=policy)
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policies=always(policy))
     one = turn(" ", kind=Kind.CHOOSES_LANGUAGE, language="fr", history=(said(QUESTION),))
     served = await serve(pipeline, one)
     assert served.outcome == Clarify(text=say(Phrase.CHOOSE_LANGUAGE, "fr"))
@@ -516,7 +504,9 @@ async def test_who_asks_for_the_languages_is_shown_them(
 
 @pytest.mark.parametrize("tag", ["fr", "<script>", "x" * 500])
 async def test_a_language_that_is_not_spoken_here_cannot_be_chosen(tag: str) -> None:
-    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policy=Policy(languages=("en",)))
+    pipeline = Pipeline(
+        FakeDetector(), FakeRetriever(RETURNS), policies=always(Policy(languages=("en",)))
+    )
     served = await serve(pipeline, turn(tag, kind=Kind.CHOOSES_LANGUAGE, language="en"))
     assert (served.language, served.chosen) == ("en", False)
 
@@ -527,7 +517,7 @@ async def test_an_unsure_first_message_offers_the_choice() -> None:
             return [("nl", 0.3), ("de", 0.28), ("fr", 0.1)]
 
     policy = Policy(languages=("en", "nl", "de"))
-    pipeline = Pipeline(Unsure(), FakeRetriever(RETURNS), policy=policy)
+    pipeline = Pipeline(Unsure(), FakeRetriever(RETURNS), policies=always(policy))
     served = await serve(pipeline, turn("Status pakket nu"))
     assert served.language == "en"
     assert served.offer_languages == ("en", "nl", "de")
@@ -577,24 +567,27 @@ async def test_an_unknown_time_is_no_reason_to_say_nothing() -> None:
     assert outcome == Handoff(reason=Reason.NO_KNOWLEDGE, text=text)
 
 
-async def test_a_workspace_has_a_policy_of_its_own() -> None:
+async def test_a_workspace_has_a_policy_and_a_model_of_its_own() -> None:
     async def policies(workspace: WorkspaceId, conversation: ConversationId | None) -> Policy:
-        if workspace == "down":
-            raise Unavailable("database")
         return Policy(handover_words=("return",)) if workspace == "strict" else Policy()
 
-    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), policies=policies)
-    outcomes = []
-    for workspace in ("strict", "main", "down"):
+    def generators(workspace: WorkspaceId) -> FakeGenerator | None:
+        return FakeGenerator(GOOD, model=f"of {workspace}") if workspace != "plain" else None
+
+    pipeline = Pipeline(FakeDetector(), FakeRetriever(RETURNS), generators, policies=policies)
+    served = {}
+    for workspace in ("strict", "main", "plain"):
         one = turn(
             "May I return it?",
             address=Address(workspace=WorkspaceId(workspace), channel=Channel.WEB, place="v1"),
         )
-        outcomes.append((await serve(pipeline, one)).outcome)
-    assert isinstance(outcomes[0], Handoff)
-    assert outcomes[0].reason is Reason.RULE
-    assert isinstance(outcomes[1], Answer)
-    assert isinstance(outcomes[2], Answer)
+        served[workspace] = await serve(pipeline, one)
+    strict = served["strict"].outcome
+    assert isinstance(strict, Handoff)
+    assert strict.reason is Reason.RULE
+    assert isinstance(served["main"].outcome, Answer)
+    assert served["main"].model == "of main"
+    assert served["plain"].outcome == Answer(text=RETURNS.text, citations=(RETURNS,), verbatim=True)
 
 
 async def test_the_third_question_in_the_same_words_goes_to_a_person() -> None:
@@ -641,7 +634,7 @@ async def test_what_no_help_desk_does_is_not_answered_whatever_article_is_like_i
     for probability in (1.0, 0.4, 0.0):
         retriever = FakeRetriever(RETURNS, SHIPPING, probability=probability)
         ear = FakeEar(Meaning.MISUSE)
-        served = await serve(Pipeline(FakeDetector(), retriever, generator, ear=ear), turn())
+        served = await serve(Pipeline(FakeDetector(), retriever, by(generator), ear=ear), turn())
         assert isinstance(served.outcome, Handoff)
         assert served.outcome.reason is Reason.LOW_CONFIDENCE
         assert ear.heard == [QUESTION]
@@ -652,7 +645,7 @@ async def test_a_tone_that_the_bot_is_to_bear_is_no_reason() -> None:
     pipeline = Pipeline(
         FakeDetector(),
         FakeRetriever(probability=0.0),
-        policy=Policy(handover_upset=False),
+        policies=always(Policy(handover_upset=False)),
         ear=FakeEar(Meaning.NEGATIVE),
     )
     served = await serve(pipeline, turn())

@@ -1,8 +1,9 @@
 """A detector, a retriever and a generator that do as they are told."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+from core.ports import Generator
 from core.turn import ConversationId, Found, Meaning, Message, Passage, WorkspaceId
 
 
@@ -101,3 +102,8 @@ class FakeGenerator:
                 raise self.fault
         finally:
             self.closed += 1
+
+
+def by(generator: Generator) -> Callable[[WorkspaceId], Generator]:
+    """The same generator in every workspace."""
+    return lambda _: generator

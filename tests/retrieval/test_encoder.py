@@ -7,14 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import Misconfigured, Unavailable
-from retrieval.encoder import (
-    SentenceEncoder,
-    check_model_folder,
-    model_folder,
-    normalised,
-    open_encoder,
-)
+from core.errors import Unavailable
+from retrieval.encoder import SentenceEncoder, normalised, open_encoder
+from tests.retrieval.test_model_folder import NO_WEIGHTS
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +19,7 @@ def shipped() -> SentenceEncoder:
 
 def model(folder: Path, **files: object) -> Path:
     folder.mkdir()
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "model.safetensors").write_bytes(NO_WEIGHTS)
     for name, content in files.items():
         (folder / name.replace("__", ".")).write_text(json.dumps(content))
     return folder
@@ -51,40 +46,6 @@ def test_the_id_follows_the_files(tmp_path: Path) -> None:
     assert SentenceEncoder(folder, threads=1).id == first
     (folder / "config.json").write_text('{"a": 2}')
     assert SentenceEncoder(folder, threads=1).id != first
-
-
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "weights.pt", "model.pkl", "deep/x.ckpt"])
-def test_pickled_weights_are_refused(tmp_path: Path, name: str) -> None:
-    folder = model(tmp_path / "m")
-    (folder / name).parent.mkdir(exist_ok=True)
-    (folder / name).write_bytes(b"\x80\x04")
-    with pytest.raises(Misconfigured, match="pickled weights"):
-        check_model_folder(folder)
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        ({"config__json": {"auto_map": {"AutoModel": "evil.Model"}}}, "auto_map"),
-        ({"modules__json": [{"type": "evil.Module"}]}, "outside sentence_transformers"),
-    ],
-)
-def test_code_of_a_models_own_is_refused(
-    tmp_path: Path, files: dict[str, object], said: str
-) -> None:
-    with pytest.raises(Misconfigured, match=said):
-        check_model_folder(model(tmp_path / "m", **files))
-
-
-def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"no \*\.safetensors"):
-        check_model_folder(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["/no/such/folder", "no-such-model", "~/models/x"])
-def test_a_name_that_is_neither_folder_nor_hub_id_is_refused(name: str) -> None:
-    with pytest.raises(Misconfigured, match="no such model folder"):
-        model_folder(name)
 
 
 async def test_a_broken_model_is_unavailable_in_one_line(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ async def test_one_that_cannot_be_loaded_is_told_before_anybody_asks(
 ) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     weights = broken / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100])
+    weights.write_bytes(weights.read_bytes()[:-100])
     async with open_retriever(
         sqlite, tmp_path / "data", encoder=FakeEncoder(), reranker=broken
     ) as retrieval:

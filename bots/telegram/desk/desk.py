@@ -1,8 +1,6 @@
 """The Telegram desk put together: a forum that follows the cases, and agents who act in it."""
 
 import asyncio
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
@@ -61,7 +59,6 @@ class DeskGroup:
         self._reads = reads
         self._holds = holds
         self._name = f"telegram-desk:{api.bot_id}:{chat_id}"
-        self._holder = f"{os.uname().nodename[:24]}-{os.getpid()}-{secrets.token_hex(6)}"
         self.group = Group(api, chat_id, Pace(api.limits), Carrier(api, files), self._keep_move)
         self._telling = Telling(api, self.group)
         agents = Agents(self.group, accounts, reads.workspace)
@@ -116,14 +113,14 @@ class DeskGroup:
         try:
             await self._remember_move()
             while True:
-                if await self._is_ours() and await self._may_work():
-                    await self._show_while_held()
-                await asyncio.sleep(self._held_s / 3)
+                async with self._holds.alone(self._name, self._held_s):
+                    if await self._may_work():
+                        await self._show()
+                    await asyncio.sleep(self._held_s / 3)
         finally:
             if self._decisions is not None:
                 await self._decisions.decider.close()
             await self._telling.drain()
-            await self._let_go()
 
     async def check(self) -> str:
         """One line for `dragoman doctor`.
@@ -133,16 +130,13 @@ class DeskGroup:
         await self._remember_move()
         return await self.group.check()
 
-    async def _show_while_held(self) -> None:
+    async def _show(self) -> None:
         log.info("telegram_desk_open")
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._mirror(self.port, self._threads))
             if self._decisions is not None:
                 await stack.enter_async_context(self._decisions.decider.asks(self._decisions))
-            ours = True
-            while ours:
-                await asyncio.sleep(self._held_s / 3)
-                ours = await self._is_ours()
+            await asyncio.Event().wait()
 
     async def _may_work(self) -> bool:
         try:
@@ -155,19 +149,6 @@ class DeskGroup:
             self._trouble.over()
             return True
         return False
-
-    async def _is_ours(self) -> bool:
-        try:
-            return await self._holds.take(self._name, self._holder, self._held_s)
-        except Unavailable as error:
-            log.warning("telegram_lease_unknown", error=str(error))
-            return False
-
-    async def _let_go(self) -> None:
-        try:
-            await self._holds.drop(self._name, self._holder)
-        except Unavailable as error:
-            log.warning("telegram_lease_kept", error=str(error))
 
     async def _keep_move(self, new: int) -> None:
         await self._reads.cursors.write(

@@ -136,6 +136,8 @@ class Hands:
             await self._reply(agent, conversation, said)
         else:
             await self._note(agent, conversation, said)
+        if said.album and not said.edited:
+            await self._take_back_items(agent, conversation, said)
 
     async def _reply(self, agent: Account, conversation: ConversationId, said: Written) -> None:
         does = self._does
@@ -173,8 +175,13 @@ class Hands:
         claimed_at = await places.claimed_at(conversation)
         if said.sent_at < claimed_at - SKEW_S or await places.is_note(_ref(said)):
             return True
-        # Who goes on under a note of their own does not write to the customer.
-        return said.replied is not None and await places.is_note(_ref_of(said, said.replied))
+        if said.replied is None:
+            return False
+        if said.to_bot:
+            return await places.is_note(_ref_of(said, said.replied))
+        # Who goes on under words of their own writes to whom these went; what we never kept, as
+        # while nobody vouched for its author, went to nobody.
+        return not await places.is_reply(conversation, _event_id(said, said.replied))
 
     async def _note(
         self, agent: Account, conversation: ConversationId, said: Written, why: str = ""
@@ -246,6 +253,22 @@ class Hands:
             self._tell(said, say(Phrase.DESK_NOT_YOURS, agent.language))
         else:
             self._tell_help(said, agent)
+
+    async def _take_back_items(
+        self, agent: Account, conversation: ConversationId, said: Written
+    ) -> None:
+        """Take back what of an album was sent before its caption said that it is a note."""
+        for message in await self._parts.let_out(said):
+            done = await self._does.desk.edit(
+                agent,
+                conversation,
+                "",
+                reply=_event_id(said, message),
+                event_id=f"{_edit_id(said)}/{message}",
+                version=said.version,
+            )
+            if isinstance(done, Refused) and done.why is not Why.UNKNOWN:
+                self._telling.tell(said.thread, message, explain(done, agent.language))
 
     async def _judge(self, case: Case, said: Written) -> None:
         """Note what became of the suggested reply."""

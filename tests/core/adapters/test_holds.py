@@ -1,9 +1,16 @@
 """Work that must not run twice at once."""
 
 import asyncio
+import time
 
-from core.adapters.database import Database
+import pytest
+from sqlalchemy import update
+
+from core.adapters.database import Database, Now
 from core.adapters.holds import Holds
+from core.adapters.tables import holds
+from core.errors import Unavailable
+from tests.patience import PATIENCE_S
 
 
 async def test_who_comes_second_waits_for_the_first(database: Database) -> None:
@@ -29,3 +36,46 @@ async def test_who_died_holds_nobody_up_for_ever(database: Database) -> None:
     assert await Holds(database).take("demo", "dead", 0.1)
     async with asyncio.timeout(60), Holds(database).held("demo", 60):
         assert not await Holds(database).take("demo", "other", 1)
+
+
+async def test_who_works_alone_keeps_the_lease_for_as_long_as_it_takes(database: Database) -> None:
+    async with Holds(database).alone("demo", 0.6):
+        await asyncio.sleep(1.5)
+        assert not await Holds(database).take("demo", "other", 1)
+    assert await Holds(database).take("demo", "other", 1)
+
+
+async def test_who_lost_the_lease_stops_and_takes_it_from_nobody(database: Database) -> None:
+    theirs = update(holds).values(holder="other", held_until=Now() + 60)
+    async with asyncio.timeout(PATIENCE_S), Holds(database).alone("demo", 0.6):
+        await database.write(lambda connection: connection.execute(theirs))
+        await asyncio.Event().wait()
+    assert not await Holds(database).take("demo", "third", 1)
+
+
+@pytest.mark.parametrize("stalls", [True, False])
+async def test_who_cannot_renew_the_lease_stops_before_it_lapses(
+    database: Database, monkeypatch: pytest.MonkeyPatch, stalls: bool
+) -> None:
+    async def away(*_: object) -> bool:
+        if stalls:
+            await asyncio.Event().wait()
+        raise Unavailable("database", "gone")
+
+    kept = Holds(database)
+    async with asyncio.timeout(PATIENCE_S), kept.alone("demo", 1.0):
+        began_s = time.monotonic()
+        monkeypatch.setattr(kept, "take", away)
+        monkeypatch.setattr(kept, "drop", away)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended_s = time.monotonic()
+    assert 0.2 < ended_s - began_s < 3
+
+
+async def test_what_fails_in_the_block_is_no_lapse(database: Database) -> None:
+    with pytest.raises(TimeoutError):
+        async with Holds(database).alone("demo", 60):
+            raise TimeoutError
+    assert await Holds(database).take("demo", "other", 1)

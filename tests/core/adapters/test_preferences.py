@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from core.adapters.database import Database
 from core.adapters.preferences import FRESH_S, SqlPreferences
 from core.adapters.tables import preferences
-from core.errors import Rejected
+from core.errors import Rejected, Unavailable
 from core.preferences import Preferences
 from core.turn import WorkspaceId
 
@@ -78,6 +78,20 @@ async def test_a_wrong_row_is_told_and_the_default_holds(database: Database, tex
     assert stored.values.misses == 1
     assert list(stored.faults) == ["answer_minutes"]
     assert stored.own == {"misses"}
+
+
+async def test_the_desk_reads_the_language_of_the_settings_while_the_database_is_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(read: object) -> None:
+        raise Unavailable("database", "gone")
+
+    kept = SqlPreferences(database, DEFAULTS)
+    await kept.put(HERE, "desk_language", "ja")
+    assert await kept.desk_language(HERE) == "ja"
+    monkeypatch.setattr(database, "read", gone)
+    kept = SqlPreferences(database, DEFAULTS)
+    assert await kept.desk_language(HERE) == "de"
 
 
 async def test_another_process_sees_a_change_within_seconds(database: Database) -> None:

@@ -200,6 +200,22 @@ async def test_who_replies_to_their_own_message_goes_on_with_what_it_was(
         assert SECRET not in world.customer_read()
 
 
+async def test_who_goes_on_under_a_note_that_was_never_kept_does_not_write_to_the_customer(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.handed_over()
+        # Telegram does not vouch for its author just then.
+        world.telegram.fail_next("getChatMember", "400:CHAT_ADMIN_REQUIRED")
+        note = world.writes(thread, f"// {SECRET}")
+        await world.reads(thread, say(Phrase.NOT_SENT, "de"))
+        await world.claimed(thread)
+        world.writes(thread, SECRET, reply_to=note)
+        await world.reads(thread, KEPT)
+        assert await until_lines(world, 1) == [(SECRET, True)]
+        assert SECRET not in world.customer_read()
+
+
 async def test_who_replies_to_an_anonymous_colleague_does_not_write_to_the_customer(
     database: Database,
 ) -> None:

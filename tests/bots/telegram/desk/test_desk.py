@@ -22,14 +22,16 @@ async def test_who_cannot_renew_the_lease_shows_nothing_more(
         desk = desk_group(world.api, database, world.desk, {}, held_s=0.9)
         with capture_logs() as logs:
             showing = asyncio.create_task(desk.run())
-            await until(lambda: "telegram_desk_open" in [line["event"] for line in logs])
-            with monkeypatch.context() as away:
-                away.setattr(Holds, "take", stalls)
-                await asyncio.sleep(1.5)
-                world.telegram.user_says(CUSTOMER, PERSON)
-                await world.customer_reads("to a person")
-                await asyncio.sleep(0.5)
-                assert not world.telegram.topics(world.group)
-            await until(lambda: len(world.telegram.topics(world.group)) == 1)
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
+            try:
+                await until(lambda: "telegram_desk_open" in [line["event"] for line in logs])
+                with monkeypatch.context() as away:
+                    away.setattr(Holds, "take", stalls)
+                    await asyncio.sleep(1.5)
+                    world.telegram.user_says(CUSTOMER, PERSON)
+                    await world.customer_reads("to a person")
+                    await asyncio.sleep(0.5)
+                    assert not world.telegram.topics(world.group)
+                await until(lambda: len(world.telegram.topics(world.group)) == 1)
+            finally:
+                showing.cancel()
+                await asyncio.gather(showing, return_exceptions=True)

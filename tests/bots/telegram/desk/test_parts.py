@@ -1,5 +1,7 @@
 """What is a part of something longer is for whom the whole is meant."""
 
+from typing import Any
+
 import pytest
 from telegram import Update
 
@@ -73,26 +75,64 @@ async def test_an_album_for_the_customer_arrives_as_a_whole(database: Database) 
         sends(world, thread, "2")
         await until(lambda: photos(world) == 5)
         # Files may have theirs on the last.
-        sends(world, thread, "3", kind="document")
-        assert await internal(world, 6) == [False] * 5 + [True]
-        await world.reads(thread, KEPT)
+        for caption in ("", "", "Danke, die Rechnungen"):
+            sends(world, thread, "3", caption, kind="document")
+        await until(lambda: photos(world) == 8)
+        await world.customer_reads("Danke, die Rechnungen")
+        assert await internal(world, 8) == [False] * 8
+        # What is for colleagues after that takes nothing of it back.
+        sends(world, thread, "3", "// intern", kind="document")
+        assert await internal(world, 9) == [False] * 8 + [True]
+        await world.idle()
+        assert photos(world) == 8
 
 
-async def test_what_comes_before_the_caption_is_kept_and_its_author_told(
-    database: Database,
+@pytest.mark.parametrize("mark", ["// intern", "@bennnn intern"])
+async def test_what_came_before_the_caption_of_a_note_is_taken_back(
+    database: Database, mark: str
 ) -> None:
     async with open_world(database) as world:
         thread = await world.held()
-        first = sends(world, thread, "1", kind="document")
-        await world.reads(thread, KEPT)
-        assert world.shown(thread)[-1].reply_to == first
-        sends(world, thread, "1", "Danke, beide", kind="document")
-        sends(world, thread, "1", kind="document")
+        items = [sends(world, thread, "1", kind="document") for _ in range(2)]
         await until(lambda: photos(world) == 2)
+        caption = sends(world, thread, "1", mark, kind="document")
+        await until(lambda: photos(world) == 0)
+        await world.reads(thread, say(Phrase.DESK_DELETED, "de"))
+        sends(world, thread, "1", kind="document")
+        assert await internal(world, 4) == [False, False, True, True]
         # Delivered again, it stays what it was.
-        world.telegram.updates.add("message", world.telegram.world.messages[GROUP, first])
+        for number in (*items, caption):
+            world.telegram.updates.add("message", world.telegram.world.messages[GROUP, number])
         await world.idle()
-        assert [is_internal for _, is_internal in await lines_of(world)] == [True, False, False]
+        assert len(await lines_of(world)) == 4
+        assert photos(world) == 0
+
+
+async def test_what_is_on_its_way_as_the_caption_of_a_note_comes_is_taken_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(database) as world:
+        thread = await world.held()
+        reply = world.desk.reply
+
+        async def meanwhile(*given: Any, **more: Any) -> Any:
+            monkeypatch.undo()
+            assert await take_elsewhere(world, first, caption="// intern")
+            return await reply(*given, **more)
+
+        monkeypatch.setattr(world.desk, "reply", meanwhile)
+        first = sends(world, thread, "1")
+        await until_lines(world, 2)
+        await world.idle()
+        assert photos(world) == 0
+
+
+async def take_elsewhere(world: World, number: int, **changes: str) -> bool:
+    """Another process takes the next item of an album, which is like that one."""
+    item = {**world.telegram.world.messages[GROUP, number], "message_id": number + 900, **changes}
+    update = Update.de_json({"update_id": number + 900, "message": item}, None)
+    assert update is not None
+    return await desk_group(world.api, world.database, world.desk, {}).take(update)
 
 
 async def test_another_process_knows_whose_album_it_is(database: Database) -> None:
@@ -100,13 +140,8 @@ async def test_another_process_knows_whose_album_it_is(database: Database) -> No
         thread = await world.held()
         numbers = [sends(world, thread, "1", "// intern"), sends(world, thread, "2", "Danke, dies")]
         assert await internal(world, 2) == [True, False]
-        other = desk_group(world.api, database, world.desk, {})
         for number in numbers:
-            item = {**world.telegram.world.messages[GROUP, number], "message_id": number + 900}
-            del item["caption"], item["caption_entities"]
-            update = Update.de_json({"update_id": number + 900, "message": item}, None)
-            assert update is not None
-            assert await other.take(update)
+            assert await take_elsewhere(world, number, caption="")
         assert await internal(world, 4) == [True, False, True, False]
 
 
