@@ -21,6 +21,8 @@ class Act(StrEnum):
     RESOLVE = "resolve"
     SNOOZE = "snooze"
     WAKE = "wake"
+    # Back into the queue, for a colleague to take.
+    RELEASE = "release"
 
 
 class Change(StrEnum):
@@ -31,6 +33,8 @@ class Change(StrEnum):
     RESOLVED = "resolved"
     # The agent gave no sign of life for too long: it waits for another.
     LAPSED = "lapsed"
+    # The agent has put it back into the queue.
+    RELEASED = "released"
 
 
 class EventKind(StrEnum):
@@ -47,6 +51,7 @@ class EventKind(StrEnum):
     RETURNED = "returned"
     RESOLVED = "resolved"
     LAPSED = "lapsed"
+    RELEASED = "released"
     SNOOZED = "snoozed"
     WOKEN = "woken"
     RATED = "rated"
@@ -54,8 +59,10 @@ class EventKind(StrEnum):
     DELIVERED = "delivered"
     # An agent's words did not reach the customer, or may not have.
     UNDELIVERED = "undelivered"
-    # Lines have got their translation only now.
+    # Lines have got their translation only now; without a line, those that an agent took over.
     TRANSLATED = "translated"
+    # The customer began a new conversation on the web, and does not see this one any more.
+    LEFT = "left"
 
 
 class Filter(StrEnum):

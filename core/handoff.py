@@ -20,9 +20,10 @@ _FREE: Mapping[Act, frozenset[Owner]] = {
     Act.RESOLVE: frozenset({Owner.WAITING}),
     Act.SNOOZE: frozenset({Owner.WAITING}),
     Act.WAKE: frozenset({Owner.WAITING}),
+    Act.RELEASE: frozenset(),
 }
 # An admin need not wait until an absent agent's conversations lapse.
-_ADMIN_MAY = frozenset({Act.RETURN, Act.RESOLVE, Act.WAKE})
+_ADMIN_MAY = frozenset({Act.RETURN, Act.RESOLVE, Act.WAKE, Act.RELEASE})
 _NOBODYS: Mapping[Owner, Why] = {
     Owner.WAITING: Why.NOT_CLAIMED,
     Owner.BOT: Why.WITH_BOT,
@@ -31,16 +32,29 @@ _NOBODYS: Mapping[Owner, Why] = {
 
 
 def refusal(
-    act: Act, agent: Account, *, owner: Owner, holder: AccountId | None, holder_name: str = ""
+    act: Act,
+    agent: Account,
+    *,
+    owner: Owner,
+    holder: AccountId | None,
+    holder_name: str = "",
+    over: AccountId | None = None,
 ) -> Refused | None:
-    """Why `agent` may not do this to a conversation in that state; None if they may."""
+    """Why `agent` may not do this to a conversation in that state; None if they may.
+
+    An admin takes it from a colleague by naming them as `over`: who merely presses at the same
+    time as another is told that they were second.
+    """
     if agent.disabled or not agent.role.covers(Role.AGENT):
         return Refused(why=Why.ONLY_READS)
     if owner in _FREE[act]:
         return None
     if owner is not Owner.HUMAN:
         return Refused(why=_NOBODYS[owner])
-    if holder == agent.id or (act in _ADMIN_MAY and agent.role is Role.ADMIN):
+    takes_over = act is Act.CLAIM and over is not None and over == holder
+    if holder == agent.id:
+        return None
+    if agent.role is Role.ADMIN and (act in _ADMIN_MAY or takes_over):
         return None
     return Refused(why=Why.TAKEN, holder=holder_name)
 
@@ -69,6 +83,7 @@ _TOLD: Mapping[Change, Phrase] = {
     Change.RETURNED: Phrase.BOT_RETURNED,
     Change.RESOLVED: Phrase.RESOLVED,
     Change.LAPSED: Phrase.PERSON_AWAY,
+    Change.RELEASED: Phrase.STILL_WAITING,
 }
 
 

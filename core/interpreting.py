@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -10,6 +10,7 @@ from core.cases import Change
 from core.errors import Unavailable
 from core.faithful import FaithfulTranslator
 from core.handoff import told
+from core.hours import Expected
 from core.language import choose, normalise_tag, same_language
 from core.phrases import Phrase, say
 from core.ports import Detector
@@ -17,15 +18,24 @@ from core.translation import Fault, Translation, Untranslated
 from core.turn import Heard, Kind, Served, Spoken, Turn, Words, WorkspaceId
 
 DETECT_S = 1.0
+EXPECT_S = 2.0
 UNDETERMINED = "und"
+# Below that a few words look like many languages.
+_MEANT = 0.5
 
 log = structlog.get_logger()
 
 DeskLanguage = Callable[[WorkspaceId], Awaitable[str]]
+Expects = Callable[[WorkspaceId, str], Awaitable[Expected]]
+"""When a person will answer in a workspace, said in a language. Raises: Unavailable."""
 
 
 async def _english(workspace: WorkspaceId) -> str:
     return "en"
+
+
+async def _nothing(workspace: WorkspaceId, language: str) -> Expected:
+    return Expected()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +43,7 @@ class Interpreter:
     """Between customers and agents; without a translator both read the original.
 
     `desk_language` is what is read where no agent has the conversation yet. Customers see
-    agents' names if `show_names`.
+    agents' names if `show_names`. Who waits for another agent hears what the company `expects`.
     """
 
     translator: FaithfulTranslator | None = None
@@ -41,6 +51,7 @@ class Interpreter:
     desk_language: DeskLanguage = _english
     default_language: str = "en"
     show_names: bool = True
+    expects: Expects = _nothing
 
     async def heard(self, turn: Turn, *, as_written: bool = False) -> Heard:
         """A customer's turn as the agent reads it.
@@ -76,7 +87,10 @@ class Interpreter:
         """
         language = turn.language or self.default_language
         if turn.kind is Kind.CHANGE:
-            return _served(_notice(Change(turn.text), language), language), Heard(lines=())
+            words = _notice(Change(turn.text), language)
+            if Change(turn.text) in (Change.LAPSED, Change.RELEASED):
+                words = await self._awaited(words, turn.address.workspace, language)
+            return _served(words, language), Heard(lines=())
         if not turn.text.strip() and not turn.attachments and turn.kind is Kind.AGENT_REPLY:
             # Taken back before anybody read it.
             return None, Heard(lines=())
@@ -93,6 +107,17 @@ class Interpreter:
         )
         return _served(words, language), Heard(lines=(spoken,))
 
+    async def _awaited(self, words: Words, workspace: WorkspaceId, language: str) -> Words:
+        """The notice with the time at which somebody will answer, if that can be told."""
+        try:
+            async with asyncio.timeout(EXPECT_S):
+                expected = await self.expects(workspace, language)
+        except (Unavailable, TimeoutError):
+            return words
+        gap = "" if words.text.endswith("。") else " "
+        text = f"{words.text}{gap}{expected.text}".strip()
+        return replace(words, text=text, due_at=expected.due_at)
+
     async def _line(self, text: str, turn: Turn, target: str) -> Spoken:
         source = await self._language(text, turn.language or self.default_language)
         return await self.spoken(turn.address.workspace, text, source=source, target=target)
@@ -103,7 +128,7 @@ class Interpreter:
         )
         if as_written:
             return _as_written(turn.text, own, target)
-        source = await self._language(turn.text, own)
+        source = await self._language(turn.text, own, reader=target)
         return await self.spoken(turn.address.workspace, turn.text, source=source, target=target)
 
     async def spoken(
@@ -127,9 +152,14 @@ class Interpreter:
             return Untranslated(fault=Fault.NO_TRANSLATOR)
         return await self.translator.translate(workspace, text, source=source, target=target)
 
-    async def _language(self, text: str, prior: str) -> str:
-        """The language that a text is in; the likely one where it does not show."""
+    async def _language(self, text: str, prior: str, *, reader: str = "") -> str:
+        """The language that a text is in; the likely one where it does not show.
+
+        Who writes a few words that look like the `reader`'s has chosen to.
+        """
         guesses = await self._guess(text)
+        if reader and _is_meant(guesses, prior, reader):
+            return reader
         choice = choose(text, guesses, previous=prior, chosen=False, hint=None, default=prior)
         if not choice.requested:
             return choice.language
@@ -144,6 +174,15 @@ class Interpreter:
                 return await self.detector.detect(text)
         except (Unavailable, TimeoutError):
             return ()
+
+
+def _is_meant(guesses: Sequence[tuple[str, float]], own: str, reader: str) -> bool:
+    """Whether the best guess is the reader's language, clearly before the writer's own."""
+    if not guesses or not same_language(guesses[0][0], reader):
+        return False
+    likely = guesses[0][1]
+    rather_own = max((p for tag, p in guesses if same_language(tag, own)), default=0.0)
+    return likely >= _MEANT and rather_own < likely / 2
 
 
 def _is_understood(text: str, source: str, target: str) -> bool:

@@ -183,11 +183,13 @@ class Phrase(StrEnum):
     DESK_AGAIN = _("The customer is back and waits for an agent.")
     DESK_RETURNED = _("{name} has returned the conversation to the assistant.")
     DESK_RESOLVED = _("{name} has marked the conversation as resolved.")
+    DESK_RELEASED = _("{name} has put the conversation back in the queue.")
     DESK_LAPSED = _("The agent gave no sign of life, so the conversation waits for another.")
     # Translators: {time} is a date and a time of day, which cannot be inflected.
     DESK_SNOOZED = _("{name} has put the conversation off. It comes back: {time}")
     DESK_WOKEN = _("The conversation is back.")
     DESK_RATED = _("The customer's rating: {rating} of 5")
+    DESK_LEFT = _("The customer has left this conversation.")
     DESK_UNDELIVERED = _("This did not reach the customer.")
     DESK_DELIVERY_UNKNOWN = _("Nobody can tell whether this reached the customer.")
     DESK_EDITED = _("This message was changed:")

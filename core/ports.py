@@ -185,6 +185,10 @@ class Inbox(Protocol):
         """Keep the customer's verdict on a reply; False if that turn is not of this place."""
         ...
 
+    async def leave(self, address: Address) -> None:
+        """Tell the people who have a conversation, if any, that its customer has left it."""
+        ...
+
 
 class Leases(Protocol):
     """Decides who serves a conversation."""

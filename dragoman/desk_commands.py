@@ -94,6 +94,14 @@ def take(
     _act(conversation, Act.CLAIM, login, workspace, as_json=as_json)
 
 
+@desk.command()
+def release(
+    conversation: Id, login: AsLogin = "", workspace: OfWorkspace = "", as_json: AsJson = False
+) -> None:
+    """Put a conversation back in the queue, for a colleague to take."""
+    _act(conversation, Act.RELEASE, login, workspace, as_json=as_json)
+
+
 @desk.command("return")
 def return_(
     conversation: Id, login: AsLogin = "", workspace: OfWorkspace = "", as_json: AsJson = False

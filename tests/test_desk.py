@@ -201,6 +201,7 @@ async def test_the_doctor_finds_nothing_wrong_with_a_working_desk(by_socket: Rig
     assert {part: line["state"] for part, line in findings.items()} == {
         "database": "ok",
         "index": "ok",
+        "files": "ok",
         "model": "off",
         "slack": "ok",
         "telegram": "ok",

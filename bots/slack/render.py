@@ -140,7 +140,9 @@ def _buttons(served: Served, turn: Turn) -> tuple[Block, ...]:
     if isinstance(outcome, Answer):
         blocks.append(_feedback(turn, language))
     if isinstance(outcome, Words):
-        return tuple(_rows([_stars(rating, turn) for rating in STARS])) if outcome.asks_rating else ()
+        return (
+            tuple(_rows([_stars(rating, turn) for rating in STARS])) if outcome.asks_rating else ()
+        )
     if not isinstance(outcome, Handoff) and turn.owner is Owner.BOT:
         blocks += _rows([_button(Button.PERSON, say(Phrase.TALK_TO_PERSON, language), "person")])
     return tuple(blocks)

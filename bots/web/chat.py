@@ -25,7 +25,7 @@ from core.errors import Unavailable
 from core.flood import Allowance
 from core.language import normalise_tag
 from core.phrases import Phrase, say
-from core.turn import Address, Channel, Inbound, Kind, WorkspaceId
+from core.turn import Address, Channel, Inbound, Kind, TurnId, WorkspaceId
 
 HERE = Path(__file__).parent
 MAX_CHARS = 4_000
@@ -53,7 +53,10 @@ class _Language(_Deed):
 
 
 class _Stars(_Deed):
+    """`turn`: the one that asked; pages of an earlier release do not say."""
+
     rating: int = Field(ge=1, le=5)
+    turn: int | None = Field(default=None, ge=0, lt=2**63)
 
 
 class _New(BaseModel):
@@ -168,7 +171,9 @@ class Chat:
     async def _rating(self, request: Request) -> Response:
         visitor = self._admit(request)
         stars = await self._body(request, _Stars)
-        return await self._accept(request, visitor, Kind.RATES, stars.key, str(stars.rating))
+        return await self._accept(
+            request, visitor, Kind.RATES, stars.key, str(stars.rating), target=stars.turn
+        )
 
     async def _feedback(self, request: Request) -> Response:
         visitor = self._admit(request)
@@ -185,6 +190,7 @@ class Chat:
         deed = await self._body(request, _New)
         if not deed.sure and await self._transcript.is_with_people(self._address(visitor)):
             raise HTTPException(409, "with_people")
+        await self._delivery.leave(self._address(visitor))
         visitor = replace(visitor, number=visitor.number + 1)
         response = JSONResponse({"conversation": visitor.conversation})
         self._cookies.write(request, response, visitor)
@@ -221,7 +227,14 @@ class Chat:
         )
 
     async def _accept(
-        self, request: Request, visitor: Visitor, kind: Kind, key: str, text: str = ""
+        self,
+        request: Request,
+        visitor: Visitor,
+        kind: Kind,
+        key: str,
+        text: str = "",
+        *,
+        target: int | None = None,
     ) -> Response:
         event_id = f"{visitor.place}:{key}"
         news = await self._delivery.accept(
@@ -233,6 +246,7 @@ class Chat:
                 text=text,
                 message_ref=event_id,
                 language_hint=visitor.language or next(iter(_wanted(request)), None),
+                target=TurnId(target) if target is not None else None,
             )
         )
         # Also looks sooner for what another process may answer.

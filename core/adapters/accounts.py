@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from core.adapters.database import Database, Now
+from core.adapters.departures import release_cases, void_links
 from core.adapters.tables import accounts, identities, sessions
 from core.adapters.upsert import insert_into
 from core.errors import Rejected
@@ -139,17 +140,26 @@ class Accounts:
     ) -> None:
         """Change `name`, `language`, `role`, `password` (a hash), or `disabled`.
 
-        Who is disabled is signed out everywhere, and so is who gets another password.
+        Who is disabled is signed out everywhere, and so is who gets another password. Links made
+        by who is no admin any longer are void, and whom they may not answer any longer waits
+        again.
         Raises: LastAdmin: nobody else could administer the workspace.
         """
-        weaker = changes.get("disabled") or changes.get("role", Role.ADMIN) != Role.ADMIN
+        out = bool(changes.get("disabled"))
+        role = Role(str(changes.get("role", Role.ADMIN)))
 
         def work(connection: Connection) -> None:
-            if weaker:
+            if out or role is not Role.ADMIN:
                 _keep_an_admin(connection, workspace, account)
-            connection.execute(update(accounts).where(_is(workspace, account)).values(**changes))
-            if changes.get("disabled") or "password" in changes:
+            mine = update(accounts).where(_is(workspace, account)).values(**changes)
+            if not connection.execute(mine).rowcount:
+                return
+            if out or "password" in changes:
                 connection.execute(sessions.delete().where(sessions.c.account_id == account))
+            if out or role is not Role.ADMIN:
+                void_links(connection, account)
+            if out or not role.covers(Role.AGENT):
+                release_cases(connection, workspace, account)
 
         await self._database.write(work)
 
@@ -206,7 +216,8 @@ def _keep_an_admin(connection: Connection, workspace: WorkspaceId, leaving: Acco
             accounts.c.login.is_not(None),
             accounts.c.disabled.is_(False),
         )
-        .with_for_update()
+        # Who takes a conversation points at their account meanwhile, and is not waited for.
+        .with_for_update(key_share=True)
     ).all()
     if leaving in admins and len(admins) == 1:
         raise LastAdmin("the last admin cannot go")

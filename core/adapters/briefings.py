@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from core.adapters.case_spans import span_of
 from core.adapters.cases import last_said
-from core.adapters.database import Database
+from core.adapters.database import Database, Now
 from core.adapters.handoffs import record
 from core.adapters.holds import Holds
-from core.adapters.tables import conversations, handoffs, messages
+from core.adapters.tables import RowId, conversations, handoffs, messages
 from core.briefing import Briefing, Said
 from core.cases import CaseId, DeskLine, EventKind
 from core.turn import Author, ConversationId, WorkspaceId
@@ -20,6 +20,8 @@ from core.turn import Author, ConversationId, WorkspaceId
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
 
+# Who writes on while they wait is heard out before they are summed up again.
+AGAIN_AFTER_S = 5.0
 # Of a conversation the last so many messages, without notes and what was taken back.
 MAX_LINES = 40
 _AT_A_TIME = 20
@@ -45,31 +47,44 @@ def suggested_reply(stored: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unbriefed:
-    """A case that waits for its briefing, held by this process."""
+    """A case that waits for its briefing, held by this process.
+
+    `known` is the last line that an earlier briefing of it knows of; None if this is the first.
+    """
 
     id: CaseId
     workspace: WorkspaceId
     conversation: ConversationId
     language: str
     lines: tuple[Said, ...]
+    known: int | None = None
 
 
 class Briefings:
     """Hands out cases under a hold by the database's clock, and keeps what was made of them."""
 
-    def __init__(self, database: Database, *, holder: str) -> None:
-        """Take cases as `holder`, a name that no other process has."""
+    def __init__(
+        self, database: Database, *, holder: str, again_after_s: float = AGAIN_AFTER_S
+    ) -> None:
+        """Take cases as `holder`, a name that no other process has.
+
+        One whose customer writes on while nobody has taken it comes again, once they have been
+        silent for `again_after_s`.
+        """
         self._database = database
         self._holds = Holds(database)
         self._holder = holder
+        self._again = {"again_after_s": again_after_s}
 
     async def take(self, for_s: float) -> Unbriefed | None:
-        """The most urgent case without a briefing that nobody makes; None if there is none.
+        """The most urgent case to be briefed that nobody sees to; None if there is none.
 
         It is ours for that many seconds.
         Raises: Unavailable: the database does not answer.
         """
-        rows = await self._database.read(lambda connection: connection.execute(_UNBRIEFED).all())
+        rows = await self._database.read(
+            lambda connection: connection.execute(_UNBRIEFED, self._again).all()
+        )
         for row in rows:
             if await self._holds.take(_hold(row.id), self._holder, for_s):
                 if not await self._is_wanted(row.id):
@@ -90,11 +105,15 @@ class Briefings:
             conversation=conversation,
             language=row.language or row.customer_language,
             lines=tuple(map(_said, lines)),
+            known=row.briefed_to,
         )
 
     async def _is_wanted(self, case: int) -> bool:
-        wanted = select(handoffs.c.id).where(handoffs.c.id == case, *_OPEN)
-        return await self._database.read(lambda connection: connection.scalar(wanted)) is not None
+        wanted = _UNBRIEFED.where(handoffs.c.id == case)
+        row = await self._database.read(
+            lambda connection: connection.execute(wanted, self._again).first()
+        )
+        return row is not None
 
     async def keep_read(self, case: Unbriefed, lines: Sequence[Said], language: str) -> None:
         """Keep how the desk reads some lines; it is shown what customers said before it had them.
@@ -124,7 +143,13 @@ class Briefings:
 
         Raises: Unavailable: the database does not answer.
         """
-        made = {"case_id": case.id, "made": briefing.as_json()}
+        last = max((line.id for line in case.lines), default=0)
+        made = {
+            "case_id": case.id,
+            "made": briefing.as_json(),
+            "known": case.known,
+            "last": last,
+        }
 
         def work(connection: Connection) -> bool:
             kept = connection.execute(_KEEP, made).rowcount > 0
@@ -164,18 +189,38 @@ def _hold(case: int) -> str:
 
 
 # Statements are built once: putting one together costs far more than running it.
-_OPEN = (handoffs.c.ended_at.is_(None), handoffs.c.briefing.is_(None))
+_CUSTOMERS = (
+    messages.c.conversation_id == handoffs.c.conversation_id,
+    messages.c.author == Author.CUSTOMER,
+    messages.c.deleted_at.is_(None),
+)
+_NEWER = select(messages.c.id).where(*_CUSTOMERS, messages.c.id > handoffs.c.briefed_to)
+# What an agent may have begun with does not change below their hands.
+_UNUSED = (handoffs.c.account_id.is_(None), handoffs.c.suggestion_fate.is_(None))
 _UNBRIEFED = (
     select(
         handoffs.c.id,
         handoffs.c.workspace,
         handoffs.c.conversation_id,
         handoffs.c.customer_language,
+        handoffs.c.briefed_to,
         conversations.c.language,
     )
     .join(conversations, conversations.c.id == handoffs.c.conversation_id)
-    .where(*_OPEN)
-    .order_by(handoffs.c.priority.desc(), handoffs.c.opened_at)
+    .where(
+        handoffs.c.ended_at.is_(None),
+        or_(
+            # Who presses a button first has said nothing yet.
+            and_(handoffs.c.briefing.is_(None), select(messages.c.id).where(*_CUSTOMERS).exists()),
+            and_(
+                handoffs.c.briefing.is_not(None),
+                *_UNUSED,
+                _NEWER.exists(),
+                ~_NEWER.where(messages.c.created_at > Now() - bindparam("again_after_s")).exists(),
+            ),
+        ),
+    )
+    .order_by(handoffs.c.briefing.is_not(None), handoffs.c.priority.desc(), handoffs.c.opened_at)
     .limit(_AT_A_TIME)
 )
 _TRANSLATE = (
@@ -190,6 +235,15 @@ _TRANSLATE = (
 )
 _KEEP = (
     update(handoffs)
-    .where(handoffs.c.id == bindparam("case_id"), *_OPEN)
-    .values(briefing=bindparam("made"))
+    .where(
+        handoffs.c.id == bindparam("case_id"),
+        handoffs.c.ended_at.is_(None),
+        # Nobody has made another meanwhile.
+        handoffs.c.briefed_to.is_not_distinct_from(bindparam("known", type_=RowId)),
+        or_(
+            handoffs.c.briefing.is_(None),
+            and_(handoffs.c.briefed_to.is_not(None), *_UNUSED),
+        ),
+    )
+    .values(briefing=bindparam("made"), briefed_to=bindparam("last"))
 )

@@ -10,13 +10,14 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from core.adapters import notes
 from core.adapters.cases import AGENTS, newest_case
 from core.adapters.database import Database, Now
+from core.adapters.departures import release
 from core.adapters.handoffs import UNDETERMINED, change_hands, open_case, record, serve_soon
 from core.adapters.tables import accounts, conversations, handoffs, inbox
 from core.cases import Act, Case, CaseId, Change, EventKind, Refused, Why
 from core.crashpoints import passed
 from core.errors import Rejected
 from core.handoff import MAX_SNOOZE_S, refusal, unfit
-from core.staff import Account
+from core.staff import Account, AccountId
 from core.turn import Attachment, ConversationId, Kind, Owner, Reason
 
 # SQLAlchemy types a row by its columns, one type argument each.
@@ -45,9 +46,15 @@ class Desk:
         self._wake = wake
 
     async def change(
-        self, agent: Account, conversation: ConversationId, act: Act, *, snooze_s: float = 0.0
+        self,
+        agent: Account,
+        conversation: ConversationId,
+        act: Act,
+        *,
+        snooze_s: float = 0.0,
+        over: AccountId | None = None,
     ) -> Case | Refused:
-        """Claim, return, resolve, snooze or wake.
+        """Claim, return, release, resolve, snooze or wake; an admin claims `over` who has it.
 
         Raises: Unavailable: the database does not answer.
         """
@@ -56,7 +63,7 @@ class Desk:
             held = _locked(connection, agent, conversation)
             if held is None:
                 return Refused(why=Why.UNKNOWN)
-            refused = held.refusal(act, agent)
+            refused = held.refusal(act, agent, over)
             if refused is not None:
                 return refused
             if act is Act.SNOOZE:
@@ -238,13 +245,14 @@ class _Held:
         self._holder = case.account_id if case is not None else None
         self._holder_name = (case.name or "") if case is not None else ""
 
-    def refusal(self, act: Act, agent: Account) -> Refused | None:
+    def refusal(self, act: Act, agent: Account, over: AccountId | None = None) -> Refused | None:
         return refusal(
             act,
             agent,
             owner=self.owner,
             holder=self._holder,
             holder_name=self._holder_name,
+            over=over,
         )
 
     def is_held_by(self, agent: Account) -> bool:
@@ -271,7 +279,7 @@ def _now(connection: Connection, conversation: ConversationId) -> Case | Refused
 def _claim(connection: Connection, agent: Account, held: _Held) -> None:
     if held.is_held_by(agent):
         return
-    if held.owner is not Owner.WAITING or held.case_id is None:
+    if held.owner not in (Owner.WAITING, Owner.HUMAN) or held.case_id is None:
         held.case_id = open_case(
             connection,
             held.workspace,
@@ -296,6 +304,12 @@ def _resolve(connection: Connection, agent: Account, held: _Held) -> None:
     connection.execute(_FORGET, {"conversation": held.id, "case_id": held.case_id})
 
 
+def _release(connection: Connection, agent: Account, held: _Held) -> None:
+    if held.case_id is not None:
+        put_back = Change.RELEASED
+        release(connection, held.workspace, held.id, held.case_id, put_back, by=agent.id)
+
+
 def _snooze(connection: Connection, agent: Account, held: _Held, snooze_s: float) -> None:
     hidden = {"case_id": held.case_id, "snooze_s": snooze_s}
     until = connection.execute(_SNOOZE, hidden).scalar()
@@ -312,6 +326,7 @@ _ACTS: Mapping[Act, Callable[[Connection, Account, _Held], None]] = {
     Act.RETURN: _return,
     Act.RESOLVE: _resolve,
     Act.WAKE: _wake,
+    Act.RELEASE: _release,
 }
 
 
@@ -428,6 +443,8 @@ _TAKE = _OF_CASE.values(
     claimed_at=func.coalesce(handoffs.c.claimed_at, Now()),
     active_at=Now(),
     snoozed_until=None,
+    # Their language may be another than that of who had it before.
+    read_in=None,
 )
 _END = _OF_CASE.values(ended_at=Now(), ending=bindparam("how"), snoozed_until=None)
 _SNOOZE = _OF_CASE.values(snoozed_until=Now() + bindparam("snooze_s")).returning(

@@ -53,6 +53,8 @@ class Limits:
 
 
 CHECK_S = 5.0
+# A server says at once that it has no such model; whoever is silent for longer loads it, or writes.
+REFUSED_WITHIN_S = 2.0
 
 
 class Breaker:
@@ -112,6 +114,8 @@ class HttpGenerator:
         self._name = model or ""
         # What the server told when nobody had named one; it may serve another by now.
         self._told = ""
+        # What the server listed when it had taken a name that is not in the list.
+        self._taken_beside: frozenset[str] | None = None
         self._url = url
         self._api_key = api_key
         self._limits = limits or Limits()
@@ -177,18 +181,32 @@ class HttpGenerator:
             self._told = ""
         if not self._name and not offered:
             raise Unavailable("model", f"{self._client.base_url} offers none")
-        # A server need not list all that it serves: a folder, or a name with a tag left out.
-        if self._name and offered and self._name not in offered:
-            asked = ChatCompletionUserMessageParam(role="user", content="?")
-            try:
+        # Of a name without a tag, Ollama lists the tag that it stands for.
+        if not self._name or {self._name, f"{self._name}:latest"} & set(offered):
+            return
+        # Whoever asks how things are asks every few seconds, and each word may have its price.
+        if offered and self._taken_beside != frozenset(offered):
+            await self._see_that_it_takes_the_name(offered)
+            self._taken_beside = frozenset(offered)
+
+    async def _see_that_it_takes_the_name(self, offered: Sequence[str]) -> None:
+        """A server need not list all that it serves, such as a folder, or what others call it.
+
+        Raises: Unavailable: it has no such model.
+        """
+        asked = ChatCompletionUserMessageParam(role="user", content="?")
+        try:
+            async with asyncio.timeout(REFUSED_WITHIN_S):
                 await self._client.chat.completions.create(
                     model=self._name, messages=[asked], max_tokens=1
                 )
-            except openai.NotFoundError as error:
-                raise Unavailable(
-                    "model",
-                    f"{self._client.base_url} has no {self.model}, but {', '.join(offered[:5])}",
-                ) from error
+        except TimeoutError:
+            return
+        except openai.NotFoundError as error:
+            raise Unavailable(
+                "model",
+                f"{self._client.base_url} has no {self.model}, but {', '.join(offered[:5])}",
+            ) from error
 
     async def prove(self) -> None:
         """Have one token written: what a server lists, and what it can load, are not the same.
@@ -307,6 +325,7 @@ class HttpGenerator:
         try:
             return await self._create(asked)
         except openai.NotFoundError:
+            self._taken_beside = None
             if self._name:
                 raise
             self._told = ""

@@ -21,6 +21,8 @@ from core.turn import ConversationId, Kind, Owner, WorkspaceId
 ANY_EPOCH = 2**31 - 1
 # BCP 47 for a text whose language nobody has determined.
 UNDETERMINED = "und"
+# What names a change of hands in the inbox of a channel; the number of its event follows.
+OF_DESK = "desk:"
 # In the details of an event: the last line when the conversation came to people, or went.
 SAID = "said"
 
@@ -109,7 +111,7 @@ def tell_customer(
     """Let the customer know who has the conversation now, behind what is under way already."""
     told = {
         "conversation": conversation,
-        "event_id": f"desk:{event}",
+        "event_id": f"{OF_DESK}{event}",
         "kind": Kind.CHANGE,
         "text": change,
         "account_id": account,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from core.adapters.accounts import NewAccount, account_of, add
 from core.adapters.database import Database, Now
+from core.adapters.departures import INVITATION
 from core.adapters.sessions import token_hash
 from core.adapters.tables import accounts, sessions
 from core.errors import Rejected
@@ -14,7 +15,6 @@ from core.staff import Account, AccountId, Role
 from core.turn import WorkspaceId
 
 INVITED_S = 3 * 86400.0
-_INVITATION = "invitation"
 
 
 class LinkSpent(Rejected):
@@ -29,6 +29,21 @@ class Invitation:
     account: Account | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLink:
+    """A link that nobody has used yet; `ref` names it, and lets nobody in.
+
+    `maker` is the name of who made it, empty for a shell, and `whose` that of whose password it
+    renews.
+    """
+
+    ref: str
+    role: Role
+    made_at: float
+    maker: str = ""
+    whose: str = ""
+
+
 class Invitations:
     """One-time links: for a new account, or for another password."""
 
@@ -37,25 +52,34 @@ class Invitations:
         self._database = database
 
     async def make(
-        self, workspace: WorkspaceId, role: Role, account: AccountId | None = None
+        self,
+        workspace: WorkspaceId,
+        role: Role,
+        account: AccountId | None = None,
+        *,
+        maker: AccountId | None = None,
     ) -> str:
-        """The token of a new link; an account has one at most, and so has the first admin."""
+        """The token of a new link; an account has one at most, and so has the first admin.
+
+        Once `maker` may make none any longer it is void; a shell is nobody.
+        """
         token = secrets.token_urlsafe(32)
 
         def work(connection: Connection) -> None:
             if account is not None:
                 connection.execute(
                     delete(sessions).where(
-                        sessions.c.kind == _INVITATION, sessions.c.account_id == account
+                        sessions.c.kind == INVITATION, sessions.c.account_id == account
                     )
                 )
             connection.execute(
                 insert(sessions).values(
                     token=token_hash(token),
                     workspace=workspace,
-                    kind=_INVITATION,
+                    kind=INVITATION,
                     account_id=account,
                     role=role,
+                    made_by=maker,
                     created_at=Now(),
                     seen_at=Now(),
                     expires_at=Now() + INVITED_S,
@@ -81,11 +105,52 @@ class Invitations:
             return None
         earlier = delete(sessions).where(
             sessions.c.workspace == workspace,
-            sessions.c.kind == _INVITATION,
+            sessions.c.kind == INVITATION,
             sessions.c.role == Role.ADMIN,
         )
         await self._database.write(lambda connection: connection.execute(earlier).rowcount)
         return await self.make(workspace, Role.ADMIN)
+
+    async def open(self, workspace: WorkspaceId) -> tuple[OpenLink, ...]:
+        """The links that still let somebody in, oldest first."""
+        maker, invited = accounts.alias("maker"), accounts.alias("invited")
+        wanted = (
+            select(
+                sessions.c.token,
+                sessions.c.role,
+                sessions.c.created_at,
+                maker.c.name.label("maker"),
+                invited.c.name.label("whose"),
+            )
+            .outerjoin(maker, maker.c.id == sessions.c.made_by)
+            .outerjoin(invited, invited.c.id == sessions.c.account_id)
+            .where(
+                sessions.c.workspace == workspace,
+                sessions.c.kind == INVITATION,
+                sessions.c.expires_at > Now(),
+            )
+            .order_by(sessions.c.created_at, sessions.c.token)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
+        return tuple(
+            OpenLink(
+                ref=row.token,
+                role=Role(row.role),
+                made_at=row.created_at,
+                maker=row.maker or "",
+                whose=row.whose or "",
+            )
+            for row in rows
+        )
+
+    async def withdraw(self, workspace: WorkspaceId, ref: str) -> bool:
+        """Void a link; False if it is not there any more."""
+        gone = delete(sessions).where(
+            sessions.c.token == ref,
+            sessions.c.workspace == workspace,
+            sessions.c.kind == INVITATION,
+        )
+        return await self._database.write(lambda connection: connection.execute(gone).rowcount > 0)
 
     async def look(self, workspace: WorkspaceId, token: str) -> Invitation | None:
         """What a link is good for; looking does not use it up."""
@@ -95,7 +160,7 @@ class Invitations:
                 select(sessions.c.role, sessions.c.account_id).where(
                     sessions.c.token == token_hash(token),
                     sessions.c.workspace == workspace,
-                    sessions.c.kind == _INVITATION,
+                    sessions.c.kind == INVITATION,
                     sessions.c.expires_at > Now(),
                 )
             ).first()
@@ -122,7 +187,7 @@ class Invitations:
                 .where(
                     sessions.c.token == token_hash(token),
                     sessions.c.workspace == workspace,
-                    sessions.c.kind == _INVITATION,
+                    sessions.c.kind == INVITATION,
                     sessions.c.expires_at > Now(),
                 )
                 .returning(sessions.c.role, sessions.c.account_id)

@@ -30,6 +30,9 @@ def copy_customers_words(
     """Copy the customer's messages into the transcript; their ids there."""
     if turn.kind in (Kind.CHOOSES_LANGUAGE, Kind.CHANGE):
         return []
+    if turn.kind is Kind.RATES and (served is None or served.survey is None):
+        # A digit that rated nothing says nothing.
+        return []
     spoken = served.language if served is not None else turn.language or UNDETERMINED
     lines: Sequence[Spoken | None] = heard.lines if heard and heard.lines else [None] * 10
     written: list[int] = []

@@ -24,7 +24,7 @@ from core.adapters.lines import (
 )
 from core.adapters.tables import conversations, handoffs, inbox, outbox
 from core.cases import CaseId, EventKind
-from core.turn import Handoff, Heard, Kind, Owner, Served, Survey, Turn
+from core.turn import Handoff, Heard, Kind, Owner, Served, Survey, Turn, Words
 
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
@@ -52,7 +52,9 @@ def write(
         replied = add_bots_words(connection, turn, served)
         # What says who has the conversation is an event of its own on every desk.
         said += [replied] if turn.kind is not Kind.CHANGE else []
-    if conversation.owner in (Owner.WAITING, Owner.HUMAN) and conversation.handoff_id:
+    with_people = conversation.owner in (Owner.WAITING, Owner.HUMAN) and conversation.handoff_id
+    # A rating is an event of its own as well, and of another case than people have now.
+    if with_people and turn.kind is not Kind.RATES:
         _tell_desks(connection, turn, said, CaseId(conversation.handoff_id))
     if served is not None:
         # A turn that is given up is written whoever has taken over since it was read.
@@ -164,6 +166,7 @@ def _note_outcome(connection: Connection, turn: Turn, said: Served, owner: Owner
         _keep_survey(connection, turn, said.survey)
         return
     if turn.kind is Kind.CHANGE:
+        _keep_promise(connection, turn, said)
         return
     _note_language(connection, turn, said.language, chosen=said.chosen)
     outcome = said.outcome
@@ -193,6 +196,13 @@ def _note_language(
     if language and (language, chosen) != (turn.language, turn.chosen):
         noted = {"conversation": turn.conversation, "language": language, "chosen": chosen}
         connection.execute(_NOTE, noted)
+
+
+def _keep_promise(connection: Connection, turn: Turn, said: Served) -> None:
+    """A customer whose agent was away was told another time."""
+    if isinstance(said.outcome, Words) and said.outcome.due_at is not None:
+        promised = {"conversation": turn.conversation, "promised_at": said.outcome.due_at}
+        connection.execute(_PROMISE, promised)
 
 
 def _keep_survey(connection: Connection, turn: Turn, survey: Survey) -> None:
@@ -229,6 +239,14 @@ _HURRY = (
         handoffs.c.priority < bindparam("urgency"),
     )
     .values(priority=bindparam("urgency"))
+)
+_PROMISE = (
+    update(handoffs)
+    .where(
+        handoffs.c.id == select(conversations.c.handoff_id).where(_THIS).scalar_subquery(),
+        handoffs.c.ended_at.is_(None),
+    )
+    .values(due_at=bindparam("promised_at"))
 )
 _RATE = update(handoffs).where(handoffs.c.id == bindparam("rated"))
 # An edit may have made a reply longer: its first parts replace, the others are further ones.

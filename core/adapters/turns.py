@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 
 from core.adapters.database import Database, Now
+from core.adapters.handoffs import OF_DESK
 from core.adapters.leases import HELD, lock, of
 from core.adapters.outbox import advance, begin_new
-from core.adapters.tables import accounts, conversations, handoffs, inbox, messages
+from core.adapters.tables import accounts, conversations, desk_events, handoffs, inbox, messages
 from core.adapters.transcribing import write, write_parcels
 from core.errors import LeaseLost
 from core.turn import (
@@ -125,6 +126,7 @@ def _turn(rows: Sequence[SqlRow], history: tuple[Message, ...]) -> Turn:
         text="\n".join(row.text for row in rows if row.text),
         kind=Kind(first.kind),
         customer=first.customer,
+        message_ref=rows[-1].message_ref,
         language=first.language,
         chosen=first.chosen,
         language_hint=next((row.language_hint for row in rows if row.language_hint), None),
@@ -144,7 +146,10 @@ def _with_people(connection: Connection, turn: Turn, row: SqlRow) -> Turn:
     by_bot = turn.owner is Owner.BOT and turn.kind is not Kind.RATES
     if by_bot and not turn.kind.by_agent:
         return turn
-    case = connection.execute(_CASE, {"conversation": turn.conversation}).first()
+    if turn.kind.by_agent:
+        said = {"conversation": turn.conversation}
+        turn = replace(turn, message_ref=connection.scalar(_LAST_REF, said))
+    case = _case(connection, turn, row)
     account = row.account_id if turn.kind.by_agent else case.account_id if case else None
     agent = connection.execute(_AGENT, {"account": account}).first() if account else None
     survey = None
@@ -158,6 +163,18 @@ def _with_people(connection: Connection, turn: Turn, row: SqlRow) -> Turn:
         target=TurnId(row.target_id) if row.target_id else None,
         survey=survey,
     )
+
+
+def _case(connection: Connection, turn: Turn, row: SqlRow) -> SqlRow | None:
+    """The case that a turn is about: the newest, of a rating the one about which was asked."""
+    here = {"conversation": turn.conversation}
+    if turn.kind is not Kind.RATES:
+        return connection.execute(_CASE, here).first()
+    asked = connection.scalar(_ASKED, {"asked": row.target_id}) if row.target_id else None
+    if asked is not None:
+        event = int(asked.removeprefix(OF_DESK))
+        return connection.execute(_CASE_OF, {**here, "event": event}).first()
+    return connection.execute(_RESOLVED, here).first()
 
 
 def _history(connection: Connection, lease: Lease) -> tuple[Message, ...]:
@@ -205,6 +222,7 @@ _UNSERVED = (
         inbox.c.version,
         inbox.c.kind,
         inbox.c.text,
+        inbox.c.message_ref,
         inbox.c.language_hint,
         inbox.c.attachments,
         inbox.c.account_id,
@@ -243,6 +261,13 @@ _LAST_MESSAGES = (
     .order_by(messages.c.id.desc())
     .limit(HISTORY_MESSAGES)
 )
+# The customer's: what agents do has no reference.
+_LAST_REF = (
+    select(inbox.c.message_ref)
+    .where(inbox.c.conversation_id == bindparam("conversation"), inbox.c.message_ref.is_not(None))
+    .order_by(inbox.c.id.desc())
+    .limit(1)
+)
 _PUT_BACK = (
     update(conversations)
     .where(HELD)
@@ -264,6 +289,14 @@ _CASE = (
     .where(handoffs.c.conversation_id == bindparam("conversation"))
     .order_by(handoffs.c.id.desc())
     .limit(1)
+)
+_RESOLVED = _CASE.where(handoffs.c.ending == "resolved")
+_ASKED = select(inbox.c.event_id).where(inbox.c.id == bindparam("asked"))
+_CASE_OF = _CASE.where(
+    handoffs.c.id
+    == select(desk_events.c.handoff_id)
+    .where(desk_events.c.id == bindparam("event"))
+    .scalar_subquery()
 )
 _AGENT = select(accounts.c.id, accounts.c.name, accounts.c.language).where(
     accounts.c.id == bindparam("account")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Table, select
@@ -20,7 +20,7 @@ from core.adapters.turns import SqlTurns
 from core.delivery import Delivery
 from core.errors import Unavailable
 from core.faithful import FaithfulTranslator
-from core.interpreting import Interpreter
+from core.interpreting import Expects, Interpreter
 from core.ports import ShowPartial, Translator
 from core.serving import AnswerTurn, Pace, Station
 from core.staff import Account, Role
@@ -35,6 +35,7 @@ from core.turn import (
     Reason,
     Served,
     Turn,
+    TurnId,
     WorkspaceId,
 )
 from tests.fakes.port import FakePort
@@ -62,6 +63,7 @@ def station(
     *,
     answer: AnswerTurn = bot,
     translator: Translator | None = None,
+    expects: Expects | None = None,
     language: str = "de",
     held_s: float = 30.0,
     gather_s: float = 0.0,
@@ -77,6 +79,8 @@ def station(
         detector=FakeDetector({"日本": "ja", "Guten": "de", "Bitte": "de"}, otherwise="ja"),
         desk_language=desk_language,
     )
+    if expects is not None:
+        interpreter = replace(interpreter, expects=expects)
     return Station(
         turns=SqlTurns(database),
         outbox=SqlOutbox(database),
@@ -102,7 +106,12 @@ class Rig:
     number: int = 0
 
     async def says(
-        self, text: str, *, kind: Kind = Kind.MESSAGE, address: Address = ADDRESS
+        self,
+        text: str,
+        *,
+        kind: Kind = Kind.MESSAGE,
+        address: Address = ADDRESS,
+        target: TurnId | None = None,
     ) -> ConversationId:
         """Let a customer write, and wait until it is served; where."""
         self.number += 1
@@ -113,6 +122,7 @@ class Rig:
                 customer="customer-1",
                 text=text,
                 kind=kind,
+                target=target,
                 message_ref=f"message-{self.number}",
             )
         )

@@ -93,12 +93,12 @@ class FakeModel:
         self.asked.append(body)
         if self.strict and body["model"] != self.name:
             raise web.HTTPNotFound(text="no such model")
+        if self.mood is Mood.STALLS:
+            await asyncio.sleep(60)
         if not body.get("stream"):
             return web.json_response(_whole("?"))
         if self.mood is Mood.ERROR:
             raise web.HTTPInternalServerError(text="out of memory at 0xdeadbeef")
-        if self.mood is Mood.STALLS:
-            await asyncio.sleep(60)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         if self.mood in (Mood.GARBAGE, Mood.NONSENSE):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 
 from bots.web.console.pages import (
@@ -43,6 +44,22 @@ ANYONE: Final = Anyone.ANYONE
 ADMIN, AGENT, VIEWER = Role.ADMIN, Role.AGENT, Role.VIEWER
 
 
+class _Row(Convertor[int]):
+    """The number of a row; a larger one than a database counts to is no address of ours."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+# Starlette knows the kinds of a path's parts by name, in one place for the whole process.
+register_url_convertor("row", _Row())
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """One method of one path; `takes` is the least role."""
@@ -63,16 +80,16 @@ DOORS: tuple[Door, ...] = (
     Door("GET", "/desk/provider/back", ANYONE, signing_in.from_provider),
     Door("GET", "/desk", VIEWER, inbox.page),
     Door("GET", "/desk/news", VIEWER, inbox.news),
-    Door("GET", "/desk/conversations/{id:int}", VIEWER, conversation.page),
-    Door("POST", "/desk/conversations/{id:int}/say", AGENT, conversation.say),
-    Door("POST", "/desk/conversations/{id:int}/discard", AGENT, conversation.discard),
-    Door("POST", "/desk/conversations/{id:int}/alive", AGENT, conversation.alive),
-    Door("POST", "/desk/conversations/{id:int}/{act}", AGENT, conversation.act),
+    Door("GET", "/desk/conversations/{id:row}", VIEWER, conversation.page),
+    Door("POST", "/desk/conversations/{id:row}/say", AGENT, conversation.say),
+    Door("POST", "/desk/conversations/{id:row}/discard", AGENT, conversation.discard),
+    Door("POST", "/desk/conversations/{id:row}/alive", AGENT, conversation.alive),
+    Door("POST", "/desk/conversations/{id:row}/{act}", AGENT, conversation.act),
     Door("GET", "/desk/questions", VIEWER, questions.page),
     Door("POST", "/desk/questions/settle", ADMIN, questions.settle),
     Door("GET", "/desk/proposals", VIEWER, proposals.page),
-    Door("POST", "/desk/proposals/{id:int}/approve", ADMIN, proposals.approve),
-    Door("POST", "/desk/proposals/{id:int}/decline", ADMIN, proposals.decline),
+    Door("POST", "/desk/proposals/{id:row}/approve", ADMIN, proposals.approve),
+    Door("POST", "/desk/proposals/{id:row}/decline", ADMIN, proposals.decline),
     Door("GET", "/desk/statistics", VIEWER, statistics.page),
     Door("GET", "/desk/profile", VIEWER, profile.page),
     Door("POST", "/desk/profile", VIEWER, profile.save),
@@ -104,9 +121,10 @@ DOORS: tuple[Door, ...] = (
     Door("GET", "/desk/channels", VIEWER, channels.page),
     Door("GET", "/desk/people", ADMIN, people.page),
     Door("POST", "/desk/people/invite", ADMIN, people.invite),
-    Door("POST", "/desk/people/{id:int}/role", ADMIN, people.change_role),
-    Door("POST", "/desk/people/{id:int}/access", ADMIN, people.change_access),
-    Door("POST", "/desk/people/{id:int}/link", ADMIN, people.link),
+    Door("POST", "/desk/people/{id:row}/role", ADMIN, people.change_role),
+    Door("POST", "/desk/people/{id:row}/access", ADMIN, people.change_access),
+    Door("POST", "/desk/people/{id:row}/link", ADMIN, people.link),
+    Door("POST", "/desk/people/withdraw", ADMIN, people.withdraw),
 )
 
 # Everything else fits into what the server takes anyhow; a file comes with a few fields around it.

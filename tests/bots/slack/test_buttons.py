@@ -19,6 +19,7 @@ from core.turn import (
     Served,
     Turn,
     TurnId,
+    Words,
 )
 from tests.bots.slack.conftest import HOME, Rig
 
@@ -35,7 +36,9 @@ async def talking(request: pytest.FixtureRequest, rig: Rig) -> AsyncIterator[Rig
             yield rig
 
 
-async def reply(rig: Rig, outcome: Outcome, place: str = DM, **more: tuple[str, ...]) -> str:
+async def reply(
+    rig: Rig, outcome: Outcome | Words, place: str = DM, **more: tuple[str, ...]
+) -> str:
     """Send a rendered reply to turn 42 and return its `ts`."""
     address = Address(workspace=HOME, channel=Channel.SLACK, place=place)
     turn = Turn(id=TurnId(42), conversation=ConversationId(1), address=address, text="?")
@@ -100,6 +103,23 @@ async def test_a_language_may_be_picked_again(talking: Rig) -> None:
         (Kind.CHOOSES_LANGUAGE, "fr"),
         (Kind.CHOOSES_LANGUAGE, "zh-Hant"),
         (Kind.CHOOSES_LANGUAGE, "fr"),
+    ]
+
+
+async def test_stars_say_which_turn_asked_for_them(talking: Rig) -> None:
+    ts = await reply(talking, Words(text="How was it?", asks_rating=True))
+    talking.slack.press(DM, ts, f"{Button.RATING}:4")
+    await talking.slack.push.idle()
+    # A message of an earlier release.
+    buttons = talking.slack.messages(DM)[0].blocks[-1]["elements"]
+    for button, value in zip(buttons, ("1", f"2 {9**99}"), strict=False):
+        button["value"] = value
+        talking.slack.press(DM, ts, button["action_id"])
+    await talking.slack.push.idle()
+    assert [(i.kind, i.text, i.target) for i in talking.desk.inbounds] == [
+        (Kind.RATES, "4", 42),
+        (Kind.RATES, "1", None),
+        (Kind.RATES, "2", None),
     ]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Select, select
 
 from bots.web.chat import ADDRESS_AT_ONCE, VISITOR_AT_ONCE
 from core.adapters.database import open_database
-from core.adapters.tables import inbox, messages
+from core.adapters.tables import desk_events, inbox, messages
 from core.phrases import Phrase, say
 from core.turn import Author
 from tests.bots.web.desk import Desk, Script, delivery_on, open_desk
@@ -355,8 +355,10 @@ async def test_a_new_conversation_shows_nothing_of_the_old(visitor: httpx.AsyncC
 
 
 async def test_who_waits_for_a_person_begins_anew_only_if_they_are_sure(
-    visitor: httpx.AsyncClient,
+    visitor: httpx.AsyncClient, desk_folder: Path
 ) -> None:
+    left = select(desk_events.c.id).where(desk_events.c.kind == "left")
+    already = len(await stored(desk_folder, left))
     body = {"key": "key-00001"}
     before = (await visitor.post("/chat/person", json=body)).json()["conversation"]
     await until_reply(visitor)
@@ -364,10 +366,13 @@ async def test_who_waits_for_a_person_begins_anew_only_if_they_are_sure(
     assert (await send(visitor, "I stay")).json()["conversation"] == before
     begun = await visitor.post("/chat/new", json=body | {"sure": True})
     assert begun.json()["conversation"] != before
+    told = len(await stored(desk_folder, left))
+    assert told > already
     # The bot has this one.
     await send(visitor, "second")
     await until_reply(visitor)
     assert (await visitor.post("/chat/new", json=body)).status_code == 200
+    assert len(await stored(desk_folder, left)) == told
 
 
 async def test_a_second_window_learns_that_the_conversation_is_over(

@@ -66,7 +66,9 @@ async def test_a_customer_reads_the_agents_words_and_their_changes_but_no_note(
         await until(say(Phrase.RATE_US, "en"))
         # Whoever opens the page anew sees it as it is now.
         again = await chat.transcript.lines(address)
-        rated = await visitor.post("/chat/rating", json={"key": "key-00002", "rating": 5})
+        [turn] = [data["turn"] for _, data in seen if data.get("ratings")]
+        stars = {"key": "key-00002", "rating": 5, "turn": turn}
+        rated = await visitor.post("/chat/rating", json=stars)
         wrong = await visitor.post("/chat/rating", json={"key": "key-00003", "rating": 6})
         await until(say(Phrase.RATING_THANKS, "en"))
         watching.cancel()

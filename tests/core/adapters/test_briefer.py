@@ -16,9 +16,18 @@ from core.adapters.database import Database, Now
 from core.adapters.detector import CombinedDetector
 from core.adapters.generator import HttpGenerator, Limits
 from core.adapters.handoffs import open_case
-from core.adapters.tables import conversations, desk_events, handoffs, holds, messages
+from core.adapters.tables import (
+    accounts,
+    conversations,
+    desk_events,
+    handoffs,
+    holds,
+    messages,
+)
+from core.briefing import Briefing
 from core.faithful import FaithfulTranslator
 from core.ports import Retriever, Translator
+from core.tones import Tone
 from core.turn import ConversationId, Passage, WorkspaceId
 from tests.databases import listening
 from tests.fakes.model import FakeModel, Mood, fake_model
@@ -240,6 +249,64 @@ async def test_whatever_the_model_does_the_agent_is_told_something(
     [made] = await stored(database)
     assert made["summary"] == "The customer wrote: I want to return the shoes"
     assert made["model"] == ""
+
+
+async def says(database: Database, where: ConversationId, text: str, ago_s: float = 60.0) -> None:
+    line = {"workspace": HERE, "conversation_id": where, "author": "customer", "language": "en"}
+    added = insert(messages).values(**line, text=text, created_at=Now() - ago_s)
+    await database.write(lambda connection: connection.execute(added).rowcount)
+
+
+async def test_who_presses_the_button_first_is_briefed_of_once_they_have_said_something(
+    database: Database,
+) -> None:
+    where = await hand_over(database)
+    assert not await briefer(database).make_next()
+    await says(database, where, "My order AB-12345 has not come.", ago_s=0.0)
+    assert await briefer(database).make_next()
+    [made] = await stored(database)
+    assert "AB-12345" in made["summary"]
+
+
+async def test_who_writes_on_while_they_wait_is_briefed_of_anew(database: Database) -> None:
+    where = await hand_over(database, "Hello?")
+    await hand_over(database, "I want to return the shoes", place="v2")
+    for _ in range(2):
+        assert await briefer(database).make_next()
+    assert not await briefer(database).make_next()
+    # They may be in the middle of it.
+    await says(database, where, "My order AB-12345 has not come.", ago_s=0.0)
+    assert not await briefer(database).make_next()
+    await database.write(
+        lambda c: c.execute(update(messages).values(created_at=messages.c.created_at - 60)).rowcount
+    )
+    assert await briefer(database).make_next()
+    assert not await briefer(database).make_next()
+    first, _ = await stored(database)
+    assert "AB-12345" in first["summary"]
+    assert await told(database) == 3
+
+
+@pytest.mark.parametrize("change", [{"account_id": 1}, {"suggestion_fate": "edited"}], ids=str)
+async def test_what_an_agent_may_have_begun_with_does_not_change(
+    database: Database, change: dict[str, object]
+) -> None:
+    where = await hand_over(database, "Hello?")
+    person = {"id": 1, "workspace": HERE, "name": "Ana", "role": "agent", "language": "en"}
+    added = insert(accounts).values(**person, created_at=Now())
+    await database.write(lambda connection: connection.execute(added).rowcount)
+    assert await briefer(database).make_next()
+    await says(database, where, "My order AB-12345 has not come.")
+    taken = update(handoffs).values(**change)
+    # One is taken while it is being made.
+    case = await Briefings(database, holder="one").take(60)
+    assert case is not None
+    await database.write(lambda connection: connection.execute(taken).rowcount)
+    [before] = await stored(database)
+    made = Briefing(summary="another", language="en", tone=Tone.CALM)
+    assert not await Briefings(database, holder="one").keep(case, made)
+    assert not await briefer(database).make_next()
+    assert await stored(database) == [before]
 
 
 async def test_without_an_article_nothing_is_suggested(database: Database) -> None:

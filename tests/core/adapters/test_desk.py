@@ -23,6 +23,7 @@ from core.adapters.tables import (
 from core.adapters.turns import SqlTurns
 from core.cases import Act, Case, DeskLine, EventId, Filter, Refused, Why
 from core.errors import Rejected, Unavailable
+from core.hours import Expected
 from core.phrases import Phrase, say
 from core.ports import ShowPartial
 from core.staff import Account, Role
@@ -38,6 +39,7 @@ from core.turn import (
     Reason,
     Served,
     Turn,
+    TurnId,
     Words,
     WorkspaceId,
 )
@@ -299,6 +301,47 @@ async def test_an_agent_reads_what_a_customer_changed_in_their_own_language(
     assert line.edited_at is not None
     assert [event.kind for event in events] == ["message", "edited"]
     assert len(rig.port.sent) == sent
+
+
+async def test_an_edit_that_changes_no_words_is_told_to_nobody_and_a_removal_is(
+    database: Database,
+) -> None:
+    async with open_rig(database, translator=FakeTranslator()) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.says("日本 kara 42")
+        bold = Inbound(
+            address=ADDRESS,
+            event_id="edit",
+            customer="customer-1",
+            kind=Kind.EDIT,
+            text="日本 kara 42",
+            message_ref=f"message-{rig.number}",
+            version=3.0,
+        )
+        # What is older than it changes nothing any more.
+        for change in (bold, replace(bold, event_id="late", text="x", version=2.0)):
+            await rig.delivery.accept(change)
+        await rig.idle()
+        [*_, line] = await rig.cases.lines(WORKSPACE, where)
+        assert (line.text, line.translation) == ("日本 kara 42", backwards("日本 kara 42"))
+        assert line.edited_at is None
+        # A photo without words has none either when it is taken back.
+        photo = replace(
+            bold,
+            event_id="photo",
+            kind=Kind.MESSAGE,
+            text="",
+            message_ref="photo",
+            attachments=(Attachment(kind="photo", ref="p"),),
+        )
+        gone = replace(photo, event_id="gone", kind=Kind.EDIT, version=4.0, attachments=())
+        for change in (photo, gone):
+            await rig.delivery.accept(change)
+            await rig.idle()
+        kinds = [row.kind for row in await rows_of(database, desk_events)]
+    assert kinds[-3:] == ["message", "message", "deleted"]
 
 
 async def test_what_a_customer_changes_twice_is_read_as_it_says_last(database: Database) -> None:
@@ -790,6 +833,28 @@ async def test_an_agent_who_reads_or_writes_is_not_taken_for_gone(database: Data
         assert (await rows_of(database, conversations))[0].owner == "waiting"
 
 
+async def test_whose_agent_is_away_is_told_when_to_expect_another(database: Database) -> None:
+    async def idle_s(workspace: WorkspaceId) -> float:
+        return 60.0
+
+    async def expects(workspace: WorkspaceId, language: str) -> Expected:
+        return Expected(text=f"By Monday ({language}).", due_at=2_000_000_000.0)
+
+    async with open_rig(database, expects=expects) as rig:
+        anna, where = await claimed(rig)
+        assert (await rows_of(database, handoffs))[0].due_at is None
+        await _pass(database, 61)
+        await Absences(database, idle_s, wake=rig.delivery.wake, look_every_s=0.0).look()
+        await rig.idle()
+        assert rig.port.texts[-1] == f"{say(Phrase.PERSON_AWAY, 'ja')}By Monday (ja)."
+        [case] = await rows_of(database, handoffs)
+        assert (case.account_id, case.due_at) == (None, 2_000_000_000.0)
+        # Nobody is told so who hears that somebody is there.
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        assert rig.port.texts[-1] == say(Phrase.PERSON_JOINED, "ja")
+
+
 @pytest.mark.parametrize("change", [{"disabled": True}, {"role": Role.VIEWER}], ids=str)
 async def test_whom_an_agent_had_who_leaves_waits_for_another(
     database: Database, change: dict[str, str | bool]
@@ -815,6 +880,28 @@ async def test_whom_an_agent_had_who_leaves_waits_for_another(
         owners = [row.owner for row in await rows_of(database, conversations)]
         assert owners == ["waiting", "waiting", "closed"]
         assert isinstance(await rig.desk.change(rig.agents[1], where, Act.CLAIM), Case)
+
+
+async def test_an_agent_puts_a_conversation_back_in_the_queue(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, where = await claimed(rig)
+        ben, cora = rig.agents[1:3]
+        await rig.desk.reply(anna, where, "日本", event_id="1")
+        await rig.idle()
+        taken = Refused(why=Why.TAKEN, holder="Anna")
+        assert await rig.desk.change(ben, where, Act.RELEASE) == taken
+        done = await rig.desk.change(anna, where, Act.RELEASE)
+        assert isinstance(done, Case)
+        assert (done.owner, done.agent, done.ended_at) == (Owner.WAITING, None, None)
+        await rig.idle()
+        assert rig.port.texts[-2:] == ["日本", say(Phrase.STILL_WAITING, "ja")]
+        event = (await rows_of(database, desk_events))[-1]
+        assert (event.kind, event.account_id) == ("released", anna.id)
+        again = await rig.desk.change(anna, where, Act.RELEASE)
+        assert again == Refused(why=Why.NOT_CLAIMED)
+        assert isinstance(await rig.desk.change(ben, where, Act.CLAIM), Case)
+        # An admin need not wait for who is away.
+        assert isinstance(await rig.desk.change(cora, where, Act.RELEASE), Case)
 
 
 async def test_an_admin_takes_over_from_a_colleague_whom_they_name(database: Database) -> None:
@@ -919,6 +1006,56 @@ async def test_a_customer_rates_after_the_resolution(database: Database, how: st
         assert row.owner == "closed"
         kinds = [row.kind for row in await rows_of(database, desk_events)]
         assert kinds[-1] == "rated"
+
+
+async def test_people_are_told_once_that_the_customer_has_left(database: Database) -> None:
+    async with open_rig(database) as rig:
+        await rig.says("to the bot only")
+        await rig.delivery.leave(ADDRESS)
+        await rig.delivery.leave(replace(ADDRESS, place="nowhere"))
+        assert await rows_of(database, desk_events) == []
+        await claimed(rig)
+        for _ in range(2):
+            await rig.delivery.leave(ADDRESS)
+        kinds = [row.kind for row in await rows_of(database, desk_events)]
+        assert kinds == ["opened", "claimed", "left"]
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["what asked is said", "by an older page"])
+async def test_a_case_is_rated_after_the_customer_has_come_back(
+    database: Database, said: bool
+) -> None:
+    async with open_rig(database) as rig:
+        anna, *_ = rig.agents
+        asked = []
+        for _ in range(2 if said else 1):
+            where = await rig.says(PERSON)
+            await rig.desk.change(anna, where, Act.CLAIM)
+            await rig.desk.change(anna, where, Act.RESOLVE)
+            await rig.idle()
+            asked.append(TurnId((await rows_of(database, inbox))[-1].id))
+        await rig.says(PERSON)
+        lines = len(await rows_of(database, messages))
+        await rig.says("4", kind=Kind.RATES, target=asked[0] if said else None)
+        first, *others = await rows_of(database, handoffs)
+        assert (first.rating, {each.rating for each in others}) == (4, {None})
+        assert rig.port.texts[-1] == say(Phrase.RATING_THANKS, "ja")
+        assert [row.kind for row in await rows_of(database, desk_events)][-1] == "rated"
+        # The digit and our thanks, of which the people who have the next case are not told.
+        assert len(await rows_of(database, messages)) == lines + 2
+
+
+async def test_a_press_on_stars_that_rates_nothing_says_nothing(database: Database) -> None:
+    async with open_rig(database) as rig:
+        anna, where = await claimed(rig)
+        lines = len(await rows_of(database, messages))
+        # No such turn, one of the customer's own, and none.
+        for target in (TurnId(2**64), TurnId((await rows_of(database, inbox))[0].id), None):
+            await rig.says("4", kind=Kind.RATES, target=target)
+        assert len(await rows_of(database, messages)) == lines
+        assert [row.kind for row in await rows_of(database, desk_events)][-1] == "claimed"
+        assert await rig.cases.list(WORKSPACE, Filter.MINE, agent=anna.id)
+        assert (await rows_of(database, handoffs))[0].conversation_id == where
 
 
 async def test_a_comment_on_a_rating_is_kept_and_opens_no_new_case(database: Database) -> None:

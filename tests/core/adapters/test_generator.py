@@ -22,7 +22,7 @@ from core.turn import (
     WorkspaceId,
 )
 from tests.fakes.model import FakeModel, Mood, fake_model
-from tests.fakes.ports import FakeDetector, FakeRetriever
+from tests.fakes.ports import FakeDetector, FakeRetriever, by
 from tests.patience import PATIENCE_S
 
 PASSAGE = Passage(
@@ -149,12 +149,40 @@ async def test_a_model_that_the_server_does_not_have_is_told(fake: FakeModel) ->
     async with HttpGenerator(fake.url, model="mine", limits=PATIENT) as generator:
         assert await generator.check() == f"mine at {fake.url}/v1/", "served, though not listed"
         fake.strict = True
-        with pytest.raises(Unavailable, match="has no mine, but fake-1"):
-            await generator.check()
         with pytest.raises(Unavailable, match="NotFoundError"):
             await _written(generator)
+        with pytest.raises(Unavailable, match="has no mine, but fake-1"):
+            await generator.check()
         fake.name = "mine"
         assert await generator.check()
+
+
+async def test_a_model_that_is_not_listed_has_to_write_once_for_a_list(fake: FakeModel) -> None:
+    async with HttpGenerator(fake.url, model="mine", limits=PATIENT) as generator:
+        for _ in range(3):
+            await generator.check()
+        assert len(fake.asked) == 1
+        fake.name = "fake-2"
+        for _ in range(3):
+            await generator.check()
+        assert len(fake.asked) == 2
+        fake.name, fake.strict = "mine:latest", True
+        await generator.check()
+        assert len(fake.asked) == 2, "the tag that is left out is listed"
+        fake.name = "mine:8b"
+        with pytest.raises(Unavailable, match="has no mine, but mine:8b"):
+            await generator.check()
+
+
+async def test_a_model_that_is_long_in_coming_is_not_called_missing(
+    fake: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.adapters.generator.REFUSED_WITHIN_S", 0.3)
+    fake.mood = Mood.STALLS
+    async with HttpGenerator(fake.url, model="mine", limits=PATIENT) as generator:
+        for _ in range(2):
+            assert await generator.check() == f"mine at {fake.url}/v1/"
+    assert len(fake.asked) == 1, "loading begins once, not with each look"
 
 
 async def test_a_consumer_may_stop_in_the_middle(fake: FakeModel, generator: HttpGenerator) -> None:
@@ -198,7 +226,7 @@ async def test_whatever_a_model_does_the_customer_gets_an_answer(
         text="How many days do I have to return the shoes?",
     )
     async with in_mood(fake, mood) as generator:
-        pipeline = Pipeline(FakeDetector(), FakeRetriever(PASSAGE), generator)
+        pipeline = Pipeline(FakeDetector(), FakeRetriever(PASSAGE), by(generator))
         served = await pipeline.answer(turn, show)
     assert isinstance(served.outcome, Answer)
     assert served.outcome.citations == (PASSAGE,)

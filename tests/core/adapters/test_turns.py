@@ -3,13 +3,22 @@
 from core.adapters.database import Database
 from core.adapters.inbox import SqlInbox
 from core.adapters.turns import SqlTurns
-from core.turn import Address, Channel, Clarify, Inbound, Lease, Served, WorkspaceId
+from core.cases import Act
+from core.turn import Address, Channel, Clarify, Inbound, Kind, Lease, Served, Turn, WorkspaceId
+from tests.core.takeover import PERSON, open_rig
+from tests.fakes.port import FakePort
 
 ADDRESS = Address(workspace=WorkspaceId("default"), channel=Channel.SLACK, place="C1/1.0")
 
 
 async def _accept(database: Database, event_id: str) -> Lease | None:
-    inbound = Inbound(address=ADDRESS, event_id=event_id, customer="U1", text="returns?")
+    inbound = Inbound(
+        address=ADDRESS,
+        event_id=event_id,
+        customer="U1",
+        text="returns?",
+        message_ref=f"message-{event_id}",
+    )
     accepted = await SqlInbox(database).accept(inbound, holder="me", held_s=60)
     assert accepted is not None
     return accepted.lease
@@ -28,3 +37,31 @@ async def test_a_turn_knows_which_titles_were_offered(database: Database) -> Non
     turn = await turns.next(lease)
     assert turn is not None
     assert [message.choices for message in turn.history] == [(), ("Returns", "Refunds")]
+
+
+async def test_a_reply_is_to_the_last_message_of_its_turn(database: Database) -> None:
+    lease = await _accept(database, "e1")
+    await _accept(database, "e2")
+    assert lease is not None
+    turn = await SqlTurns(database).next(lease)
+    assert turn is not None
+    assert turn.message_ref == "message-e2"
+
+
+async def test_what_an_agent_does_is_to_the_customers_last_message(database: Database) -> None:
+    told: list[tuple[Kind, str | None]] = []
+
+    class Port(FakePort):
+        def render(self, served: Served, turn: Turn) -> tuple[str, ...]:
+            told.append((turn.kind, turn.message_ref))
+            return super().render(served, turn)
+
+    async with open_rig(database, port=Port()) as rig:
+        anna, *_ = rig.agents
+        where = await rig.says(PERSON)
+        await rig.desk.change(anna, where, Act.CLAIM)
+        await rig.idle()
+        await rig.says("and another thing")
+        await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
+        await rig.idle()
+    assert told[1:] == [(Kind.CHANGE, "message-1"), (Kind.AGENT_REPLY, "message-2")]

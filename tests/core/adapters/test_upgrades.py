@@ -30,6 +30,17 @@ _OF_0005 = (
     "desk_lines_event_id",
 )
 
+_WITHOUT_0007 = (
+    "sessions drop column made_by",
+    "handoffs drop column briefed_to",
+    "handoffs drop column read_in",
+)
+_OF_0007 = """
+alter table sessions add column made_by INTEGER;
+alter table handoffs add column briefed_to INTEGER;
+alter table handoffs add column read_in VARCHAR(35);
+"""
+
 
 async def test_an_old_replica_starts_again_on_a_newer_schema(database_url: str) -> None:
     newer = text("update alembic_version set version_num = '9999'")
@@ -47,6 +58,7 @@ async def test_an_older_database_gets_the_newest_schema_and_keeps_what_it_holds(
 ) -> None:
     """As the release before canaries left it."""
     older = (
+        *(text(f"alter table {name}") for name in _WITHOUT_0007),
         *(text(f"drop index ix_{name}") for name in _OF_0005),
         text("alter table inbox drop column customer"),
         text("drop table canaries"),
@@ -139,7 +151,8 @@ async def test_a_file_of_the_last_release_gets_numbers_that_are_never_given_agai
 ) -> None:
     path = tmp_path / "dragoman.db"
     url = made_by("0005", path, ROWS)
-    things, rows = content(path)
+    made_by("0005", tmp_path / "like.db", ROWS + _OF_0007)
+    things, rows = content(tmp_path / "like.db")
     added = {
         "conversations": "(workspace, channel, place, customer, created_at)"
         " values ('default', 'web', 'new', 'customer-3', 2)",

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from bots.web.console.pages.inbox import listed
 from bots.web.console.visit import Visit
 from core.adapters.briefings import read_briefing
-from core.cases import Act, Case, DeskEvent, DeskLine, Refused
+from core.cases import Act, Case, DeskEvent, DeskLine, EventKind, Refused
 from core.handoff import MAX_REPLY_CHARS, explain
 from core.staff import AccountId
 from core.suggestions import Fate, fate_of
@@ -21,7 +21,7 @@ from core.turn import ConversationId, Owner
 DESK = "console"
 PART = "x-part"
 # What a button may do by itself; a reply and a note come with words.
-DEEDS = (Act.CLAIM, Act.RETURN, Act.RESOLVE, Act.SNOOZE, Act.WAKE)
+DEEDS = (Act.CLAIM, Act.RELEASE, Act.RETURN, Act.RESOLVE, Act.SNOOZE, Act.WAKE)
 # A thread may be thousands of messages long, and is read anew whenever something happens.
 SHOWN = 200
 _MAX_SHOWN = 100_000
@@ -84,7 +84,7 @@ async def say(visit: Visit) -> Response:
 
 
 async def act(visit: Visit) -> Response:
-    """Take over, return, resolve, snooze or wake."""
+    """Take over, put back, return, resolve, snooze or wake."""
     wanted = visit.request.path_params["act"]
     if wanted not in DEEDS:
         raise HTTPException(404, "no_act")
@@ -146,6 +146,7 @@ async def _page(
         case=case,
         moments=moments,
         earlier=earlier,
+        left=_has_left(case, moments),
         brief=read_briefing(case.briefing),
         judged=await visit.needs.suggestions.fate(visit.workspace, case.id) is not None,
         zone=preferences.time_zone,
@@ -175,6 +176,12 @@ async def _moments(visit: Visit, conversation: ConversationId) -> tuple[Sequence
     # Who reads on does so from where they were.
     more = urlencode({**query, "last": 2 * shown})
     return found[-shown:], f"?{more}#{found[-shown].key}"
+
+
+def _has_left(case: Case, moments: Sequence[Moment]) -> bool:
+    """Whether the customer of an open case reads no answer here any more."""
+    left = (each.event for each in moments if each.event and each.event.kind is EventKind.LEFT)
+    return case.ended_at is None and any(each.case and each.case.id == case.id for each in left)
 
 
 def _in_order(lines: Sequence[DeskLine], events: Sequence[DeskEvent]) -> list[Moment]:

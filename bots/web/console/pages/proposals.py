@@ -37,7 +37,7 @@ async def approve(visit: Visit) -> Response:
         proposal = await _wanted(visit)
         if given.base != proposal.base:
             # Whoever approves must have seen what is there now: it would be gone.
-            return await _page(visit, status=409, changed=proposal.id)
+            return await _page(visit, status=409, changed=proposal.id, given=given)
         await _publish(visit, proposal, given)
     return visit.go("/desk/proposals", told="approved")
 
@@ -65,9 +65,14 @@ async def decline(visit: Visit) -> Response:
     return visit.go("/desk/proposals", told="declined")
 
 
-async def _page(visit: Visit, *, status: int = 200, changed: int | None = None) -> Response:
+async def _page(
+    visit: Visit, *, status: int = 200, changed: int | None = None, given: _Article | None = None
+) -> Response:
+    """All of them; of the one that has `changed`, what was `given` as well."""
     found = await visit.needs.proposals.open(visit.workspace)
-    return visit.page("proposals.html", status=status, proposals=found, changed=changed)
+    return visit.page(
+        "proposals.html", status=status, proposals=found, changed=changed, given=given
+    )
 
 
 async def _wanted(visit: Visit) -> Proposal:

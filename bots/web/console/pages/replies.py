@@ -10,14 +10,14 @@ from core.errors import Rejected
 
 
 class _Reply(BaseModel):
-    id: int | None = None
+    id: int | None = Field(default=None, lt=2**63)
     title: str = Field(max_length=200)
     text: str = Field(max_length=4_000)
     language: str = Field(max_length=35)
 
 
 class _Which(BaseModel):
-    id: int
+    id: int = Field(lt=2**63)
 
 
 async def page(visit: Visit) -> Response:

@@ -112,10 +112,15 @@ function renewItems(list, part) {
   (item?.querySelector("a") ?? item)?.focus();
 }
 
-/** The keyboard stays at the same link or button, or at the part itself if that has gone. */
+/** What was picked stays so; the keyboard stays at the same link or button, or at the part if that has gone. */
 function renewWhole(old, part) {
   const focused = focusWithin(old);
+  const picked = [...old.querySelectorAll("select")].map(({ name, value }) => [name, value]);
   old.replaceChildren(...document.importNode(part, true).childNodes);
+  for (const [name, value] of picked) {
+    const option = old.querySelector(`select[name="${CSS.escape(name)}"] option[value="${CSS.escape(value)}"]`);
+    if (option) option.selected = true;
+  }
   if (!focused) return;
   const nameOf = (each) => each.dataset.key ?? each.getAttribute("href") ?? each.textContent;
   const same = [...old.querySelectorAll("a, button, select")].find((each) => nameOf(each) === nameOf(focused));

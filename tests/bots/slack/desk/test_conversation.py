@@ -1,10 +1,15 @@
 """Customers and agents talk, each in their own language and place."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bots.slack.desk.lines import said
+from core.cases import DeskLine
 from core.phrases import Phrase, say
+from core.turn import Author
+from tests.bots.desk_news import leave
 from tests.bots.slack.desk.world import ANNA, BEN, DESK, KENJI, PERSON, World, open_world, words_of
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack.team import FakePerson
@@ -79,6 +84,22 @@ async def test_what_was_said_before_stands_below_the_card(world: World) -> None:
     await world.handed_over()
     await world.shown(ASKS, f"bot: {ASKS}", PERSON)
     assert len(world.thread()) == 1
+
+
+def test_who_joins_in_is_told_from_the_customer_whose_conversation_it_is() -> None:
+    line = DeskLine(id=1, author=Author.CUSTOMER, text="Und ich?", language="de", created_at=0.0)
+    (theirs,) = said(line, "de")
+    (others,) = said(replace(line, name="U0_BEN_"), "de")
+    customer = say(Phrase.DESK_CUSTOMER, "de")
+    assert theirs["blocks"][0]["elements"][0]["text"] == f"*{customer}*"
+    assert "BEN" in others["blocks"][0]["elements"][0]["text"]
+    assert customer in others["blocks"][0]["elements"][0]["text"]
+
+
+async def test_the_thread_says_that_the_customer_has_left(world: World) -> None:
+    await world.handed_over()
+    await leave(world.database)
+    await world.shown(say(Phrase.DESK_LEFT, "de"))
 
 
 async def test_the_same_person_is_customer_and_agent(world: World) -> None:

@@ -417,6 +417,26 @@ async def test_an_arrow_key_only_picks(browser: Browser, console: Console) -> No
     assert changed.role is Role.VIEWER
 
 
+async def test_how_long_to_snooze_stays_as_picked_when_there_are_news(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    await hands_over(console, "dozes", "A person, please.")
+    async with opened(browser, console, ana, locale="en") as page:
+        await page.goto(f"{console.url}/desk")
+        await page.locator(".case").click()
+        snooze = page.get_by_role("combobox", name="Snooze")
+        await snooze.select_option(index=2)
+        picked = await snooze.input_value()
+        newest = select(handoffs.c.id).order_by(handoffs.c.id.desc()).limit(1).scalar_subquery()
+        urgent = update(handoffs).where(handoffs.c.id == newest).values(priority=2)
+        await console.database.write(lambda connection: connection.execute(urgent).rowcount)
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(page.locator("#who .urgent")).to_be_visible()
+        await expect(snooze).to_have_value(picked)
+
+
 async def test_the_escape_of_an_input_method_leaves_the_box_to_whoever_writes(
     browser: Browser, console: Console
 ) -> None:

@@ -32,6 +32,26 @@ async def test_a_low_or_narrow_window_shows_what_was_said_and_the_briefing_when_
             await page.evaluate("location.hash = ''")
 
 
+async def test_a_laptop_or_tablet_shows_the_briefing_below_the_conversation_unasked(
+    browser: Browser, console: Console
+) -> None:
+    async with in_hand(browser, console, "tablet", WORDS) as page:
+        for width, height in ((1024, 768), (834, 1112), (1080, 577)):
+            await page.set_viewport_size({"width": width, "height": height})
+            await expect(page.locator("#facts h2").first).to_be_in_viewport()
+            await expect(page.get_by_role("link", name="Briefing")).to_be_hidden()
+            lines, facts, composer = [
+                await page.locator(part).bounding_box()
+                for part in ("#lines", "#facts", ".composer")
+            ]
+            assert lines is not None
+            assert facts is not None
+            assert composer is not None
+            assert lines["height"] >= 170, (width, height)
+            assert composer["y"] + composer["height"] <= facts["y"] + 1, (width, height)
+            await expect(page.locator("#text")).to_be_in_viewport(ratio=1)
+
+
 async def test_what_is_answered_stays_in_sight_while_the_answer_grows(
     browser: Browser, console: Console
 ) -> None:
@@ -60,9 +80,11 @@ async def test_chosen_colours_tell_a_note_from_a_reply_and_paper_has_every_word(
         await page.set_viewport_size({"width": 800, "height": 400})
         await page.evaluate("location.hash = 'facts'")
         await page.emulate_media(forced_colors="none", media="print")
-        for part in ("#lines", ".talk", ".page"):
-            cut_off = "part => part.scrollHeight - part.clientHeight"
-            assert await page.locator(part).evaluate(cut_off) == 0, part
+        for width in (800, 1000):
+            await page.set_viewport_size({"width": width, "height": 600})
+            for part in ("#lines", "#facts", ".talk", ".page"):
+                cut_off = "part => part.scrollHeight - part.clientHeight"
+                assert await page.locator(part).evaluate(cut_off) == 0, (part, width)
         await expect(page.locator("#text")).to_be_hidden()
         await expect(page.locator("#side")).to_be_hidden()
 

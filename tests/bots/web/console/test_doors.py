@@ -169,6 +169,16 @@ async def test_a_post_of_another_site_does_nothing(
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize(
+    "door", [door for door in DOORS if "{id:" in door.path], ids=lambda door: door.path
+)
+async def test_a_number_beyond_those_of_rows_is_no_address(people: People, door: Door) -> None:
+    client = people.by_role[Role.ADMIN]
+    path = re.sub(r"\{id:[^}]*\}", str(2**63), door.path).format(act="claim")
+    response = await client.http.request(door.method, path, data={"csrf": client.csrf})
+    assert response.status_code == 404
+
+
 @pytest.mark.parametrize("door", PAGES, ids=ids_of(PAGES))
 async def test_no_page_is_kept_or_framed_or_runs_a_script_that_is_not_ours(
     people: People, door: Door

@@ -245,6 +245,8 @@ async def test_words_and_answers_are_kept_changed_and_forgotten(
     await admin.post("/desk/replies", id=str(answer.id), title="T", text="Ta!", language="de")
     (changed,) = await console.needs.canned.of(HERE)
     assert (changed.title, changed.text, changed.language) == ("T", "Ta!", "de")
+    beyond = await admin.post("/desk/replies/remove", id=str(2**63))
+    assert beyond.status_code == 422
     await admin.post("/desk/replies/remove", id=str(changed.id))
     assert await console.needs.canned.of(HERE) == ()
 
@@ -337,10 +339,21 @@ async def test_who_approves_has_seen_what_the_article_says_now(
 
     approve = "/desk/proposals/{}/approve"
     assert (await admin.post(approve.format(one.id), **given(one))).status_code == 303
-    stale = await admin.post(approve.format(other.id), **given(other))
+    mine = {"title": "Bike tubes", "text": "My own words.", "language": "nl"}
+    stale = await admin.post(approve.format(other.id), **given(other) | mine)
     assert (stale.status_code, "changed meanwhile" in alert(stale)) == (409, True)
-    assert "two years" in stale.text
     (rebuilt,) = await console.needs.proposals.open(HERE)
+    # What was written stands in the form, what the article says now below it.
+    form, _, below = stale.text.partition("changed meanwhile")
+    kept = (
+        'value="Bike tubes"',
+        ">My own words.</textarea>",
+        '<option value="nl" lang="nl" selected>',
+    )
+    assert [each for each in kept if each not in form] == []
+    assert f'name="base" value="{rebuilt.base}"' in form
+    assert "two years" in below
+    assert "four euros" in below
     assert (await admin.post(approve.format(other.id), **given(rebuilt))).status_code == 303
     article = await console.needs.documents.get(HERE, tubes.id)
     assert article is not None
@@ -434,13 +447,17 @@ async def test_a_page_that_stays_open_is_told_in_words_why_something_was_refused
         assert (status, told["why"]) == (403, "csrf")
 
 
+@pytest.mark.parametrize(
+    ("which", "further"),
+    [("show=open", "show=open"), ("q=a+person", r"show=waiting&amp;q=a\+person")],
+)
 async def test_a_list_that_is_cut_off_says_so_and_goes_on(
-    admin: Client, console: Console, monkeypatch: pytest.MonkeyPatch
+    admin: Client, console: Console, monkeypatch: pytest.MonkeyPatch, which: str, further: str
 ) -> None:
     monkeypatch.setattr(inbox, "LISTED", 1)
     places = [await handed_over(console, f"cut-{number}", "A person!") for number in range(3)]
-    page, shown = (await admin.get("/desk?show=open")).text, []
-    while more := re.search(r'href="(/desk\?show=open&amp;more=\d+)#c\d+"', page):
+    page, shown = (await admin.get(f"/desk?{which}")).text, []
+    while more := re.search(rf'href="(/desk\?{further}&amp;more=\d+)#c\d+"', page):
         shown.append(page.count("data-item"))
         page = (await admin.get(more[1].replace("&amp;", "&"))).text
     assert shown == list(range(1, len(shown) + 1))
@@ -450,3 +467,35 @@ async def test_a_list_that_is_cut_off_says_so_and_goes_on(
     assert opened is not None
     beside = (await admin.get(opened[1].replace("&amp;", "&"))).text
     assert all(f'id="c{place}"' in beside for place in places)
+
+
+async def test_an_agent_sees_that_the_customer_has_left(console: Console) -> None:
+    where = await handed_over(console, "gone", "I want a person")
+    async with browser_of(console, await console.person(Role.AGENT)) as client:
+        path = f"/desk/conversations/{where}"
+        told = "The customer has left this conversation"
+        assert told not in (await client.get(path)).text
+        await console.delivery.leave(Address(workspace=HERE, channel=Channel.WEB, place="gone"))
+        # At the top, and where it happened.
+        assert (await client.get(path)).text.count(told) == 2
+        await client.post(f"{path}/claim")
+        await client.post(f"{path}/resolve")
+        assert (await client.get(path)).text.count(told) == 1
+
+
+async def test_an_admin_takes_over_what_the_page_says_a_colleague_has(console: Console) -> None:
+    agent, admin = await console.person(Role.AGENT), await console.person(Role.ADMIN)
+    where = await handed_over(console, "held", "I want a person")
+    await console.needs.desk.change(agent, where, Act.CLAIM)
+    async with browser_of(console, admin) as client:
+        path = f"/desk/conversations/{where}"
+        assert f'name="over" value="{agent.id}"' in (await client.get(path)).text
+        assert (await client.post(f"{path}/claim")).status_code == 409
+        assert (await client.post(f"{path}/claim", over=str(agent.id))).status_code == 303
+        case = await console.needs.cases.get(HERE, where)
+        assert case is not None
+        assert case.agent == admin.id
+        assert (await client.post(f"{path}/release")).status_code == 303
+        page = (await client.get(path)).text
+        assert "Waits for a person" in page
+        assert "Put back in the queue" in page

@@ -252,6 +252,32 @@ async def test_an_admin_shuts_somebody_out_at_once(console: Console) -> None:
             assert (await sign_in(client, "leaver")).status_code == 303
 
 
+async def test_who_is_shut_out_does_not_come_back_by_a_link_of_their_own(
+    console: Console, stranger: Client
+) -> None:
+    admin, leaver = await console.person(Role.ADMIN), await console.person(Role.ADMIN, "former")
+    async with browser_of(console, admin) as boss, browser_of(console, leaver) as gone:
+        made = await gone.post("/desk/people/invite", role="admin")
+        link = re.search(r"/desk/join/[\w-]+", made.text)
+        assert link is not None
+        assert (await stranger.get(link[0])).status_code == 200
+        await boss.post(f"/desk/people/{leaver.id}/access", disabled="true")
+        assert (await stranger.get(link[0])).status_code == 404
+
+
+async def test_an_open_link_is_withdrawn(console: Console, stranger: Client) -> None:
+    async with browser_of(console, await console.person(Role.ADMIN)) as boss:
+        made = await boss.post("/desk/people/invite", role="viewer")
+        link = re.search(r"/desk/join/[\w-]+", made.text)
+        assert link is not None
+        newest = (await console.needs.invitations.open(HERE))[-1]
+        page = (await boss.get("/desk/people")).text
+        assert f'name="ref" value="{newest.ref}"' in page
+        await boss.post("/desk/people/withdraw", ref=newest.ref)
+        assert newest.ref not in (await boss.get("/desk/people")).text
+        assert (await stranger.get(link[0])).status_code == 404
+
+
 async def test_a_name_is_shown_as_it_is_and_runs_nothing(console: Console) -> None:
     admin = await console.person(Role.ADMIN)
     evil = "<img src=x onerror=alert(1)>"
