@@ -1,7 +1,8 @@
 """Finds national identity numbers: by a form that proves itself, or behind a word that names one.
 
 Most have a check digit. Where they are plain digits it proves little: up to one in ten order
-numbers would pass for an identity. Those count only behind their word, whatever the digit says.
+numbers would pass for an identity. Those count only behind their word, whatever the digit says;
+where that is an everyday word somewhere, only in their form.
 """
 
 import re
@@ -12,6 +13,8 @@ _MONTH_DAY = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _DAY_MONTH = r"(?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])"
 # Not of these years: who orders is no child, but order numbers begin with their day.
 _YEAR = r"(?:0[0-9]|1[0-5]|[3-9][0-9])"
+# Behind a space a small letter is a word: "12345678 w sklepie".
+_SPANISH = r"(?:[0-9]{8}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}|[XYZ][ -]?[0-9]{7})(?:-?[A-Z]| (?-i:[A-Z]))"
 _START, _END = r"(?<![A-Za-z0-9_@/+.-])", r"(?![A-Za-z0-9_@-]|[.,/][0-9])"
 
 
@@ -30,8 +33,9 @@ def find_identities(text: str) -> Iterator[Identity]:
         for found in pattern.finditer(text):
             if holds(re.sub("[ ./+-]", "", found[0]).upper()):
                 yield Identity(start=found.start(), end=found.end(), since=found.start() - _NEAR)
-    for found in _NAMED.finditer(text):
-        yield Identity(start=found.start("number"), end=found.end("number"), since=found.end(1))
+    for pattern in _NAMED if _LONG.search(text) else ():
+        for found in pattern.finditer(text):
+            yield Identity(start=found.start("number"), end=found.end("number"), since=found.end(1))
 
 
 def is_luhn(digits: str) -> bool:
@@ -98,7 +102,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
     for form, holds in (
         (rf"[1-9][0-9]{{5}}(?:19|20)[0-9]{{2}}{_MONTH_DAY}[0-9]{{3}}[0-9X]", _is_chinese),
         (rf"{_YEAR}{_MONTH_DAY} ?- ?[1-8][0-9]{{6}}", _is_korean),
-        (r"(?:[0-9]{8}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}|[XYZ][ -]?[0-9]{7})[ -]?[A-Z]", _is_spanish),
+        (_SPANISH, _is_spanish),
         (
             r"[A-Z]{3} ?[A-Z]{3} ?[0-9L-NP-V]{2}[A-EHLMPR-T][0-9L-NP-V]{2} ?"
             r"[A-Z][0-9L-NP-V]{3}[A-Z]",
@@ -118,26 +122,80 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
         (r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] [0-9]{2} [0-9]{2} [0-9]{2} [A-D]", _is_any),
     )
 )
+
+
+def _digits(count: int) -> str:
+    """So many, grouped or not, and no more."""
+    return rf"[0-9](?:[ ./-]{{0,2}}[0-9]){{{count - 1}}}(?![ ./-]?[0-9])"
+
+
+def _whole(words: str) -> str:
+    return rf"(?<![^\W_])(?:{words})(?![^\W_])"
+
+
+# These mean nothing else, in no language that we speak.
 _WORDS = (
-    r"national (?:id|identity)|(?:id|identity|identification)(?: card| document)?"
-    r" (?:number|no|nr|code)|id card|identity card|social security|ssn|national insurance|nino"
-    r"|ni number|tax(?:payer)? (?:id|number)|tin|aadhaa?r|pan (?:card|number|no)"
+    r"national (?:id|identity)|identity(?: card| document)? (?:number|no|nr|code)"
+    # An order, a device, a user each have an "ID number" too.
+    r"|(?:national|personal|citizen|government|tax(?:payer)?|my|our|your|his|her|their)"
+    r" (?:id|identification)(?: card| document)? (?:number|no|nr|code)"
+    r"|id card|identity card|social security|ssn|national insurance|ni number"
+    r"|tax(?:payer)? (?:id|number)"
     r"|steuer-?id\w*|steuernummer|idnr|ausweisnummer|personalausweis\w*|sozialversicherungsnummer"
-    r"|ahv-?nummer|bsn|burgerservicenummer|sofinummer|pesel\w*|nip|numer dowodu|dow[oó]d osobisty"
-    r"|personnummer|samordningsnummer|fødselsnummer|cpr(?:-nummer)?|henkilötunnus|hetu"
-    r"|rodné číslo|cnp|dni|nif|c[ée]dula|curp|rfc|rut|documento de identidad|cpf|cnpj|rg"
-    r"|cart[ãa]o de cidad[ãa]o|contribuinte|codice fiscale|partita iva|carta d.identit[àa]"
-    r"|num[ée]ro de s[ée]cu(?:rit[ée] sociale)?|s[ée]curit[ée] sociale|carte d.identit[ée]"
-    r"|инн|снилс|паспорт\w*|іпн|рнокпп|(?:t\.?c\.? )?kimlik(?: no| numara\w*)?|tckn"
-    r"|vergi (?:no|numara\w*)|cccd|cmnd|căn cước|nik|ktp|αφμ|αμκα"
+    r"|ahv-?nummer|bsn|burgerservicenummer|sofinummer|pesel\w*|dow[oó]d\w* osobist\w*"
+    r"|personnummer|samordningsnummer|fødselsnummer|cpr[- ]?nummer|henkilötunnu\w*|rodné číslo"
+    r"|c[ée]dula|documento de identidad|cart[ãa]o de cidad[ãa]o|codice fiscale|partita iva"
+    r"|carta d.identit[àa]|num[ée]ro de s[ée]cu(?:rit[ée] sociale)?|s[ée]curit[ée] sociale"
+    r"|carte d.identit[ée]|инн|снилс|іпн|рнокпп|vergi (?:no|numara\w*)|cccd|cmnd|căn cước|αφμ|αμκα"
 )
 _UNSPACED = (
-    "身份证|身分證|身分证|证件号|證件號|マイナンバー|個人番号|주민등록번호|주민번호|외국인등록번호"
-    "|आधार|पैन|رقم الهوية|الهوية الوطنية|الرقم القومي|رقم الإقامة|הזהות|תעודת זהות|บัตรประชาชน"
+    "证件号|證件號|マイナンバー|個人番号|주민등록번호|주민번호|외국인등록번호"
+    "|رقم الهوية|الهوية الوطنية|الرقم القومي|رقم الإقامة|บัตรประชาชน"
 )
-_NAMED = re.compile(
-    rf"((?<![^\W_])(?:{_WORDS})(?![^\W_])|{_UNSPACED})[^0-9\n]{{0,20}}?(?<![A-Za-z0-9+])"
-    rf"(?P<number>(?:[A-Z]{{1,5}}-?)?[0-9](?:[ ./-]{{0,2}}[0-9]){{5,17}}(?:-?[A-Z])?"
-    rf"|[A-Z]{{5}}[0-9]{{4}}[A-Z]){_END}",
-    re.IGNORECASE,
+_LONG = re.compile(r"[0-9](?:[ ./-]{0,2}[0-9]){3}")
+"""Without so many digits none of the patterns below holds, and most texts have fewer."""
+# Fewer digits are a code that came by text message.
+_ANY = (
+    r"[A-Z]{1,5}-?[0-9](?:[ ./-]{0,2}[0-9]){5,17}(?:-?[A-Z])?"
+    r"|[0-9](?:[ ./-]{0,2}[0-9]){6,17}(?:-?[A-Z])?|[A-Z]{5}[0-9]{4}[A-Z]"
+)
+# Everyday words as well (`dni` are Polish days, `rut` is to withdraw in Vietnamese without accents,
+# आधार is a basis), or other things have such a number: only before a form of theirs.
+_NAMED: tuple[re.Pattern[str], ...] = tuple(
+    re.compile(
+        rf"({words})[^0-9\n]{{0,20}}?(?<![A-Za-z0-9+])(?P<number>{form}){_END}", re.IGNORECASE
+    )
+    for words, form in (
+        (f"{_whole(_WORDS)}|{_UNSPACED}", _ANY),
+        (rf"(?<!\d)(?<!\d ){_whole('dni(?=[^0-9a-z]{0,3}[0-9])')}", _SPANISH),
+        (
+            rf"(?<!\d ){_whole('(?-i:DNI)|(?:mi|el|con) dni|dni (?:es|n[º°.]|n[úu]mero)')}",
+            rf"{_SPANISH}|{_digits(8)}|{_digits(7)}",
+        ),
+        (_whole("nif|contribuinte"), rf"{_digits(9)}|{_SPANISH}"),
+        (_whole("cpf|cnpj|contribuinte"), rf"{_digits(11)}|{_digits(14)}"),
+        (_whole("rut|rg"), r"[0-9]{1,2}(?:\.?[0-9]{3}){2}-[0-9KX]"),
+        (_whole("curp"), r"[A-Z]{4}[0-9]{6}[A-Z]{6}[0-9A-Z][0-9]"),
+        # XAXX and XEXX stand for whoever has none.
+        (_whole("rfc"), r"(?!X[AE]XX)[A-Z]{4}-?[0-9]{6}-?[0-9A-Z]{3}"),
+        (_whole("nino"), r"[A-Z]{2} ?(?:[0-9]{2} ?){3}[A-D]"),
+        (_whole("nip"), rf"(?:PL)?{_digits(10)}"),
+        (_whole("numer dowodu"), r"[A-Z]{3} ?[0-9]{6}"),
+        (_whole("cpr|hetu"), rf"{_DAY_MONTH}[0-9]{{2}}[-+A-Y ]?[0-9]{{3}}[0-9A-Y]"),
+        (_whole("cnp"), _digits(13)),
+        (
+            _whole(r"паспорт\w*"),
+            rf"(?-i:[А-ЯЄІЇҐ]{{2}}) ?[0-9]{{6}}|{_digits(9)}|{_digits(10)}",
+        ),
+        (_whole(r"(?:t\.?c\.? )?kimlik(?: no| numara\w*)?|tckn"), _digits(11)),
+        (_whole("nik|ktp"), _digits(16)),
+        (rf"{_whole('aadhaa?r')}|आधार(?! पर)", _digits(12)),
+        (rf"{_whole('pan (?:card|number|no)')}|पैन", r"[A-Z]{5}[0-9]{4}[A-Z]"),
+        ("הזהות|תעודת זהות", _digits(9)),
+        (
+            "身份证|身分證|身分证",
+            r"[1-9](?:[ -]?[0-9]){14}(?:(?:[ -]?[0-9]){2}[ -]?[0-9X])?"
+            r"|[A-Z]{1,2}[0-9]{6,9}(?:\([0-9A]\))?",
+        ),
+    )
 )

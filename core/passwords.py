@@ -1,7 +1,8 @@
 """Finds passwords where programs and people write them: behind a name and a sign, or a verb.
 
-Behind a sign (`DB_PASSWORD=…`, `Kennwort: …`) nearly anything is one. Behind a verb ("my password
-is …") only what no word looks like: more often it says what is wrong with the password.
+Behind a sign as programs write it (`DB_PASSWORD: …`, `password=…`) nearly anything is one. Where
+people write ("Kennwort: …", "my password is …") only what no word looks like: more often it says
+what is wrong with the password.
 """
 
 import re
@@ -14,7 +15,7 @@ _NAMES = (
 _SPOKEN = (
     r"pass word|passwort|kennwort|zugangscode|contraseña|clave|mot de passe|mdp|senha"
     r"|palavra-passe|parola(?: d.ordine)?|wachtwoord|пароль|şifre|hasło|mật khẩu|kata sandi|sandi"
-    r"|lösenord|passord|adgangskode|kodeord|salasana|heslo|jelszó|parolă|κωδικός"
+    r"|lösenord|passord|adgangskode|kodeord|salasana|heslo|jelszó|parolă|κωδικός πρόσβασης"
 )
 # They stand within a run of letters, or have signs that are no letters to a pattern.
 _UNSPACED = (
@@ -25,9 +26,9 @@ _VERBS = (
     r"is|was|ist|war|lautet|est|era|es|é|è|jest|brzmi|to|là|adalah|это|є|це|هي|هو|är|er|var|je|este"
 )
 _ASSIGNED = re.compile(
-    rf"(?:{_NAMES}|(?<![^\W_])(?:{_SPOKEN})|{_UNSPACED})"
-    r"\\?[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}"
-    r"(?:\"(?P<quoted>[^\"\n]{4,200})\"|'(?P<single>[^'\n]{4,200})'|(?P<bare>[^\s,;]{6,200}))",
+    rf"(?:(?P<name>{_NAMES})|(?<![^\W_])(?:{_SPOKEN})|{_UNSPACED})"
+    r"(?P<key>\\?[\"']?)\s{0,3}(?P<sign>:=|=>|[:=])\s{0,3}"
+    r"(?:\"(?P<quoted>[^\"\n]{4,200})\"|'(?P<single>[^'\n]{4,200})'|(?P<bare>[^\s,;。]{6,200}))",
     re.IGNORECASE,
 )
 _TOLD = re.compile(
@@ -38,6 +39,13 @@ _TOLD = re.compile(
     re.IGNORECASE,
 )
 _UNLIKE_A_WORD = re.compile(r"\d|[!@#$%^&*_+=~|\\](?=.)|[a-z][A-Z]")
+# An address, a price, or the name of a standard: none of them is a secret.
+_NO_PASSWORD = re.compile(
+    r".*://.*|[€$£¥₹₽₩₺][0-9][0-9.,]*|[0-9][0-9.,]*[€$£¥₹₽₩₺%]|[0-9]{1,3}(?:[.,][0-9]{3})+"
+    r"|(?:oauth|base|sha|md|hs|rs|es|aes|utf|wpa|erc|trc|bep|fido)[-.]?[0-9]{1,3}(?:[-.][0-9]{1,3})?",
+    re.IGNORECASE,
+)
+_LINE_ENDS = re.compile(r"[\"']?[^\S\n]{0,3}(?:[,;\n]|\Z)")
 # What is said of a password behind a colon, by its beginning.
 _SAID = (
     "forg", "wrong", "incorr", "invalid", "expire", "reset", "unknown", "chang", "missing",
@@ -56,10 +64,36 @@ _SAID = (
 def find_passwords(text: str) -> Iterator[tuple[int, int]]:
     """Where the passwords, keys and tokens stand that something beside them calls so."""
     for found in _ASSIGNED.finditer(text):
-        if not (found["bare"] and found["bare"].lower().startswith(_SAID)):
+        if _is_assigned(text, found):
             yield found.span(found.lastgroup or 0)
     for found in _TOLD.finditer(text):
         name = found.lastgroup or ""
         value = found[name].rstrip(".!?)")
-        if len(value) > 3 and _UNLIKE_A_WORD.search(value) and "://" not in value:
+        if len(value) > 3 and _is_unlike_a_word(value):
             yield found.start(name), found.start(name) + len(value)
+
+
+def _is_assigned(text: str, found: re.Match[str]) -> bool:
+    """Whether what stands behind the sign is a password rather than said of one."""
+    value, end = found[found.lastgroup or 0], found.end(found.lastgroup or 0)
+    if found["bare"] and value.lower().startswith(_SAID):
+        return False
+    quoted = found["key"] and not found["bare"]
+    if quoted or "=" in found["sign"] or _is_a_programs(text, found):
+        return True
+    if _is_unlike_a_word(value.rstrip(".!?)")):
+        return True
+    # Many write `password: …` as programs do; what goes on is a sentence.
+    alone = found["name"] and " " not in value and _LINE_ENDS.match(text, end)
+    return bool(alone) and not _NO_PASSWORD.fullmatch(value)
+
+
+def _is_a_programs(text: str, found: re.Match[str]) -> bool:
+    """Whether the name is one such as DB_PASSWORD, client-secret or api_key."""
+    name, start = found["name"] or "", found.start()
+    within = re.match("[A-Za-z0-9_-]", text[max(0, start - 1) : start])
+    return bool(name) and ("_" in name or within is not None)
+
+
+def _is_unlike_a_word(value: str) -> bool:
+    return _UNLIKE_A_WORD.search(value) is not None and not _NO_PASSWORD.fullmatch(value)

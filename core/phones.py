@@ -38,23 +38,48 @@ _OWN_NUMBER = re.compile(
     r"|mio(?: nuovo)? numero|(?:meu|nosso)(?: novo)? n[úu]mero|(?:mijn|ons)(?: nieuwe)? nummer"
     r"|(?:мой|наш)(?: новый)? номер|(?:мій|наш)(?: новий)? номер|mój(?: nowy)? numer|numaram"
     r"|số (?:của )?(?:tôi|mình|em|anh|chị)|nomor (?:saya|aku|ku)|nomorku|mitt(?: nya)? n(?:ummer|r)"
-    r"|mit(?: nye)? nummer|numeroni|moje(?: nové)? číslo|numărul meu|a? ?számom|αριθμός μου"
+    r"|mit(?: nye)? nummer|numeroni|moje(?: nové)? číslo|numărul meu|(?:a )?számom|αριθμός μου"
     r"|رقمي|मेरा नंबर|मेरा नम्बर|המספר שלי)"
     r"|(?:我的?|本人)(?:号码|號碼)|(?:私|僕|わたし)の番号|(?:내|제) ?번호)"
     # No more than a short word or two: "of" and the like would say whose number else it is.
     r"(?!\W{0,3}(?:of|for|on|de|del|di|do|da|du|des|für|van|voor|pour|para|per|для|від)\b)"
     r"(?:\W{0,3}\w{1,6}(?=\W)){0,2}[はが是为為は은는이가]?\W{0,3}\Z"
 )
-_OTHER_NUMBER = re.compile(
-    r"(?:\b(?:order|invoice|tracking|ticket|customer|article|item|sku|ref(?:erence)?|booking|account"
-    r"|case|serial|imei|model|version|licen[cs]e|passport|policy|bestell\w*|auftrag\w*|rechnung\w*"
-    r"|sendung\w*|kunden\w*|artikel\w*|commande|facture|suivi|colis|pedido|factura|seguimiento"
-    r"|encomenda|fatura|ordine|fattura|tracciamento|bestelling|factuur|zamówieni\w*|faktur\w*"
-    r"|paczk\w*|objednávk\w*|заказ\w*|счёт\w*|посылк\w*|замовлен\w*|sipariş\w*|fatura\w*|pesanan"
-    r"|đơn hàng|beställning\w*|ordre\w*|tilaus\w*|rendelés\w*|comand\w*|παραγγελί\w*|طلب\w*|الطلب)"
-    r"|订单|訂單|单号|單號|注文|주문|ऑर्डर|คำสั่งซื้อ)[^\d\n]{0,20}\Z",
-    re.IGNORECASE,
+_ORDERS = (
+    r"order|invoice|tracking|ticket|customer|article|item|sku|ref(?:erence)?|booking|account"
+    r"|(?<!in )case|serial|imei|model|version|licen[cs]e|passport|policy|bestell|auftrag|rechnung"
+    r"|sendung|kunden|artikel|commande|facture|suivi|colis|pedido|factura|seguimiento"
+    r"|encomenda|fatura|ordine|fattura|tracciamento|factuur|zamówieni|faktur"
+    r"|paczk|objednávk|заказ|сч[её]т|посылк|замовлен|sipariş|pesanan"
+    r"|đơn hàng|beställning|ordre|tilaus|rendelés|comand|παραγγελί|طلب|الطلب"
 )
+_ORDERS_UNSPACED = "订单|訂單|单号|單號|注文|주문|ऑर्डर|คำสั่งซื้อ"
+# Who has one of these may have a phone as well, whose form then tells.
+_OTHERS = (
+    r"track|member|contract|kunde|kundn|paket|vertrag|buchung|vorgang|mitglied"
+    r"|dossier|contrat|réservation|adhérent|abonn[ée]|guía|reserva|socio|póliza|expediente"
+    r"|rastre|protocolo|matrícula|spedizione|pacco|pratica|prenotazione|tessera"
+    r"|klant|zending|pakket|(?:n[uúo]m\w{2,5}|номер) (?:\w{1,3} )?(?:client|klient|клиент|клієнт)"
+    r"|przesyłk|umow|rezerwacj|zgłoszeni|zákazn|zásilk|smlouv"
+    r"|накладн|трек|договор\w{0,2}\b|брон|обращени|заявк|посилк|відстеж"
+    r"|müşteri|kargo|takip|gönderi|üye|abone|hesap|rezervasyon|poliçe|sözleşme|ürün|seri\b"
+    r"|iade|talep|başvuru|şikayet|pelanggan|resi\b|tagihan|kiriman|tiket|rekening|akun"
+    r"|vận đơn|khách hàng|hóa đơn|hợp đồng|mã\b|spårning|ärende|medlem|sendings|pakke|sporing"
+    r"|asiakas|lasku|seuranta|ügyfél|számla|csomag|követés|szerződés|foglalás|tagság|colet|awb"
+    r"|πελάτ|αποστολ|τιμολόγι|κράτησ|(?:ال)?(?:عميل|شحنة|تتبع|فاتورة|تذكرة|حجز|عضوية)"
+)
+_OTHERS_UNSPACED = (
+    "客户|客戶|会员|會員|发票|發票|合同|追跡|伝票|予約|会員|契約|お客様番号|고객|송장|회원|예약"
+    "|ग्राहक|ट्रैकिंग|बुकिंग|शिकायत|ลูกค้า|พัสดุ|הזמנה|לקוח|משלוח|חשבונית"
+)
+_ORDER_NUMBER, _OTHER_NUMBER = (
+    re.compile(rf"(?:\b(?:{words})[^\W\d]*|{unspaced})[^\d\n]{{0,20}}\Z", re.IGNORECASE)
+    for words, unspaced in (
+        (_ORDERS, _ORDERS_UNSPACED),
+        (f"{_ORDERS}|{_OTHERS}", f"{_ORDERS_UNSPACED}|{_OTHERS_UNSPACED}"),
+    )
+)
+_TWO_WORDS = re.compile(r"(?:[^\s,.;!?]+[\s:]+){1,2}\Z")
 _NUMBERED = re.compile(
     r"(?:[#№]|\b(?:n[or°º]|nummer|number|numéro|número|numero|номер))[\s:.]{0,2}(?:is|ist|es)?\s?\Z",
     re.IGNORECASE,
@@ -73,22 +98,23 @@ def find_phones(text: str) -> Iterator[tuple[int, int]]:
 
 
 def is_other_number(text: str, start: int, end: int, *, since: int) -> bool:
-    """Whether a date stands there or, by the words from `since` on, an order's number or such."""
+    """Whether a date or money stands there or, by the words from `since` on, an order's number."""
     said = _OTHER_NUMBER.search(text, max(0, since), start)
-    return said is not None or _DATE.fullmatch(text, start, end) is not None
+    return bool(said or _DATE.match(text, start, end) or _MONEY.match(text, end))
 
 
 def _is_phone(run: str, before: str, after: str) -> bool:
     run = re.split("[xe]", run)[0]
     digits = re.sub("[^0-9]", "", run)
     groups = re.findall("[0-9]+", run)
-    own = _is_own(before)
+    said = _OWN_NUMBER.search(before)
+    own = said is not None and not _is_others(before, said)
     called = own or bool(_CALL.search(before) or _CALLED_AFTER.match(after))
     if _DATE.match(run) or _YEARS.fullmatch(run):
         return False
     if run.startswith("+"):
         return 8 <= len(digits) <= 15
-    if _OTHER_NUMBER.search(before):
+    if (_OTHER_NUMBER if called or said else _ORDER_NUMBER).search(before):
         return own or (called and _nearest_is_call(before))
     trunk = run.startswith(("0", "(")) and len(groups) > 1
     if (_NUMBERED.search(before) and not (called or trunk)) or _MONEY.match(after):
@@ -100,10 +126,13 @@ def _is_phone(run: str, before: str, after: str) -> bool:
     return _has_phone_form(run, digits, groups)
 
 
-def _is_own(before: str) -> bool:
-    """Whether somebody says that it is their number, and of nothing else."""
-    said = _OWN_NUMBER.search(before)
-    return said is not None and not _OTHER_NUMBER.search(before, said.start())
+def _is_others(before: str, said: re.Match[str]) -> bool:
+    """Whether "my number" is that of an order or such: "sipariş numaram", "mon numéro client".
+
+    "About my order, my number" is not.
+    """
+    words = _TWO_WORDS.search(before, 0, said.start())
+    return _OTHER_NUMBER.search(before, words.start() if words else said.start()) is not None
 
 
 def _nearest_is_call(before: str) -> bool:

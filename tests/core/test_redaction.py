@@ -39,6 +39,16 @@ PERSONAL = [
     (Type.PHONE_NUMBER, "My number is {}", "07700900123"),
     (Type.PHONE_NUMBER, "my number is {}", "9876543210"),
     (Type.PHONE_NUMBER, "about my order, my new number is: {}", "9876543210"),
+    (Type.PHONE_NUMBER, "just in case my number is {}", "9876543210"),
+    (Type.PHONE_NUMBER, "I am sending my number {}", "9876543210"),
+    (Type.PHONE_NUMBER, "merhaba numaram {}", "5321234567"),
+    (Type.PHONE_NUMBER, "siparişim için, numaram {}", "5321234567"),
+    (Type.PHONE_NUMBER, "a számom {}", "301234567"),
+    (Type.PHONE_NUMBER, "số của tôi là {}", "912345678"),
+    (Type.PHONE_NUMBER, "mitt nummer {}", "701234567"),
+    (Type.PHONE_NUMBER, "Je suis client, {}", "06 12 34 56 78"),
+    (Type.PHONE_NUMBER, "Das Paket bitte an {}", "0171 1234567"),
+    (Type.PHONE_NUMBER, "przesyłka dla mnie, {}", "601 234 567"),
     (Type.PHONE_NUMBER, "meine Nummer ist {}", "017612345678"),
     (Type.PHONE_NUMBER, "mon numéro est le {}", "612345678"),
     (Type.PHONE_NUMBER, "mi número es {}", "612345678"),
@@ -78,6 +88,28 @@ PERSONAL = [
     (Type.NATIONAL_ID, "{}", "529.982.247-25"),
     (Type.NATIONAL_ID, "CPF {}", "52998224725"),
     (Type.NATIONAL_ID, "Steuer-ID: {}", "86 095 742 719"),
+    (Type.NATIONAL_ID, "DNI: {}", "12345678A"),
+    (Type.NATIONAL_ID, "mi DNI es {}", "30123456"),
+    (Type.NATIONAL_ID, "my id number is {}", "12345678"),
+    (Type.NATIONAL_ID, "National ID no. {}", "12345678"),
+    (Type.NATIONAL_ID, "identity card number {}", "123456789"),
+    (Type.NATIONAL_ID, "tax identification number {}", "123456789"),
+    (Type.NATIONAL_ID, "fatura com contribuinte {}", "123456789"),
+    (Type.NATIONAL_ID, "proszę o fakturę na NIP {}", "123-456-32-18"),
+    (Type.NATIONAL_ID, "dowód osobisty nr {}", "ABC123456"),
+    (Type.NATIONAL_ID, "CURP {}", "GODE561231HDFRRN09"),
+    (Type.NATIONAL_ID, "mi RFC es {}", "GODE561231GR8"),
+    (Type.NATIONAL_ID, "RUT {}", "12.345.678-5"),
+    (Type.NATIONAL_ID, "meu RG é {}", "12.345.678-9"),
+    (Type.NATIONAL_ID, "मेरा आधार {} है", "1234 5678 9012"),
+    (Type.NATIONAL_ID, "my PAN number is {}", "ABCDE1234F"),
+    (Type.NATIONAL_ID, "мой паспорт {}", "45 10 123456"),
+    (Type.NATIONAL_ID, "паспорт {}", "АА 123456"),
+    (Type.NATIONAL_ID, "CPR {}", "120385-1234"),
+    (Type.NATIONAL_ID, "CNP {}", "1850312123456"),
+    (Type.NATIONAL_ID, "NIK saya {}", "3201234567890123"),
+    (Type.NATIONAL_ID, "תעודת זהות {}", "123456782"),
+    (Type.NATIONAL_ID, "身分證 {}", "A123456789"),
     (Type.SECRET, "DB_PASSWORD={}", "hunter2hunter2"),
     (Type.SECRET, "client_secret={}", "abcdefgh"),
     (Type.SECRET, "MY_API_TOKEN={}", "abcdefgh"),
@@ -85,7 +117,16 @@ PERSONAL = [
     (Type.SECRET, '"password": "{}"', "hunter2,hunter2"),
     (Type.SECRET, '"token":"{}"', "abcdefgh"),
     (Type.SECRET, "my password for the shop is {}!", "hunter2hunter2"),
-    (Type.SECRET, "Kennwort: {}", "sommerregen"),
+    (Type.SECRET, "Kennwort: {}", "Sommer2024!"),
+    (Type.SECRET, "hasło: {}", "hunter2"),
+    (Type.SECRET, "password: {}", "sunshine"),
+    (Type.SECRET, "user anna, password: {}\nthanks", "sunshine"),
+    (Type.SECRET, "DB_PASSWORD: {} # the old one", "sunshine"),
+    (Type.SECRET, "client-secret: {} is set", "abcdefgh"),
+    (Type.SECRET, '"contraseña": "{}"', "verano azul"),
+    (Type.SECRET, "Kennwort={} bitte", "sommerregen"),
+    (Type.SECRET, "Token: {}", "482913"),
+    (Type.SECRET, "密码：{}。谢谢", "hunter22"),
     (Type.SECRET, "mein Passwort lautet {}", "Sommer24"),
     (Type.SECRET, "mi contraseña es {}", "verano24"),
     (Type.SECRET, "mon mot de passe est {}", "soleil24"),
@@ -136,6 +177,7 @@ def test_personal_data_is_found_where_it_stands(kind: Type, frame: str, value: s
         "call me about order 1234567890", "invoice INV-2024-0001", "EAN 4006381333931",
         "2024-01-15", "15.01.2024 12:30", "2019-2020", "12 345 678 €", "1.234.567", "10 000 000",
         "version 1.2.3", "12:30:45", "size 38-40-42", "4111 1111 1111 1112",
+        "Bestellbestätigungsnummer lautet 03012345678",
         "my order number is 9876543210", "my membership number is 9876543210",
         "mi número de pedido es 612345678", "мой номер заказа 1234567", "order 12345678Z",
         "order 240115-1234567", "240115-1235", "is AB123456C in stock?", "12345678A", "44051401359",
@@ -144,6 +186,43 @@ def test_personal_data_is_found_where_it_stands(kind: Type, frame: str, value: s
     ],
 )  # fmt: skip
 def test_order_numbers_dates_and_prices_stay_readable(text: str) -> None:
+    assert find(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zwrot w ciągu 14 dni od 12.11.2026 10:30", "Od 3 dni nie ma zwrotu 1 250 000 zł",
+        "Czekam już 10 dni, numer 12345678", "14 dni, przesyłka 620000123456",
+        "Od kilku dni czekam: 12345678 w paczkomacie", "14 dni: 12345678A", "12345678 w sklepie",
+        "numer dowodu zakupu 12345678", "Tin nhắn báo mã 482913", "muốn rut 5000000",
+        "RFC 2822 123456", "RFC 2822 12345678", "el RFC genérico XAXX010101000",
+        "order id number 12345678", "customer id number 12345678",
+        "Transaction ID number 12345678", "user id number 12345678", "ticket id no 12345678",
+        "Bestellung: identification code 12345678", "vehicle identification number 12345678",
+        "Kimlik doğrulama kodu 48291312", "müşteri kimlik numarası 12345678", "nik: 12345678",
+        "इस आधार पर 123456789012", "पैनल 12345678", "身份证验证码 48291312",
+        "אימות הזהות 48291312", "frying pan no 1234567", "CPR course 1234567",
+        "identity card, code 482913", "Personalausweis 12.03.2025 10:30",
+        "la cédula cuesta 1 250 000 $",
+    ],
+)  # fmt: skip
+def test_a_word_for_an_identity_that_is_an_everyday_word_masks_nothing(text: str) -> None:
+    assert find(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sipariş numaram 12345678", "Müşteri numaram 12345678",
+        "Kargo takip numaram 620012345678", "üyelik numaram 12345678",
+        "mon numéro client 12345678", "il mio numero cliente 12345678",
+        "Rendelési számom 12345678", "mã số của tôi là 12345678", "ordre: mitt nummer 12345678",
+        "Kargo takip numaram 620 012 345 678", "rufen Sie wegen Vertrag 12345678 an",
+        "мой номер клиента 1234567", "ऑर्डर मेरा नंबर 12345678", "订单 我的号码 12345678",
+    ],
+)  # fmt: skip
+def test_my_number_with_an_order_is_the_orders(text: str) -> None:
     assert find(text) == ()
 
 
@@ -162,6 +241,11 @@ def test_order_numbers_dates_and_prices_stay_readable(text: str) -> None:
         "mật khẩu của tôi là sai", "kata sandi saya salah", "पासवर्ड गलत है", "كلمة المرور خاطئة",
         "密码错误", "密码忘记了，订单12345678", "パスワードは正しいです", "비밀번호가 틀려요",
         "password must have 8-20 characters", "the reset token is case-sensitive",
+        "Mot de passe: impossible de le changer", "clave: importante saber",
+        "Kennwort: mindestens 8 Zeichen", "비밀번호: 잊어버렸어요", "비밀번호: 8자리이상",
+        "Token is OAuth2", "the token is ERC-20", "Token: $12.99 each", "Token: $12.99",
+        "Password: must be at least 8 characters", "API-Key: contact support",
+        'le champ "mot de passe": impossible', "κωδικός: SAVE2026",
     ],
 )  # fmt: skip
 def test_what_is_said_of_a_password_is_none(text: str) -> None:
