@@ -119,13 +119,14 @@ class Sending:
         try:
             async with asyncio.timeout(self._send_s):
                 ref = await port.find(parcel)
-        except LookupError:
+        except (LookupError, Rejected) as error:
             if self._resend_unknown:
                 return None
-            return Delivered(fate=Fate.UNKNOWN, error="the platform does not say if it was sent")
-        except Rejected as error:
-            # The place is gone, or closed to us: it will not say either.
-            return Delivered(fate=Fate.UNKNOWN, error=str(error))
+            # Where we are refused, the place is gone or closed to us: it will not say either.
+            silent = "the platform does not say if it was sent"
+            return Delivered(
+                fate=Fate.UNKNOWN, error=str(error) if isinstance(error, Rejected) else silent
+            )
         except (Unavailable, TimeoutError) as error:
             retry_in_s = getattr(error, "retry_after_s", None) or backoff_s(parcel.attempts)
             return Delivered(fate=Fate.DUBIOUS, error=str(error), retry_in_s=retry_in_s)

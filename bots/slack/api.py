@@ -31,8 +31,9 @@ SHUT_OUT = frozenset(
         "org_login_required",
     }
 )
-# and with what it is allowed to do.
-FORBIDDEN = frozenset({"missing_scope", "no_permission"})
+# and with what it is allowed to do. `no_permission` is not: it may concern one place alone.
+# Source: https://docs.slack.dev/reference/methods/chat.postMessage
+FORBIDDEN = frozenset({"missing_scope"})
 SHUT_OUT_S = 60.0
 
 T = TypeVar("T")

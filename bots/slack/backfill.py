@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,8 +20,8 @@ from core.errors import Rejected, Unavailable
 from core.turn import Channel, WorkspaceId
 
 EVERY_S = 600.0
-# Threads older than this are not read again, nor is what was said in a channel before, however old
-# its mark: we may not have been in it since.
+# What was that old when a team was last read whole is not read again: neither threads in which
+# nobody had written since, nor what was said in a channel, where we may not have been.
 RECENT_S = 24 * 3600.0
 # After so short a gap the new threads are few, and all of them are read.
 SHORT_GAP_S = 3600.0
@@ -29,6 +30,7 @@ SETTLED_S = 15.0
 PAGE = 200
 KINDS = ("im", "public_channel,private_channel")
 START = "start"
+FILLED = "filled"
 # How a channel's history tells that somebody came in.
 JOINED = frozenset({"channel_join", "group_join"})
 
@@ -46,6 +48,27 @@ class Recent(Protocol):
     ) -> Awaitable[tuple[str, ...]]:
         """List them, newest first."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Before:
+    """When we began with a team, and when it was last read whole; None if it never was."""
+
+    start: float
+    filled: float | None
+
+    def gap_s(self) -> float:
+        """For how long it was not read; 0 if that is not known."""
+        return 0.0 if self.filled is None else max(0.0, time.time() - self.filled)
+
+    def floor(self) -> float:
+        """Before this nothing is read that was not said to us directly."""
+        day_ago = time.time() - RECENT_S
+        return day_ago if self.filled is None else min(self.filled, day_ago)
+
+    def is_short(self) -> bool:
+        """Whether the gap is, however long nobody may have written in a channel."""
+        return self.filled is not None and self.gap_s() < SHORT_GAP_S
 
 
 class Backfill:
@@ -111,11 +134,13 @@ class Backfill:
 
         Raises: Unavailable, Rejected, TimeoutError: as the calls do; what was read stays read.
         """
-        start = await self._start(team)
+        begun = time.time() - SETTLED_S
+        before = _Before(start=await self._start(team), filled=await self._filled(team))
         own = await self._teams.own()
         is_own = own is not None and own.me.team == team.me.team
-        also = await self._also(RECENT_S) if self._also is not None and is_own else ()
-        recent = await self._recent(team.me.workspace, Channel.SLACK, RECENT_S)
+        within_s = RECENT_S + before.gap_s()
+        also = await self._also(within_s) if self._also is not None and is_own else ()
+        recent = await self._recent(team.me.workspace, Channel.SLACK, within_s)
         lively = [Place.parse(text) for text in (*recent, *also)]
         channels = [Place(channel=channel) for channel in await self._channels(team)]
         talking = {place.channel for place in lively}
@@ -127,7 +152,8 @@ class Backfill:
         )
         missed = 0
         for place in places:
-            missed += await self._fill_place(team, place, start)
+            missed += await self._fill_place(team, place, before)
+        await self._cursors.write(team.me.workspace, Channel.SLACK, FILLED, f"{begun:.6f}")
         return missed
 
     async def _due(self) -> bool:
@@ -161,6 +187,10 @@ class Backfill:
             await self._cursors.write(team.me.workspace, Channel.SLACK, START, kept)
         return float(kept)
 
+    async def _filled(self, team: Team) -> float | None:
+        kept = await self._cursors.read(team.me.workspace, Channel.SLACK, FILLED)
+        return None if kept is None else float(kept)
+
     async def _channels(self, team: Team) -> list[str]:
         """The channels that the bot is in; of those it may not list, none."""
         found: list[str] = []
@@ -187,29 +217,28 @@ class Backfill:
             log.exception("slack_event_failed")
             return False
 
-    async def _fill_place(self, team: Team, place: Place, start: float) -> int:
+    async def _fill_place(self, team: Team, place: Place, before: _Before) -> int:
         name = f"mark:{place}"
         mark = await self._cursors.read(team.me.workspace, Channel.SLACK, name)
         try:
-            said = await _history(team, place, _since(place, mark, start))
+            said = await _history(team, place, _since(place, mark, before))
         except Rejected as error:
             log.info("slack_place_not_read", error=str(error))
             return 0
         joined = _joined(said, team)
-        short = mark is not None and float(mark) > time.time() - SHORT_GAP_S
         missed = 0
         for first in range(0, len(said), PAGE):
             page = said[first : first + PAGE]
             for message in page:
                 if float(message["ts"]) > joined:
-                    missed += await self._fill_message(team, place, message, start, short)
+                    missed += await self._fill_message(team, place, message, before)
             # What was taken stays taken, whatever stops us further on.
             newest = str(page[-1]["ts"])
             await self._cursors.write(team.me.workspace, Channel.SLACK, name, newest)
         return missed
 
     async def _fill_message(
-        self, team: Team, place: Place, message: Mapping[str, Any], start: float, short: bool
+        self, team: Team, place: Place, message: Mapping[str, Any], before: _Before
     ) -> int:
         """Pass a message on, with the thread below it if that may be ours or the gap is short."""
         event = {"type": "message", "channel": place.channel, **message}
@@ -218,9 +247,9 @@ class Backfill:
         if place.thread is not None or not message.get("reply_count"):
             return missed
         asks_us = markup.mentions(str(message.get("text")), team.me.bot_user)
-        if short or asks_us or _is_direct(place):
+        if before.is_short() or asks_us or _is_direct(place):
             thread = Place(channel=place.channel, thread=str(message["ts"]))
-            missed += await self._fill_place(team, thread, start)
+            missed += await self._fill_place(team, thread, before)
         return missed
 
 
@@ -228,14 +257,14 @@ def _is_direct(place: Place) -> bool:
     return place.channel.startswith("D")
 
 
-def _since(place: Place, mark: str | None, start: float) -> str:
+def _since(place: Place, mark: str | None, before: _Before) -> str:
     """From when on a place is read.
 
     In direct messages all is for us. A channel that we were called into has a past without us.
     """
-    after = start if mark is None else float(mark)
+    after = before.start if mark is None else float(mark)
     if not _is_direct(place):
-        after = max(after, time.time() - RECENT_S)
+        after = max(after, before.floor())
     return f"{after:.6f}"
 
 

@@ -25,17 +25,19 @@ _URL = re.compile(
     r"(?:https?://|www\.|mailto:)[^\s/<>()\[\]\"'`|]+(?:/[^\s<>()\[\]\"'`|。，、！？；：）」』》】]*)?",
     re.IGNORECASE,
 )
-# What a person's words must not be taken for in Markdown, beside code, links and addresses. Lists
-# and quotations may be: they read the same.
+# What a person's words must not be taken for in Slack's Markdown, beside code, links and addresses.
+# Lists and quotations may be: they read the same.
+# Source: https://docs.slack.dev/reference/block-kit/blocks/markdown-block
 _MARKDOWN = re.compile(
-    rf"(?P<verbatim>```.*?```|`[^`\n]+`|{_MARKDOWN_LINK.pattern}|(?:{_URL.pattern})\[?)"
+    rf"(?P<verbatim>```.*?```|`[^`\n]+`|{_MARKDOWN_LINK.pattern}|(?:{_URL.pattern})\[?"
+    r"|^[ \t]*\*(?=[ \t]))"
     r"|(?P<sign>[\\`*~\[]|(?<![^\W_])_|_(?![^\W_]))"
     r"|(?P<entity>&)(?=#?\w+;)"
-    # Headings, rules, and what makes a heading or a table of the line above.
-    r"|^[ \t]*(?=#{1,6}(?:\s|$)|\+\s|[-=|:][-=|: \t]*$)",
+    # Headings, rules, and what makes a table of the line above.
+    r"|^[ \t]*(?=#{1,6}(?:\s|$)|[-|:][-|: \t]*$)",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
-_ESCAPED = re.compile(r"\\([\\`*_~\[\]#+=|:-])")
+_ESCAPED = re.compile(r"\\([\\`*_~\[\]#|:-])")
 # Invisible characters that can carry hidden text: tags, variation selectors of the supplement,
 # zero-width and direction overrides. Joiners stay: Persian and Indic scripts and emoji need them.
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\U000e0000-\U000e01ef]")

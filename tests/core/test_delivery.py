@@ -284,6 +284,19 @@ async def test_where_a_place_is_closed_to_us_what_follows_is_not_held_up(
     ]
 
 
+@pytest.mark.long
+async def test_a_place_that_refuses_to_be_looked_at_may_be_sent_to_again(
+    database: Database,
+) -> None:
+    port = FakePort()
+    port.faults = [(TimeoutError(), False), (TimeoutError(), False)]
+    port.closed = Rejected("the app may not read here")
+    async with delivering(database, station(database, port, resend_unknown=True)) as delivery:
+        await delivery.accept(message(1))
+        assert await port.until(1) == ["re: question 1"]
+        await until(lambda: _has(database, "sent"))
+
+
 async def test_a_reply_that_may_not_have_arrived_waits_for_a_person(database: Database) -> None:
     port = FakePort(readable=False)
     port.faults = [(TimeoutError(), True)]
@@ -510,26 +523,31 @@ async def _broken() -> None:
 
 
 async def test_a_chore_that_fails_or_hangs_keeps_neither_sweeps_nor_later_chores_waiting(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = asyncio.Event()
+    monkeypatch.setattr("core.delivery.CHORE_S", 0.2)
+    hanging, told = asyncio.Event(), asyncio.Event()
 
     async def hang() -> None:
-        told.set()
+        hanging.set()
         await asyncio.sleep(600)
 
     async def unavailable() -> None:
         raise Unavailable("database", "too slow")
 
+    async def tell() -> None:
+        told.set()
+
     port = FakePort()
-    chores = {"broken": _broken, "late": unavailable, "slow": hang}
+    chores = {"slow": hang, "broken": _broken, "late": unavailable, "told": tell}
     with capture_logs() as logs:
         async with delivering(database, station(database, port), chores=chores):
-            await until(told.is_set)
+            await until(hanging.is_set)
             await SqlInbox(database).accept(message(1), holder="dead", held_s=0.0)
             assert await port.until(1) == ["re: question 1"]
+            await until(told.is_set)
     failed = [(each["chore"], each["log_level"]) for each in logs if "chore" in each]
-    assert failed == [("broken", "error"), ("late", "warning")]
+    assert failed[:3] == [("slow", "warning"), ("broken", "error"), ("late", "warning")]
 
 
 async def test_who_has_no_time_to_stay_serves_what_is_due_to_its_end(database: Database) -> None:

@@ -21,9 +21,11 @@ _HAPPENED = {
     EventKind.RETURNED: Phrase.DESK_RETURNED,
     EventKind.RESOLVED: Phrase.DESK_RESOLVED,
     EventKind.LAPSED: Phrase.DESK_LAPSED,
+    EventKind.RELEASED: Phrase.DESK_RELEASED,
     EventKind.SNOOZED: Phrase.DESK_SNOOZED,
     EventKind.WOKEN: Phrase.DESK_WOKEN,
     EventKind.RATED: Phrase.DESK_RATED,
+    EventKind.LEFT: Phrase.DESK_LEFT,
 }
 _MARKS = {
     EventKind.OPENED: "🔴",
@@ -31,9 +33,11 @@ _MARKS = {
     EventKind.RETURNED: "🤖",
     EventKind.RESOLVED: "✅",
     EventKind.LAPSED: "⏰",
+    EventKind.RELEASED: "🔴",
     EventKind.SNOOZED: "💤",
     EventKind.WOKEN: "🔔",
     EventKind.RATED: "⭐",
+    EventKind.LEFT: "🚪",
 }
 
 
@@ -153,7 +157,9 @@ def _author(line: DeskLine, language: str) -> str:
         return say(Phrase.ASSISTANT, language)
     if line.author is Author.AGENT:
         return named(line.name) if line.name else say(Phrase.TEAM, language)
-    return say(Phrase.DESK_CUSTOMER, language)
+    customer = say(Phrase.DESK_CUSTOMER, language)
+    # A customer has a name if others write in that conversation as well.
+    return f"{customer} {named(line.name)}" if line.name else customer
 
 
 def _portions(blocks: Sequence[Block]) -> list[list[Block]]:

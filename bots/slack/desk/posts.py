@@ -20,8 +20,10 @@ MAX_PAGES = 10
 SKEW_S = 300.0
 CLOSED_S = 60.0
 # These concern the whole desk: what is to be shown waits until somebody has set them right.
-_CLOSED = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action"} | (
-    SHUT_OUT | FORBIDDEN
+_CLOSED = (
+    {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "no_permission"}
+    | SHUT_OUT
+    | FORBIDDEN
 )
 _GONE = frozenset({"thread_not_found", "message_not_found", "cant_update_message"})
 

@@ -138,6 +138,8 @@ def _written(message: Message, update: Update, thread: int) -> Written | None:
         tone=_tone(
             text,
             talks_to_colleague=replied is not None and not to_bot and not to_self,
+            # Also where it was made one only after the customer had read it.
+            below_note=replied is not None and _NOTE.match(in_full(replied).strip()) is not None,
             message=message,
         ),
         version=version_of(message, update),
@@ -150,7 +152,7 @@ def _written(message: Message, update: Update, thread: int) -> Written | None:
     )
 
 
-def _tone(text: str, *, talks_to_colleague: bool, message: Message) -> Tone:
+def _tone(text: str, *, talks_to_colleague: bool, below_note: bool, message: Message) -> Tone:
     command = _COMMAND.match(text)
     if command is not None and command[1].lower() == HELP:
         return Tone.HELP
@@ -160,7 +162,8 @@ def _tone(text: str, *, talks_to_colleague: bool, message: Message) -> Tone:
         return Tone.TEAM
     # A mistyped command is not for the customer, nor is what calls a colleague.
     calls = any(entity.offset == 0 and "mention" in entity.type for entity in _entities(message))
-    return Tone.DOUBTFUL if text.startswith("/") or calls else Tone.CUSTOMER
+    doubtful = text.startswith("/") or calls or below_note
+    return Tone.DOUBTFUL if doubtful else Tone.CUSTOMER
 
 
 def _entities(message: Message) -> tuple[MessageEntity, ...]:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from bots.slack import backfill
-from bots.slack.backfill import START
+from bots.slack.backfill import FILLED, START
 from bots.slack.channel import SlackChannel
 from bots.slack.teams import Team
 from core.adapters.cursors import Cursors
@@ -59,10 +59,35 @@ async def test_where_nothing_tells_that_we_were_invited_only_the_latest_is_read(
     assert sorted(rig.desk.texts) == [f"{ROOM} 23", f"{DM} 23", f"{DM} 25", f"{DM} 720"]
 
 
-async def test_of_the_threads_in_a_channel_only_ours_are_read(rig: Rig) -> None:
+async def ago(rig: Rig, **hours: float) -> None:
+    """Pretend that a time that is kept by name was so many hours ago."""
+    for name, count in hours.items():
+        then = f"{time.time() - count * 3600:.6f}"
+        await Cursors(rig.database).write(HOME, Channel.SLACK, name, then)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+async def test_after_a_long_gap_channels_are_read_from_where_it_began(
+    rig: Rig, marked: bool
+) -> None:
+    team = rig.slack.team
+    async with rig.channel() as channel:
+        await ago(rig, **{START: 90 * 24, FILLED: 50})
+        if marked:
+            await ago(rig, **{f"mark:{ROOM}": 60 * 24})
+        for hours_ago in (52, 48):
+            ts = f"{time.time() - hours_ago * 3600:.6f}"
+            text = f"<@{team.bot_user}> {hours_ago}"
+            team.write(ROOM, text=text, user="U0CUSTOMER", ts=ts)
+        await fill(channel)
+    assert rig.desk.texts == ["48"]
+
+
+async def test_of_the_threads_in_a_channel_only_ours_are_read_after_a_while(rig: Rig) -> None:
     slack = rig.slack
     async with rig.channel() as channel:
         await fill(channel)
+        await ago(rig, **{FILLED: 2})
         theirs = slack.user_says(ROOM, "lunch?", event=False)
         ours = slack.user_says(ROOM, "help", mention=True, event=False)
         direct = slack.user_says(DM, "hello", event=False)
@@ -75,11 +100,14 @@ async def test_of_the_threads_in_a_channel_only_ours_are_read(rig: Rig) -> None:
     assert sorted(rig.desk.texts) == [f"below {ours}", f"below {direct}", "hello", "help"]
 
 
-async def test_after_a_short_gap_new_threads_are_read(rig: Rig) -> None:
+@pytest.mark.parametrize("quiet_h", [None, 0, 3])
+async def test_after_a_short_gap_new_threads_are_read(rig: Rig, quiet_h: int | None) -> None:
     slack = rig.slack
     async with rig.channel() as channel:
-        await fill(channel)
-        slack.user_says(ROOM, "good morning", event=False)
+        await ago(rig, **{START: 9 * 24})
+        if quiet_h is not None:
+            ts = f"{time.time() - quiet_h * 3600 - 60:.6f}"
+            slack.team.write(ROOM, text="good morning", user="U0CAROL", ts=ts)
         await fill(channel)
         root = slack.user_says(ROOM, "lunch?", event=False)
         slack.user_says(ROOM, "where is it?", mention=True, thread_ts=root, event=False)

@@ -92,7 +92,7 @@ async def _found(port: SlackPort, number: int) -> str | None:
 
 
 async def test_what_slack_will_never_take_is_rejected(rig: Rig, port: SlackPort) -> None:
-    for code in ("channel_not_found", "is_archived", "msg_too_long"):
+    for code in ("channel_not_found", "is_archived", "msg_too_long", "no_permission"):
         rig.slack.api.refuse["chat.postMessage"] = code
         with pytest.raises(Rejected, match=code):
             await port.send(parcel(1))

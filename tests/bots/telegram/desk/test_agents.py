@@ -197,6 +197,10 @@ async def test_who_replies_to_their_own_message_goes_on_with_what_it_was(
         assert sorted(internal for _, internal in await until_lines(world, 4)) == [
             *(False, False, True, True)
         ]
+        world.telegram.user_edits(GROUP, sent, "// Danke, um 12:00")
+        await world.reads(thread, say(Phrase.DESK_SENT_STAYS, "de", command="/delete"))
+        world.writes(thread, SECRET, reply_to=sent)
+        assert (await until_lines(world, 5))[-1] == (SECRET, True)
         assert SECRET not in world.customer_read()
 
 

@@ -122,7 +122,7 @@ async def test_what_is_on_its_way_as_the_caption_of_a_note_comes_is_taken_back(
 
         monkeypatch.setattr(world.desk, "reply", meanwhile)
         first = sends(world, thread, "1")
-        await until_lines(world, 2)
+        await until_lines(world, 1)
         await world.idle()
         assert photos(world) == 0
 
