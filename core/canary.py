@@ -20,6 +20,8 @@ MEASURES = 3
 LEVEL = 0.05 / (MEASURES * (len(LOOKS) + 1))
 """Bonferroni over measures and looks, the one when the time is over among them: at most 5 in 100
 versions that are as good as the one in service are taken for worse."""
+WORSE = "worse as a canary"
+"""How the reason begins for which a worse one returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ def _worse(own: Tally, rest: Tally) -> str:
     for (name, bad, of), (_, others_bad, others) in zip(own.measures, rest.measures, strict=True):
         p = excess(bad, of, others_bad, others)
         if p < LEVEL:
-            return f"worse as a canary: {bad} of {of} {name}, of the rest {others_bad} of {others}"
+            return f"{WORSE}: {bad} of {of} {name}, of the rest {others_bad} of {others}"
     return ""
 
 

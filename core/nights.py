@@ -147,9 +147,9 @@ def version_folder(data_dir: Path, workspace: WorkspaceId, name: str) -> Path:
     return data_dir / "models" / workspace / name
 
 
-def served_folder(data_dir: Path, name: str) -> Path:
+def served_folder(data_dir: Path, workspace: WorkspaceId, name: str) -> Path:
     """Where the server of a version that writes keeps its log."""
-    return data_dir / "served" / name
+    return data_dir / "served" / workspace / name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

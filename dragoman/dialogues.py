@@ -18,12 +18,14 @@ from core.errors import Misconfigured, Rejected, Unavailable
 from core.nights import VersionKind, served_folder, version_folder
 from core.turn import WorkspaceId
 from dragoman.settings import Settings
-from retrieval.refusals import Refusals
+from retrieval.refusals import AGAIN_S, Refusals
 from workers.model_server import check_folder, serve_model
 
 KIND = VersionKind.DIALOGUE
 BASE = base_name(KIND)
 LOOK_S = 2.0
+# What is started here takes a model's memory beside the one in service, however it ends.
+LONGEST_S = 3_600.0
 # A turn searches and writes in far less; by then nobody writes with the version that went.
 DRAINED_S = 3 * Limits().total_s
 
@@ -63,7 +65,8 @@ class Dialogues:
         self._base = base
         self._drained_s = drained_s
         self._line: _Line | None = None
-        self._refusals = Refusals(clock_s)
+        again_s = AGAIN_S if settings.model_url else LONGEST_S
+        self._refusals = Refusals(clock_s, longest_s=again_s)
         # The server at a URL loads what it is asked for by its path.
         self._by_path = bool(settings.model) and Path(settings.model).is_dir()
         self._going: set[asyncio.Task[None]] = set()
@@ -126,7 +129,7 @@ class Dialogues:
             url, model = settings.model_url, name
             if not url:
                 folder = await self._checked(name)
-                place = served_folder(settings.data_dir, name)
+                place = served_folder(settings.data_dir, self._workspace, name)
                 _make(place)
                 server = await stack.enter_async_context(serve_model(folder, place))
                 url, model = server.url, server.model

@@ -88,7 +88,7 @@ class Models:
             Rejected: it may not serve, or cannot.
             Unavailable: database or disk do not serve; nothing was changed.
         """
-        await self._erasures.settle(workspace)
+        await self._settle(workspace)
         version = await self.get(workspace, name)
         if version.state not in _MAY_SERVE:
             raise Rejected(
@@ -134,7 +134,7 @@ class Models:
             Rejected: there is nothing to go back to, or its files are damaged or gone.
             Unavailable: database or disk do not serve; nothing was changed.
         """
-        await self._erasures.settle(workspace)
+        await self._settle(workspace)
         if to:
             kind = (await self.get(workspace, to)).kind
         elif ended := await self._canaries.withdraw(workspace, kind, ROLLED_BACK, account=account):
@@ -179,7 +179,10 @@ class Models:
             log.exception("index_not_caught_up", workspace=workspace)
 
     async def _settle(self, workspace: WorkspaceId) -> None:
-        """Forget what had seen somebody who was erased, and served until just now."""
+        """Forget what had seen somebody who was erased, and serves no longer.
+
+        A file that cannot be deleted keeps nobody from going back.
+        """
         try:
             await self._erasures.settle(workspace)
         except Unavailable as error:

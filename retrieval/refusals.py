@@ -12,14 +12,18 @@ AGAIN_S = 60.0
 class Refusals:
     """Remembers each refusal, of a pair or a version, until it is worth another try."""
 
-    def __init__(self, clock_s: Callable[[], float]) -> None:
-        """`clock_s` must never go back."""
+    def __init__(self, clock_s: Callable[[], float], *, longest_s: float = AGAIN_S) -> None:
+        """`clock_s` must never go back; each pause is twice the one before, up to `longest_s`."""
         self._clock_s = clock_s
+        self._longest_s = longest_s
+        self._pause_s: dict[tuple[WorkspaceId, Hashable], float] = {}
         self._until_s: dict[tuple[WorkspaceId, Hashable], float] = {}
 
     def note(self, workspace: WorkspaceId, what: Hashable) -> None:
         """It was refused just now."""
-        self._until_s[workspace, what] = self._clock_s() + AGAIN_S
+        pause_s = min(self._longest_s, 2 * self._pause_s.get((workspace, what), AGAIN_S / 2))
+        self._pause_s[workspace, what] = pause_s
+        self._until_s[workspace, what] = self._clock_s() + pause_s
 
     def hold(self, workspace: WorkspaceId, what: Hashable) -> bool:
         """Whether it is too early to try it again."""

@@ -110,12 +110,20 @@ class Erasures:
     async def settle(self, workspace: WorkspaceId) -> frozenset[str]:
         """Delete versions that saw somebody erased and serve no longer; those that still serve.
 
-        Raises: Unavailable: the database does not answer, or a file cannot be deleted.
+        Raises: Unavailable: the database does not answer, or a file cannot be deleted; none of
+            these versions goes into service any more all the same.
         """
         left: set[str] = set()
+        failed: Unavailable | None = None
         for mark in await self._ledger.waiting(workspace):
-            _, serving = await self._retire(workspace, mark)
-            left.update(serving)
+            try:
+                _, serving = await self._retire(workspace, mark)
+            except Unavailable as error:
+                failed = error
+            else:
+                left.update(serving)
+        if failed is not None:
+            raise failed
         return frozenset(left)
 
     async def forget_again(self) -> int:

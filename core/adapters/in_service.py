@@ -16,7 +16,7 @@ from core.adapters.sealing import Manifest
 from core.adapters.tables import model_versions
 from core.adapters.upsert import insert_into
 from core.adapters.versions import Version, base_name, end_wait, found, named
-from core.canary import Canary
+from core.canary import WORSE, Canary
 from core.errors import Rejected
 from core.nights import VersionKind, VersionState
 from core.staff import AccountId
@@ -24,7 +24,7 @@ from core.turn import WorkspaceId
 
 _NO_FILES = Manifest(files={}, signature="").to_json()
 ROLLED_BACK = "rolled back"
-_SERVED = (VersionState.LIVE, VersionState.CANARY, VersionState.RETIRED)
+_SERVES = (VersionState.LIVE, VersionState.CANARY)
 
 
 class Flip(StrEnum):
@@ -62,23 +62,26 @@ class InService:
     async def sent_back(self, workspace: WorkspaceId, kind: VersionKind) -> str:
         """Which version was sent back, and why; empty where none was, or a newer one serves since.
 
-        What the next night makes is nearly the same again.
+        What the next night makes is nearly the same again. A canary that served nobody, or gave way
+        to another version, has shown nothing.
         """
+        why, served = model_versions.c.reason, model_versions.c.state.in_(_SERVES)
+        retired = model_versions.c.state == VersionState.RETIRED
+        by_a_person = model_versions.c.account_id.is_not(None)
+        worse = why.startswith(WORSE, autoescape=True)
         wanted = (
-            select(model_versions.c.name, model_versions.c.state, model_versions.c.reason)
+            select(model_versions.c.name, why)
             .where(
                 model_versions.c.workspace == workspace,
                 model_versions.c.kind == kind,
                 model_versions.c.name != base_name(kind),
-                model_versions.c.state.in_(_SERVED),
+                served | retired & (why.is_(None) | (why == ROLLED_BACK) | worse | by_a_person),
             )
             .order_by(model_versions.c.created_at.desc(), model_versions.c.id.desc())
             .limit(1)
         )
         row = await self._database.read(lambda connection: connection.execute(wanted).first())
-        if row is None or row.state != VersionState.RETIRED or not row.reason:
-            return ""
-        return f"{row.name} is retired ({row.reason})"
+        return f"{row.name} is retired ({row.reason})" if row and row.reason else ""
 
     async def publish(
         self,
@@ -112,7 +115,8 @@ class InService:
             ):
                 raise _Undo(Flip.INDEX_MOVED)
             _end_canary(connection, workspace, version)
-            _retire(connection, workspace, version.kind, live, index_before)
+            back = ROLLED_BACK if _is_older(connection, workspace, name, live) else None
+            _retire(connection, workspace, version.kind, live, index_before, reason=back)
             _serve(connection, workspace, version, index, account)
             return Flip.DONE
 
@@ -225,6 +229,14 @@ def _servable(version: Version | None, name: str) -> Version:
     if version.state is VersionState.REFUSED:
         raise Rejected(f"{name} was refused: {version.reason}")
     return version
+
+
+def _is_older(connection: Connection, workspace: WorkspaceId, name: str, than: str) -> bool:
+    """Whether to put a version into service is to go back; the one that ships is the oldest."""
+    both = model_versions.c.workspace == workspace, model_versions.c.name.in_((name, than))
+    by_age = select(model_versions.c.name).where(*both)
+    ordered = by_age.order_by(model_versions.c.created_at, model_versions.c.id)
+    return list(connection.scalars(ordered)) == [name, than]
 
 
 def _end_canary(connection: Connection, workspace: WorkspaceId, version: Version) -> None:

@@ -136,6 +136,24 @@ async def test_what_its_server_cannot_write_with_is_tried_again_after_a_minute(
         await dialogues.close()
 
 
+async def test_what_cannot_be_started_here_is_tried_ever_more_seldom(
+    database: Database, tmp_path: Path, fake: FakeModel
+) -> None:
+    now_s = 0.0
+    settings = Settings(data_dir=tmp_path, model="folder", workspace="shop", secret_key=KEY)
+    async with HttpGenerator(fake.url, model="base") as base:
+        dialogues = Dialogues(database, settings, base, clock_s=lambda: now_s)
+        await publish(database, "d1")
+        tried = []
+        with capture_logs() as logs:
+            for minute in range(8 * 60):
+                now_s, before = minute * 60.0, len(logs)
+                await dialogues.look()
+                tried += [minute] if len(logs) > before else []
+        assert tried == [0, 1, 3, 7, 15, 31, 63, *range(123, 480, 60)]
+        await dialogues.close()
+
+
 async def test_a_version_that_cannot_be_served_leaves_the_old_one(
     database: Database, tmp_path: Path, fake: FakeModel
 ) -> None:

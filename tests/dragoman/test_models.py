@@ -22,7 +22,7 @@ from core.adapters.night_files import FORGOTTEN
 from core.adapters.sealing import seal
 from core.adapters.versions import Versions, base_name
 from core.errors import Rejected
-from core.nights import VersionKind, version_folder
+from core.nights import VersionKind, VersionState, version_folder
 from core.turn import WorkspaceId
 from dragoman.models import Models
 from retrieval.knowledge import silent
@@ -147,6 +147,39 @@ async def test_what_had_seen_somebody_who_was_erased_goes_once_it_is_replaced(
         assert not version_folder(tmp_path, SHOP, "dialogue-3").exists()
         with pytest.raises(Rejected, match="dialogue-3 is refused"):
             await models.promote(SHOP, "dialogue-3")
+
+
+@pytest.mark.parametrize("how", ["roll back", "promote"])
+async def test_files_that_cannot_be_deleted_keep_nobody_from_going_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def read_only(folder: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    async with dialogues(tmp_path) as (database, models):
+        erasures = Erasures(database, KEY.encode(), tmp_path)
+        for slot in ("1", "3"):
+            who = Person(workspace=SHOP, channel="web", id=f"visitor-{slot}")
+            night = tmp_path / "nights" / SHOP / slot
+            night.mkdir(parents=True)
+            mark = json.dumps({"customer": who.hash(KEY.encode())})
+            (night / FORGOTTEN).write_text(f"{mark}\n")
+            # Their requests are entered; what had seen them is still to be deleted.
+            await Ledger(database, tmp_path).enter(who, KEY.encode())
+        monkeypatch.setattr("core.adapters.erasures.shutil.rmtree", read_only)
+        with capture_logs() as logs:
+            if how == "promote":
+                await models.promote(SHOP, "dialogue-2")
+            else:
+                await models.roll_back(SHOP, kind=DIALOGUE)
+        assert {each["event"] for each in logs} == {"erasures_not_settled"}
+        states = {each.name: each.state for each in await Versions(database).list(SHOP)}
+        assert states["dialogue-2"] is VersionState.LIVE
+        assert states["dialogue-1"] is states["dialogue-3"] is VersionState.REFUSED
+        assert len(await Ledger(database, tmp_path).waiting(SHOP)) == 2
+        monkeypatch.undo()
+        assert await erasures.settle(SHOP) == frozenset()
+        assert not version_folder(tmp_path, SHOP, "dialogue-3").exists()
 
 
 async def test_versions_are_listed_and_rolled_back(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ as much as their own, a night would win by quoting foreign articles to those who
 in their language now."""
 KEPT_MARGIN = 0.05
 """By so much a turn that the bot had settled may lose: of twenty one is handed over now."""
+FEW_LOST = 2.0
+"""So many may be lost in any case: of a few turns one or two tell nothing."""
 LANGUAGE_TURNS = 15
 """With fewer of one language it is not looked at by itself."""
 LANGUAGE_MARGIN = 0.1
@@ -79,9 +81,13 @@ class Pull:
 
 
 def worth(judged: Judged) -> Numbers:
-    """What each turn is worth."""
+    """What each turn is worth.
+
+    A column `readable` may say what customers can read; without it, that is their own language.
+    """
     said, right = judged.columns["answered"], judged.columns["right"]
-    full = np.where(judged.columns["right_language"], 1.0, FOREIGN)
+    readable = judged.columns.get("readable", judged.columns["right_language"])
+    full = np.where(readable, 1.0, FOREIGN)
     return np.where(said, np.where(right, full, -1.0), 0.0)
 
 
@@ -141,17 +147,21 @@ def settled(people: tuple[Judged, Judged], stood: tuple[Judged, Judged]) -> Chec
     `stood` favours what serves. Together they are what customers asked, whoever answered: of that
     a new version must not lose anything at all.
     """
-    lost = [float((worth(before) - worth(after)).sum()) for before, after in (people, stood)]
-    turns = len(stood[0].languages)
-    in_each = languages(*stood)
+    # Right is there only what was cited then, so another article is no worse than a handoff.
+    lost = np.clip(worth(stood[0]) - worth(stood[1]), -1.0, 1.0)
+    in_all = float((worth(people[1]) - worth(people[0])).sum() - lost.sum())
+    too_much = {
+        tag: -float(lost[rows].mean())
+        for tag, rows in stood[1].by_language().items()
+        if len(rows) >= LANGUAGE_TURNS and not _few(lost[rows], LANGUAGE_MARGIN)
+    }
     told = (
-        f"of {turns} turns that the bot had settled {_rightly(stood[1])} are, in service"
-        f" {_rightly(stood[0])}; with those that people answered {-sum(lost):+.1f}"
+        f"of {len(lost)} turns that the bot had settled {_rightly(stood[1])} are, in service"
+        f" {_rightly(stood[0])}; with those that people answered {in_all:+.1f}"
     )
-    if not in_each.passed:
-        told += f"; {in_each.told}"
-    few = lost[1] <= max(1.0, KEPT_MARGIN * turns)
-    return Check(name="settled", passed=few and in_each.passed and sum(lost) <= 0, told=told)
+    told += "".join(f"; {tag} {change:+.3f}" for tag, change in too_much.items())
+    passed = _few(lost, KEPT_MARGIN) and not too_much and in_all >= 0
+    return Check(name="settled", passed=passed, told=told)
 
 
 def precision(before: Judged, after: Judged, wanted: float) -> Check:
@@ -237,6 +247,10 @@ def _answers(judged: Judged) -> tuple[int, int]:
     """How many are right, and how many there are."""
     said, right = judged.columns["answered"], judged.columns["right"]
     return int((said & right).sum()), int(said.sum())
+
+
+def _few(lost: Numbers, margin: float) -> bool:
+    return bool(lost.sum() <= max(FEW_LOST, margin * len(lost)))
 
 
 def _rightly(judged: Judged) -> int:

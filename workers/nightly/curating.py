@@ -151,7 +151,12 @@ async def _read(read: _Read, database: Database, order: Order, erased: frozenset
         days[customer.channel, customer.id] |= _days(said)
     read.known = known(surroundings.customers.values(), days)
     read.documents = await Documents(database).all(order.workspace)
-    read.unanswered = await UnansweredQuestions(database).list(order.workspace)
+    read.unanswered = tuple(
+        one
+        for one in await UnansweredQuestions(database).list(order.workspace)
+        # A page with somebody in the ledger is deleted as the desk starts.
+        if not erased & read.customers.get(one.conversation, frozenset())
+    )
     read.proposals = len(await Proposals(database).open(order.workspace))
     read.learnt_before = await _learnt_before(database, order)
 

@@ -65,7 +65,7 @@ class _Pair:
         if not self.writes:
             return found
         everybody = np.ones_like(found.columns["right_language"])
-        return replace(found, columns={**found.columns, "right_language": everybody})
+        return replace(found, columns={**found.columns, "readable": everybody})
 
     async def took_ms(self, texts: Sequence[str]) -> tuple[float, float]:
         """The median time of a turn; by turns, since other programs share the machine."""

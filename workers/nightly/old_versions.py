@@ -63,8 +63,8 @@ async def _pointed(database: Database, order: Order) -> set[str]:
 
 def _delete(order: Order, names: Collection[str], known: Collection[str]) -> None:
     for name in names:
-        shutil.rmtree(version_folder(order.data_dir, order.workspace, name), ignore_errors=True)
-        shutil.rmtree(served_folder(order.data_dir, name), ignore_errors=True)
+        for folder in (version_folder, served_folder):
+            shutil.rmtree(folder(order.data_dir, order.workspace, name), ignore_errors=True)
     for left in version_folder(order.data_dir, order.workspace, "").glob("*"):
         # Another process may have finished with it since it was listed.
         with suppress(FileNotFoundError):

@@ -3,15 +3,19 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
+from core.adapters.accounts import Accounts, NewAccount
 from core.adapters.canaries import Canaries
 from core.adapters.database import Database
 from core.adapters.documents import Document, Documents
 from core.adapters.in_service import Flip, InService
+from core.adapters.tables import model_versions
 from core.adapters.versions import Versions
 from core.canary import Canary
 from core.errors import Rejected
 from core.nights import VersionKind, VersionState
+from core.staff import Role
 from tests.core.adapters.test_versions import OTHER, SHOP, get, made, pair, two_published
 
 ENCODER = VersionKind.ENCODER
@@ -128,6 +132,44 @@ async def test_going_back_ends_it(database: Database) -> None:
     assert await pair(database) == ("e1", "i1")
     assert await told(database, "c1") == (VersionState.RETIRED, "e1 was put into service")
     assert await Canaries(database).running() == ()
+
+
+@pytest.mark.parametrize(
+    ("reason", "holds"),
+    [("worse as a canary: 20 of 25 handed over", True), ("it served no conversation", False)],
+)
+async def test_a_canary_that_was_worse_holds_the_next_night_back(
+    database: Database, reason: str, holds: bool
+) -> None:
+    service = await on_trial(database)
+    assert await service.sent_back(SHOP, ENCODER) == ""
+    assert await Canaries(database).end(await running(database), reason)
+    assert await service.sent_back(SHOP, ENCODER) == (f"c1 is retired ({reason})" if holds else "")
+
+
+async def test_one_that_gave_way_shows_nothing_and_one_that_a_person_ended_does(
+    database: Database,
+) -> None:
+    service = await on_trial(database)
+    await Versions(database).add(SHOP, made("c2", parent="e2"))
+    assert await tried(service, "c2", "j2") is Flip.DONE
+    ada = await Accounts(database).create(
+        SHOP, NewAccount(name="Ada", role=Role.ADMIN, language="en")
+    )
+    await database.write(
+        lambda c: (
+            c.execute(
+                update(model_versions)
+                .where(model_versions.c.name == "c2")
+                .values(state=VersionState.REFUSED)
+            ).rowcount
+        )
+    )
+    assert await service.sent_back(SHOP, ENCODER) == "", "c1 gave way, and e2 serves"
+    await Versions(database).add(SHOP, made("c3", parent="e2"))
+    assert await tried(service, "c3", "j3") is Flip.DONE
+    await Canaries(database).withdraw(SHOP, ENCODER, "declined", account=ada)
+    assert await service.sent_back(SHOP, ENCODER) == "c3 is retired (declined)"
 
 
 async def test_of_those_who_decide_at_once_one_does(database: Database) -> None:

@@ -92,6 +92,19 @@ async def test_encoder_and_index_go_live_as_one_and_go_back_as_one(database: Dat
     assert (await service.live(SHOP, ENCODER)).previous is None
 
 
+async def test_to_publish_an_older_version_is_to_go_back(database: Database) -> None:
+    service = await two_published(database)
+    assert await service.sent_back(SHOP, ENCODER) == ""
+    for older, live, index in (("e1", "e2", "i3"), ("encoder-base", "e1", "i4")):
+        before = (await pair(database))[1]
+        flip = await service.publish(SHOP, older, instead_of=live, index=index, index_before=before)
+        assert flip is Flip.DONE
+        assert (await get(database, live)).reason == "rolled back"
+        assert await service.sent_back(SHOP, ENCODER) == "e2 is retired (rolled back)"
+    await service.publish(SHOP, "e2", instead_of="encoder-base", index="i5", index_before="i4")
+    assert await service.sent_back(SHOP, ENCODER) == ""
+
+
 @pytest.mark.parametrize(
     ("to", "said"), [("e2", "is live"), ("e9", "no encoder version"), ("c", "is candidate")]
 )

@@ -1,6 +1,7 @@
 """The rules of the gate, each by itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,13 @@ def test_an_answer_in_a_foreign_language_is_worth_half() -> None:
     turns = judged([RIGHT, WRONG, HANDED])
     turns.columns["right_language"][:] = False
     assert checks.worth(turns).tolist() == [0.5, -1.0, 0.0]
+
+
+def test_where_a_model_writes_an_article_in_any_language_counts_in_full() -> None:
+    turns = judged([RIGHT, WRONG, HANDED])
+    turns.columns["right_language"][:] = False
+    read = {**turns.columns, "readable": np.ones(3, dtype=bool)}
+    assert checks.worth(replace(turns, columns=read)).tolist() == [1.0, -1.0, 0.0]
 
 
 def test_no_language_may_lose_its_own_articles() -> None:
@@ -84,11 +92,25 @@ def test_no_language_may_pay_for_the_others() -> None:
 
 @pytest.mark.parametrize(
     ("settled", "now", "passes"),
-    [(100, 100, True), (100, 95, True), (100, 94, False), (10, 9, True), (10, 8, False)],
+    [
+        (100, 100, True),
+        (100, 95, True),
+        (100, 94, False),
+        (20, 18, True),
+        (15, 13, True),
+        (15, 12, False),
+        (10, 9, True),
+        (10, 8, True),
+        (10, 7, False),
+    ],
 )
-def test_what_the_bot_had_settled_stays_settled(settled: int, now: int, passes: bool) -> None:
+@pytest.mark.parametrize("end", [HANDED, WRONG])
+def test_what_the_bot_had_settled_stays_settled(
+    settled: int, now: int, passes: bool, end: str
+) -> None:
+    """Another article than was cited then may be as good: it is no worse than a handoff."""
     people = judged([HANDED] * 60), judged([RIGHT] * 30 + [HANDED] * 30)
-    stood = judged([RIGHT] * settled), judged([RIGHT] * now + [HANDED] * (settled - now))
+    stood = judged([RIGHT] * settled), judged([RIGHT] * now + [end] * (settled - now))
     check = checks.settled(people, stood)
     assert check.passed is passes
     assert f"of {settled} turns that the bot had settled {now} are" in check.told

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import insert
 
 from core.adapters.database import Database, open_database
+from core.adapters.erasures import Erasures
 from core.adapters.ledger import Person
 from core.adapters.preferences import SqlPreferences
 from core.adapters.tables import nights
@@ -433,6 +434,23 @@ async def judged(database: Database, order: Order) -> None:
     """The night came to a verdict."""
     row = {"workspace": order.workspace, "slot": order.slot, "state": "published", "created_at": 1}
     await database.write(lambda c: c.execute(insert(nights).values(**row)).rowcount)
+
+
+async def test_a_question_of_somebody_who_was_erased_is_not_shown(
+    story: Story, order: Order, url: str
+) -> None:
+    """Or each start of the desk would take the page for one that a backup brought back."""
+    await story.busy_days()
+    async with open_database(url) as database:
+        erasures = Erasures(database, KEY.encode(), order.data_dir)
+        await erasures.erase(Person(workspace=WORKSPACE, channel="web", id="tess"))
+        chat = await story.chat("tess", days_ago=-0.01)
+        await chat.customer("Do you repair pianos?")
+        await chat.bot("A person will reply.", HANDED_OVER)
+        assert (await curate(order)).ended is Ended.DONE
+        assert await erasures.forget_again() == 0
+    page = (order.folder / "sample.html").read_text(encoding="utf-8")
+    assert "pianos" not in page
 
 
 async def test_people_see_what_is_missing(story: Story, order: Order) -> None:

@@ -137,6 +137,8 @@ async def test_an_article_that_customers_cannot_read_counts_half_unless_a_model_
     assert after["right"] > 0.5
     worth = share * after["right"] - after["wrong"]
     assert after["worth"] == pytest.approx(worth, abs=1e-3)
+    # The report tells what was found, whatever it is worth.
+    assert after["right_language"] == 0.0
 
 
 def settled(order: Order) -> None:

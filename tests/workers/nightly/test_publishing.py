@@ -53,7 +53,7 @@ from workers.training.dataset.folder import Manifest, write_manifest
 # Its processes begin with torch loaded.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([publish_and_die.__module__])
-SHOP = WorkspaceId("shop")
+SHOP, OTHER = WorkspaceId("shop"), WorkspaceId("other")
 ENCODER = VersionKind.ENCODER
 RETURNS = Document(id="returns", title="Returns", text="You may send a parcel back.", language="en")
 
@@ -357,13 +357,16 @@ async def test_the_last_three_and_what_may_serve_are_kept(database: Database, da
     os.utime(left, (0, 0))
     for slot in slots:
         order = await night(database, data, slot)
-        served_folder(data, order.version_name(ENCODER)).mkdir(parents=True)
+        for workspace in (SHOP, OTHER):
+            served_folder(data, workspace, order.version_name(ENCODER)).mkdir(parents=True)
         assert (await publish(order)).ended is Ended.DONE
         await tidy(database, order)
     kept = {path.name for path in version_folder(data, SHOP, "").iterdir()}
     assert kept == {"encoder-2027-01-31", *(f"encoder-{slot}" for slot in slots[-3:])}
-    served = {path.name for path in served_folder(data, "").iterdir()}
+    served = {path.name for path in served_folder(data, SHOP, "").iterdir()}
     assert served == {f"encoder-{slot}" for slot in slots[-3:]}
+    others = {path.name for path in served_folder(data, OTHER, "").iterdir()}
+    assert others == {f"encoder-{slot}" for slot in slots}, "another's may still write"
     rows = {each.name: each.index for each in await Versions(database).list(SHOP)}
     assert rows[f"encoder-{slots[0]}"] is None
     indexes = set(versions(workspace_folder(data, SHOP)))
