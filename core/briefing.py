@@ -84,13 +84,14 @@ class Briefing:
 class Said:
     """A public line of the conversation; `read` is how the desk reads it, `details` JSON.
 
-    `id` is the line's in the transcript.
+    `id` is the line's in the transcript, `read_in` the language that it is read in.
     """
 
     author: Author
     text: str
     language: str
     read: str = ""
+    read_in: str = ""
     details: str = "{}"
     id: int = 0
 

@@ -87,10 +87,7 @@ class Interpreter:
         """
         language = turn.language or self.default_language
         if turn.kind is Kind.CHANGE:
-            words = _notice(Change(turn.text), language)
-            if Change(turn.text) in (Change.LAPSED, Change.RELEASED):
-                words = await self._awaited(words, turn.address.workspace, language)
-            return _served(words, language), Heard(lines=())
+            return await self._told(turn, language), Heard(lines=())
         if not turn.text.strip() and not turn.attachments and turn.kind is Kind.AGENT_REPLY:
             # Taken back before anybody read it.
             return None, Heard(lines=())
@@ -106,6 +103,17 @@ class Interpreter:
             replaces=turn.target,
         )
         return _served(words, language), Heard(lines=(spoken,))
+
+    async def _told(self, turn: Turn, language: str) -> Served | None:
+        """Who has the conversation now; nothing where a newer release beside this one says it."""
+        change = next((each for each in Change if each == turn.text), None)
+        if change is None:
+            log.warning("change_unknown", change=turn.text)
+            return None
+        words = _notice(change, language)
+        if change in (Change.LAPSED, Change.RELEASED):
+            words = await self._awaited(words, turn.address.workspace, language)
+        return _served(words, language)
 
     async def _awaited(self, words: Words, workspace: WorkspaceId, language: str) -> Words:
         """The notice with the time at which somebody will answer, if that can be told."""

@@ -114,6 +114,7 @@ class Briefer:
 
     async def _made(self, case: Unbriefed) -> Briefing:
         language = await self._desk_language(case.workspace)
+        case = replace(case, lines=tuple(_as_read(line, language) for line in case.lines))
         try:
             async with asyncio.timeout(READ_S):
                 case = await self._read(case, language)
@@ -149,7 +150,7 @@ class Briefer:
                 case.workspace, texts, source=source, target=language
             )
             read |= {
-                line.id: replace(line, read=one.text)
+                line.id: replace(line, read=one.text, read_in=language)
                 for line, one in zip(lines, made, strict=True)
                 if isinstance(one, Translated)
             }
@@ -228,6 +229,11 @@ class Briefer:
             return await self._detector.detect(text)
         except Unavailable:
             return ()
+
+
+def _as_read(line: Said, language: str) -> Said:
+    """The line without a reading that was made for an agent of another language."""
+    return line if same_language(line.read_in, language) else replace(line, read="", read_in="")
 
 
 def _is_foreign(line: Said, language: str) -> bool:

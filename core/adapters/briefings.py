@@ -5,23 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from core.adapters.case_spans import span_of
 from core.adapters.cases import last_said
 from core.adapters.database import Database, Now
 from core.adapters.handoffs import record
 from core.adapters.holds import Holds
-from core.adapters.tables import RowId, conversations, handoffs, messages
+from core.adapters.tables import RowId, conversations, desk_events, handoffs, messages
 from core.briefing import Briefing, Said
 from core.cases import CaseId, DeskLine, EventKind
-from core.turn import Author, ConversationId, WorkspaceId
+from core.escalation import last_question
+from core.turn import Author, ConversationId, Message, WorkspaceId
 
 # SQLAlchemy types a row by its columns, one type argument each.
 SqlRow = Any
 
 # Who writes on while they wait is heard out before they are summed up again.
 AGAIN_AFTER_S = 5.0
+# Each takes the model a while, and is one more for the desk to read.
+REST_S = 60.0
+MOST_AGAIN = 3
 # Of a conversation the last so many messages, without notes and what was taken back.
 MAX_LINES = 40
 _AT_A_TIME = 20
@@ -68,7 +72,7 @@ class Briefings:
     ) -> None:
         """Take cases as `holder`, a name that no other process has.
 
-        One whose customer writes on while nobody has taken it comes again, once they have been
+        One whose customer says more while nobody has taken it comes again, once they have been
         silent for `again_after_s`.
         """
         self._database = database
@@ -87,11 +91,13 @@ class Briefings:
         )
         for row in rows:
             if await self._holds.take(_hold(row.id), self._holder, for_s):
-                if not await self._is_wanted(row.id):
-                    # It was made between our look and our hold.
-                    await self._holds.drop(_hold(row.id), self._holder)
-                    continue
-                return await self._case(row)
+                # It may have been made between our look and our hold.
+                if await self._is_wanted(row.id):
+                    case = await self._case(row)
+                    if _says_more(case):
+                        return case
+                    await self._pass_over(case)
+                await self._holds.drop(_hold(row.id), self._holder)
         return None
 
     async def _case(self, row: SqlRow) -> Unbriefed:
@@ -115,45 +121,52 @@ class Briefings:
         )
         return row is not None
 
+    async def _pass_over(self, case: Unbriefed) -> None:
+        """Let the briefing stand as it is until the customer says more."""
+        seen = {"case_id": case.id, "known": case.known, "last": _last(case)}
+        await self._database.write(lambda connection: connection.execute(_SEEN, seen).rowcount)
+
     async def keep_read(self, case: Unbriefed, lines: Sequence[Said], language: str) -> None:
         """Keep how the desk reads some lines; it is shown what customers said before it had them.
 
-        A line that was changed meanwhile, or that has a translation by now, is left as it is.
+        A line that was changed meanwhile is left as it is, and so is what an agent who has the
+        case reads in their own language.
         Raises: Unavailable: the database does not answer.
         """
+        about = (case.workspace, case.conversation, case.id, EventKind.TRANSLATED)
 
         def work(connection: Connection) -> None:
+            replaced = 0
             for line in lines:
                 made = {"line": line.id, "was": line.text, "read": line.read, "into": language}
-                kept = connection.execute(_TRANSLATE, made).rowcount > 0
-                if kept and line.author is Author.CUSTOMER:
-                    record(
-                        connection,
-                        case.workspace,
-                        case.conversation,
-                        case.id,
-                        EventKind.TRANSLATED,
-                        message=line.id,
-                    )
+                if not connection.execute(_TRANSLATE, made).rowcount:
+                    again = {**made, "case_id": case.id}
+                    replaced += connection.execute(_TRANSLATE_ANEW, again).rowcount
+                elif line.author is Author.CUSTOMER:
+                    record(connection, *about, message=line.id)
+            if replaced:
+                # For pages that show it all: a chat desk does not hear the same words again.
+                record(connection, *about)
 
         await self._database.write(work)
 
     async def keep(self, case: Unbriefed, briefing: Briefing) -> bool:
         """Store it and tell the desks; False if another process was faster, or the case is over.
 
+        One that says the same as before is no news.
         Raises: Unavailable: the database does not answer.
         """
-        last = max((line.id for line in case.lines), default=0)
         made = {
             "case_id": case.id,
             "made": briefing.as_json(),
             "known": case.known,
-            "last": last,
+            "last": _last(case),
         }
 
         def work(connection: Connection) -> bool:
+            before = connection.scalar(_BRIEFING, {"case_id": case.id})
             kept = connection.execute(_KEEP, made).rowcount > 0
-            if kept:
+            if kept and made["made"] != before:
                 record(connection, case.workspace, case.conversation, case.id, EventKind.BRIEFED)
             return kept
 
@@ -173,12 +186,29 @@ def _lines_of(
     return since if any(line.author is Author.CUSTOMER for line in since) else lines
 
 
+def _says_more(case: Unbriefed) -> bool:
+    """Whether there is more to be told than that the customer still waits."""
+    if case.known is None:
+        return True
+    newer = [
+        Message(author=line.author, text=line.text, language=line.language)
+        for line in case.lines
+        if line.id > case.known
+    ]
+    return bool(last_question(newer))
+
+
+def _last(case: Unbriefed) -> int:
+    return max((line.id for line in case.lines), default=case.known or 0)
+
+
 def _said(line: DeskLine) -> Said:
     return Said(
         author=line.author,
         text=line.text,
         language=line.language,
         read=line.translation or "",
+        read_in=line.translation_language or "",
         details=line.details,
         id=line.id,
     )
@@ -195,6 +225,9 @@ _CUSTOMERS = (
     messages.c.deleted_at.is_(None),
 )
 _NEWER = select(messages.c.id).where(*_CUSTOMERS, messages.c.id > handoffs.c.briefed_to)
+_TOLD = (desk_events.c.handoff_id == handoffs.c.id, desk_events.c.kind == EventKind.BRIEFED)
+_TOLD_TIMES = select(func.count()).select_from(desk_events).where(*_TOLD).scalar_subquery()
+_TOLD_OF_LATE = select(desk_events.c.id).where(*_TOLD, desk_events.c.created_at > Now() - REST_S)
 # What an agent may have begun with does not change below their hands.
 _UNUSED = (handoffs.c.account_id.is_(None), handoffs.c.suggestion_fate.is_(None))
 _UNBRIEFED = (
@@ -217,21 +250,38 @@ _UNBRIEFED = (
                 *_UNUSED,
                 _NEWER.exists(),
                 ~_NEWER.where(messages.c.created_at > Now() - bindparam("again_after_s")).exists(),
+                ~_TOLD_OF_LATE.exists(),
+                _TOLD_TIMES <= MOST_AGAIN,
             ),
         ),
     )
     .order_by(handoffs.c.briefing.is_not(None), handoffs.c.priority.desc(), handoffs.c.opened_at)
     .limit(_AT_A_TIME)
 )
-_TRANSLATE = (
+_READ = (
     update(messages)
     .where(
         messages.c.id == bindparam("line"),
         messages.c.text == bindparam("was"),
-        messages.c.translation.is_(None),
         messages.c.deleted_at.is_(None),
     )
     .values(translation=bindparam("read"), translation_language=bindparam("into"))
+)
+_TRANSLATE = _READ.where(messages.c.translation.is_(None))
+_NOBODYS = select(handoffs.c.id).where(
+    handoffs.c.id == bindparam("case_id"), handoffs.c.account_id.is_(None)
+)
+_TRANSLATE_ANEW = _READ.where(
+    messages.c.translation_language != bindparam("into"),
+    # The other text of an agent's line is what the customer has read.
+    messages.c.author != Author.AGENT,
+    _NOBODYS.exists(),
+)
+_BRIEFING = select(handoffs.c.briefing).where(handoffs.c.id == bindparam("case_id"))
+_SEEN = (
+    update(handoffs)
+    .where(handoffs.c.id == bindparam("case_id"), handoffs.c.briefed_to == bindparam("known"))
+    .values(briefed_to=bindparam("last"))
 )
 _KEEP = (
     update(handoffs)

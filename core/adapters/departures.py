@@ -17,11 +17,15 @@ def void_links(connection: Connection, account: AccountId) -> None:
 
 
 def release_cases(connection: Connection, workspace: WorkspaceId, account: AccountId) -> None:
-    """Let the customers whom somebody has wait for another agent, who are told so."""
+    """Let the customers whom somebody has wait for another agent.
+
+    Who has had their answer is told nothing: they wait for none.
+    """
     # All are locked before anything is written: of what happened, one transaction writes at a time.
     for row in connection.execute(_HELD, {"account": account}).all():
         case_id, conversation = CaseId(row.case_id), ConversationId(row.conversation)
-        release(connection, workspace, conversation, case_id, Change.LAPSED)
+        waits = row.waiting_since is not None
+        release(connection, workspace, conversation, case_id, Change.LAPSED, told=waits)
 
 
 def release(
@@ -32,12 +36,17 @@ def release(
     change: Change,
     *,
     by: AccountId | None = None,
+    told: bool = True,
 ) -> None:
-    """Let a locked conversation wait for another agent."""
+    """Let a locked conversation wait for another agent; its customer need not be `told`."""
     connection.execute(_RELEASE, {"case_id": case_id})
-    # Even who has had their answer is told to wait for somebody.
-    customer_spoke(connection, conversation)
-    change_hands(connection, workspace, conversation, case_id, Owner.WAITING, change, account=by)
+    if told:
+        # Even who has had their answer is told to wait for somebody.
+        customer_spoke(connection, conversation)
+    waiting = Owner.WAITING
+    change_hands(
+        connection, workspace, conversation, case_id, waiting, change, account=by, told=told
+    )
 
 
 # Statements are built once: putting one together costs far more than running it.
@@ -45,7 +54,11 @@ _LINKS = delete(sessions).where(
     sessions.c.kind == INVITATION, sessions.c.made_by == bindparam("account")
 )
 _HELD = (
-    select(conversations.c.id.label("conversation"), handoffs.c.id.label("case_id"))
+    select(
+        conversations.c.id.label("conversation"),
+        handoffs.c.id.label("case_id"),
+        conversations.c.waiting_since,
+    )
     .join(handoffs, handoffs.c.id == conversations.c.handoff_id)
     .where(
         conversations.c.owner == Owner.HUMAN,

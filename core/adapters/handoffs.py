@@ -129,8 +129,9 @@ def change_hands(
     change: Change,
     *,
     account: int | None = None,
+    told: bool = True,
 ) -> None:
-    """Give a locked conversation to somebody else, and say so on every side.
+    """Give a locked conversation to somebody else, and say so to desks and, if `told`, customer.
 
     What the bot has not sent by now it will not send.
     """
@@ -144,7 +145,8 @@ def change_hands(
         account=account,
         details=_said_so_far(connection, conversation),
     )
-    tell_customer(connection, conversation, change, event=event, account=account)
+    if told:
+        tell_customer(connection, conversation, change, event=event, account=account)
 
 
 def serve_soon(connection: Connection, conversation: ConversationId) -> None:

@@ -98,17 +98,22 @@ class Holds:
             until_s = await self._ours_until(name, holder, for_s)
             if lapse.expired():
                 return
-            lapse.reschedule(until_s)
+            # Where nobody can tell, it stays ours for as long as it was.
+            if until_s is not None:
+                lapse.reschedule(until_s)
 
-    async def _ours_until(self, name: str, holder: str, for_s: float) -> float:
-        """Take the lease; until when it is ours by the loop's clock, 0 if nobody can tell."""
+    async def _ours_until(self, name: str, holder: str, for_s: float) -> float | None:
+        """Take the lease; until when it is ours by the loop's clock.
+
+        Returns: 0 if another has it; None if nobody can tell.
+        """
         until_s = asyncio.get_running_loop().time() + for_s
         try:
             async with asyncio.timeout(for_s):
                 return until_s if await self.take(name, holder, for_s) else 0.0
         except (Unavailable, TimeoutError) as error:
             log.warning("lease_unknown", name=name, error=str(error))
-            return 0.0
+            return None
 
     async def _give_back(self, name: str, holder: str, for_s: float) -> None:
         """Whoever waits gets it at once; if this fails, once it has lapsed."""

@@ -1,23 +1,23 @@
 """What was said before an agent took a conversation, read anew in their language."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, String, bindparam, cast, literal, or_, select, update
 
 from core.adapters.cases import last_said
-from core.adapters.database import Database
+from core.adapters.database import Database, Now
 from core.adapters.handoffs import UNDETERMINED, record
 from core.adapters.holds import Holds
-from core.adapters.tables import accounts, handoffs, messages
+from core.adapters.tables import accounts, conversations, handoffs, holds, messages
 from core.cases import CaseId, DeskLine, EventKind
 from core.errors import Unavailable
 from core.faithful import FaithfulTranslator
 from core.language import same_language
-from core.translation import Translated
+from core.translation import Fault, Translated, Untranslated
 from core.turn import Author, ConversationId, WorkspaceId
 
 # SQLAlchemy types a row by its columns, one type argument each.
@@ -31,7 +31,11 @@ AFTER_FAILURE_S = 5.0
 # Of the last so many messages at most so many are translated: the agent is waiting for them.
 MAX_LINES = 40
 MAX_TRANSLATED = 12
+# What is read is shown at once: the newest says most.
+_LINES_AT_ONCE = 3
 _AT_A_TIME = 20
+# Who has given no sign of life for so long reads nothing, and nothing is tried for them again.
+_READER_IS_GONE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class Rereading:
                 await asyncio.sleep(AFTER_FAILURE_S)
 
     async def read_next(self) -> bool:
-        """Read what was claimed first; False if nothing is to be read.
+        """Read for the agent who gave the last sign of life; False if nothing is to be read.
 
         Raises: Unavailable: the database does not answer.
         """
@@ -81,34 +85,44 @@ class Rereading:
             lambda connection: last_said(connection, case.conversation, MAX_LINES)
         )
         foreign = [line for line in lines if _is_foreign(line, case.language)][-MAX_TRANSLATED:]
-        made: dict[int, str] = {}
         try:
             async with asyncio.timeout(READ_S):
-                for source in dict.fromkeys(line.language for line in foreign):
-                    of_it = [line for line in foreign if line.language == source]
-                    made |= await self._translated(case, of_it, source)
+                if await self._translate(case, foreign):
+                    await self._done(case)
+                    return
         except TimeoutError:
-            log.warning("case_not_reread", conversation=case.conversation)
-        await self._keep(case, [(line, made[line.id]) for line in foreign if line.id in made])
+            pass
+        # Once the hold has lapsed, what is left is tried again.
+        log.warning("case_not_reread", conversation=case.conversation)
 
-    async def _translated(
-        self, case: _Unread, lines: Sequence[DeskLine], source: str
-    ) -> dict[int, str]:
-        made = await self._translator.translate_all(
-            case.workspace, [line.text for line in lines], source=source, target=case.language
-        )
-        return {
-            line.id: one.text
-            for line, one in zip(lines, made, strict=True)
-            if isinstance(one, Translated)
-        }
+    async def _translate(self, case: _Unread, lines: Sequence[DeskLine]) -> bool:
+        """Keep each few lines as they come, newest first; False if the translator was away."""
+        for few in _few_at_once(lines):
+            made = await self._translator.translate_all(
+                case.workspace,
+                [line.text for line in few],
+                source=few[0].language,
+                target=case.language,
+            )
+            pairs = list(zip(few, made, strict=True))
+            read = [(line, one.text) for line, one in pairs if isinstance(one, Translated)]
+            await self._keep(case, read)
+            if Untranslated(fault=Fault.UNAVAILABLE) in made:
+                return False
+        return True
+
+    async def _done(self, case: _Unread) -> None:
+        done = {"case_id": case.id, "agent": case.agent, "into": case.language}
+        await self._database.write(lambda connection: connection.execute(_DONE, done).rowcount)
+        await self._holds.drop(_hold(case.id), self._holder)
 
     async def _keep(self, case: _Unread, read: Sequence[tuple[DeskLine, str]]) -> None:
         """Keep what was read, unless a line was changed meanwhile or the agent is another."""
 
         def work(connection: Connection) -> None:
-            done = {"case_id": case.id, "agent": case.agent, "into": case.language}
-            if not connection.execute(_DONE, done).rowcount:
+            connection.execute(_LOCK, {"conversation": case.conversation})
+            whose = {"case_id": case.id, "agent": case.agent}
+            if connection.execute(_STILL_THEIRS, whose).first() is None:
                 return
             kept = 0
             for line, text in read:
@@ -120,7 +134,6 @@ class Rereading:
                 record(connection, case.workspace, case.conversation, case.id, kind)
 
         await self._database.write(work)
-        await self._holds.drop(_hold(case.id), self._holder)
 
 
 def _unread(row: SqlRow) -> _Unread:
@@ -131,6 +144,15 @@ def _unread(row: SqlRow) -> _Unread:
         agent=row.account_id,
         language=row.language,
     )
+
+
+def _few_at_once(lines: Sequence[DeskLine]) -> Iterator[Sequence[DeskLine]]:
+    """The lines of each language a few at a time, newest first."""
+    newest_first = lines[::-1]
+    for source in dict.fromkeys(line.language for line in newest_first):
+        of_it = [line for line in newest_first if line.language == source]
+        for at in range(0, len(of_it), _LINES_AT_ONCE):
+            yield of_it[at : at + _LINES_AT_ONCE]
 
 
 def _is_foreign(line: DeskLine, language: str) -> bool:
@@ -144,10 +166,15 @@ def _is_foreign(line: DeskLine, language: str) -> bool:
 
 
 def _hold(case: int) -> str:
-    return f"rereading:{case}"
+    return f"{_HOLD}{case}"
 
 
 # Statements are built once: putting one together costs far more than running it.
+_HOLD = "rereading:"
+# By whomever: a hold of our own would let us try again at once.
+_IS_HELD = select(holds.c.name).where(
+    holds.c.name == literal(_HOLD).concat(cast(handoffs.c.id, String)), holds.c.held_until >= Now()
+)
 _UNREAD = (
     select(
         handoffs.c.id,
@@ -157,19 +184,30 @@ _UNREAD = (
         accounts.c.language,
     )
     .join(accounts, accounts.c.id == handoffs.c.account_id)
-    .where(handoffs.c.ended_at.is_(None), handoffs.c.read_in.is_(None))
-    .order_by(handoffs.c.claimed_at)
+    .where(
+        handoffs.c.ended_at.is_(None),
+        handoffs.c.read_in.is_(None),
+        handoffs.c.active_at > Now() - _READER_IS_GONE_S,
+        # Who works from a chat desk alone reads that desk's language.
+        accounts.c.login.is_not(None),
+        ~_IS_HELD.exists(),
+    )
+    .order_by(handoffs.c.active_at.desc())
     .limit(_AT_A_TIME)
 )
-_DONE = (
-    update(handoffs)
-    .where(
-        handoffs.c.id == bindparam("case_id"),
-        handoffs.c.account_id == bindparam("agent"),
-        handoffs.c.read_in.is_(None),
-    )
-    .values(read_in=bindparam("into"))
+_THEIRS = (
+    handoffs.c.id == bindparam("case_id"),
+    handoffs.c.account_id == bindparam("agent"),
+    handoffs.c.read_in.is_(None),
 )
+# Whoever gives it to another agent locks it as well.
+_LOCK = (
+    select(conversations.c.id)
+    .where(conversations.c.id == bindparam("conversation"))
+    .with_for_update(key_share=True)
+)
+_STILL_THEIRS = select(handoffs.c.id).where(*_THEIRS)
+_DONE = update(handoffs).where(*_THEIRS).values(read_in=bindparam("into"))
 _TRANSLATE = (
     update(messages)
     .where(

@@ -147,7 +147,7 @@ def _with_people(connection: Connection, turn: Turn, row: SqlRow) -> Turn:
     if by_bot and not turn.kind.by_agent:
         return turn
     if turn.kind.by_agent:
-        said = {"conversation": turn.conversation}
+        said = {"conversation": turn.conversation, "turn": turn.id}
         turn = replace(turn, message_ref=connection.scalar(_LAST_REF, said))
     case = _case(connection, turn, row)
     account = row.account_id if turn.kind.by_agent else case.account_id if case else None
@@ -261,10 +261,17 @@ _LAST_MESSAGES = (
     .order_by(messages.c.id.desc())
     .limit(HISTORY_MESSAGES)
 )
-# The customer's: what agents do has no reference.
+# What agents do has no reference: it is to what the customer wrote last, not to what others wrote
+# who joined in, nor to a button that was pressed.
 _LAST_REF = (
     select(inbox.c.message_ref)
-    .where(inbox.c.conversation_id == bindparam("conversation"), inbox.c.message_ref.is_not(None))
+    .where(
+        inbox.c.conversation_id == bindparam("conversation"),
+        inbox.c.id < bindparam("turn"),
+        inbox.c.customer.is_(None),
+        inbox.c.kind.in_((Kind.MESSAGE, Kind.FLOOD)),
+        inbox.c.message_ref.is_not(None),
+    )
     .order_by(inbox.c.id.desc())
     .limit(1)
 )

@@ -66,3 +66,16 @@ async def test_what_is_in_the_agent_s_language_is_announced_where_nobody_transla
     text: str, agent: str, customer: str
 ) -> None:
     assert await relayed(text, agent=agent, customer=customer) == say(Phrase.UNTRANSLATED, customer)
+
+
+async def test_a_change_that_only_a_newer_release_knows_is_passed_over() -> None:
+    turn = Turn(
+        id=TurnId(1),
+        conversation=ConversationId(1),
+        address=ADDRESS,
+        text="lent",
+        kind=Kind.CHANGE,
+        owner=Owner.HUMAN,
+    )
+    served, heard = await Interpreter().relayed(turn)
+    assert (served, heard.lines) == (None, ())

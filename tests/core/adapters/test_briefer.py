@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from core.adapters.briefer import Briefer
 from core.adapters.briefings import Briefings
@@ -111,6 +111,12 @@ async def stored(database: Database) -> list[dict[str, Any]]:
     wanted = select(handoffs.c.briefing).order_by(handoffs.c.id)
     rows = await database.read(lambda connection: connection.execute(wanted).scalars().all())
     return [json.loads(row) for row in rows if row]
+
+
+async def age(database: Database, table: Table) -> None:
+    """As if all of it had been a minute earlier."""
+    earlier = update(table).values(created_at=table.c.created_at - 61)
+    await database.write(lambda connection: connection.execute(earlier).rowcount)
 
 
 async def told(database: Database) -> int:
@@ -274,17 +280,45 @@ async def test_who_writes_on_while_they_wait_is_briefed_of_anew(database: Databa
     for _ in range(2):
         assert await briefer(database).make_next()
     assert not await briefer(database).make_next()
-    # They may be in the middle of it.
+    # The desk has been told just now.
     await says(database, where, "My order AB-12345 has not come.", ago_s=0.0)
     assert not await briefer(database).make_next()
-    await database.write(
-        lambda c: c.execute(update(messages).values(created_at=messages.c.created_at - 60)).rowcount
-    )
+    await age(database, desk_events)
+    # They may be in the middle of it.
+    assert not await briefer(database).make_next()
+    await age(database, messages)
     assert await briefer(database).make_next()
     assert not await briefer(database).make_next()
     first, _ = await stored(database)
     assert "AB-12345" in first["summary"]
     assert await told(database) == 3
+
+
+async def test_who_only_asks_whether_anybody_is_there_is_not_briefed_of_anew(
+    database: Database,
+) -> None:
+    where = await hand_over(database, "I want to return the shoes")
+    assert await briefer(database).make_next()
+    await age(database, desk_events)
+    for text in ("?", "hello?", "ok", "👍"):
+        await says(database, where, text)
+        assert not await briefer(database).make_next()
+    for number in range(5):
+        await says(database, where, f"My order AB-1234{number} has not come.")
+        # However much they write.
+        assert await briefer(database).make_next() == (number < 3)
+        await age(database, desk_events)
+    assert await told(database) == 4
+
+
+async def test_a_briefing_that_says_the_same_is_no_news(database: Database) -> None:
+    where = await hand_over(database, "I want to return the shoes")
+    assert await briefer(database).make_next()
+    await age(database, desk_events)
+    await says(database, where, "I want to return the shoes")
+    assert await briefer(database).make_next()
+    assert not await briefer(database).make_next()
+    assert await told(database) == 1
 
 
 @pytest.mark.parametrize("change", [{"account_id": 1}, {"suggestion_fate": "edited"}], ids=str)
@@ -296,6 +330,7 @@ async def test_what_an_agent_may_have_begun_with_does_not_change(
     added = insert(accounts).values(**person, created_at=Now())
     await database.write(lambda connection: connection.execute(added).rowcount)
     assert await briefer(database).make_next()
+    await age(database, desk_events)
     await says(database, where, "My order AB-12345 has not come.")
     taken = update(handoffs).values(**change)
     # One is taken while it is being made.
@@ -367,7 +402,8 @@ async def test_what_was_resolved_is_no_part_of_the_next_case(
     await database.write(lambda connection: connection.execute(over).rowcount)
 
     def comes_back(connection: Connection) -> None:
-        connection.execute(insert(messages).values(**line, text="Hello?", created_at=Now()))
+        # The clock of SQLite is one of milliseconds.
+        connection.execute(insert(messages).values(**line, text="Hello?", created_at=Now() + 1))
         open_case(connection, HERE, where, reason="asked", language="en")
 
     await database.write(comes_back)

@@ -875,10 +875,17 @@ async def test_whom_an_agent_had_who_leaves_waits_for_another(
         await rig.idle()
         waiting = await rig.cases.list(WORKSPACE, Filter.WAITING)
         assert {each.case.conversation for each in waiting} == {where, other}
-        assert all(each.case.waiting_since and each.case.agent is None for each in waiting)
-        assert rig.port.texts.count(say(Phrase.PERSON_AWAY, "ja")) == 2
+        assert all(each.case.agent is None for each in waiting)
+        # Who has had their answer waits for none, and is not told of any.
+        owed = {each.case.conversation for each in waiting if each.case.waiting_since}
+        assert owed == {other}
+        assert rig.port.texts.count(say(Phrase.PERSON_AWAY, "ja")) == 1
         owners = [row.owner for row in await rows_of(database, conversations)]
         assert owners == ["waiting", "waiting", "closed"]
+        await rig.says("one more thing")
+        case = await rig.cases.get(WORKSPACE, where)
+        assert case is not None
+        assert case.waiting_since
         assert isinstance(await rig.desk.change(rig.agents[1], where, Act.CLAIM), Case)
 
 

@@ -1,22 +1,40 @@
 """What a turn knows of the messages before it."""
 
+from sqlalchemy import Connection, select, update
+
 from core.adapters.database import Database
+from core.adapters.handoffs import tell_customer
 from core.adapters.inbox import SqlInbox
+from core.adapters.tables import inbox
 from core.adapters.turns import SqlTurns
-from core.cases import Act
-from core.turn import Address, Channel, Clarify, Inbound, Kind, Lease, Served, Turn, WorkspaceId
+from core.cases import Act, Change, EventId
+from core.turn import (
+    Address,
+    Channel,
+    Clarify,
+    ConversationId,
+    Inbound,
+    Kind,
+    Lease,
+    Served,
+    Turn,
+    WorkspaceId,
+)
 from tests.core.takeover import PERSON, open_rig
 from tests.fakes.port import FakePort
 
 ADDRESS = Address(workspace=WorkspaceId("default"), channel=Channel.SLACK, place="C1/1.0")
 
 
-async def _accept(database: Database, event_id: str) -> Lease | None:
+async def _accept(
+    database: Database, event_id: str, *, customer: str = "U1", kind: Kind = Kind.MESSAGE
+) -> Lease | None:
     inbound = Inbound(
         address=ADDRESS,
         event_id=event_id,
-        customer="U1",
+        customer=customer,
         text="returns?",
+        kind=kind,
         message_ref=f"message-{event_id}",
     )
     accepted = await SqlInbox(database).accept(inbound, holder="me", held_s=60)
@@ -65,3 +83,29 @@ async def test_what_an_agent_does_is_to_the_customers_last_message(database: Dat
         await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
         await rig.idle()
     assert told[1:] == [(Kind.CHANGE, "message-1"), (Kind.AGENT_REPLY, "message-2")]
+
+
+async def test_what_an_agent_does_is_to_nothing_that_others_wrote_or_that_came_later(
+    database: Database,
+) -> None:
+    lease = await _accept(database, "e1")
+    assert lease is not None
+    await _accept(database, "joined", customer="U2")
+    await _accept(database, "pressed", kind=Kind.WANTS_PERSON)
+
+    def by_agent(connection: Connection) -> None:
+        connection.execute(update(inbox).values(state="done"))
+        row = connection.execute(select(inbox.c.conversation_id)).scalar()
+        tell_customer(
+            connection,
+            ConversationId(row or 0),
+            Change.RELEASED,
+            event=EventId(1),
+            account=None,
+        )
+
+    await database.write(by_agent)
+    await _accept(database, "later")
+    turn = await SqlTurns(database).next(lease)
+    assert turn is not None
+    assert (turn.kind, turn.message_ref) == (Kind.CHANGE, "message-e1")
