@@ -3,6 +3,7 @@
 scikit-learn is needed here alone; what it finds is plain numbers that serve without it.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,9 +31,13 @@ PRECISIONS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
 _CONSIDERED = 60
 
 Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Same = Mapping[str, str]
 """What documents are about, by their ids; those about the same answer the same questions."""
 _EACH_ITS_OWN: Same = {}
+LetThrough = Mapping[str, float]
+"""The share of questions without an answer that may be answered, by the precision wanted."""
+_ANY: LetThrough = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +55,15 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one search brought, and whether its first passage was of the right document."""
+    """What one search brought, and whether its first passage was of the right document.
+
+    What was searched has no answer if it is not `answerable`.
+    """
 
     labelled: Labelled
     evidence: Evidence
     right: bool
+    answerable: bool = True
 
 
 async def encode(labelled: Sequence[Labelled], encoder: Encoder) -> Vectors:
@@ -163,7 +172,10 @@ async def search_all(
             first = pairs[0][1].document
             right = same.get(first, first) == wanted
             found = evidence(item.question, pairs)
-            samples.append(Sample(labelled=item, evidence=found, right=right))
+            answerable = item.document is not None and not hidden
+            samples.append(
+                Sample(labelled=item, evidence=found, right=right, answerable=answerable)
+            )
     return samples
 
 
@@ -174,6 +186,7 @@ def fit(
     fluent: tuple[str, ...],
     coverage_weights: dict[str, float],
     features: Sequence[str] = NAMES,
+    let_through: LetThrough = _ANY,
 ) -> Calibration:
     """Fit one regression for the fluent languages and one for the others.
 
@@ -195,7 +208,7 @@ def fit(
         in_fluent=_regression(usable[True], features),
         in_others=_regression(usable[False], features),
         figures={
-            name: _figures(group, features)
+            name: _measured(*_arrays(group, features), _hopeless(group), let_through)
             for name, group in (("fluent", groups[True]), ("others", groups[False]))
             if _enough(group)
         },
@@ -208,6 +221,7 @@ def rescale(
     encoder: str,
     coverage_weights: dict[str, float],
     before: Calibration,
+    let_through: LetThrough = _ANY,
 ) -> Calibration:
     """The regressions of another encoder's calibration, stretched and shifted as one.
 
@@ -227,7 +241,7 @@ def rescale(
             "coverage_weights": coverage_weights,
             "in_fluent": _rescaled(before.in_fluent, learnt),
             "in_others": _rescaled(before.in_others, learnt),
-            "figures": {"all": _measured(odds, right, weights)},
+            "figures": {"all": _measured(odds, right, weights, _hopeless(samples), let_through)},
         }
     )
 
@@ -293,16 +307,39 @@ def _train(inputs: Numbers, right: Numbers, weights: Numbers) -> _Trained:
     return _Trained(tuple(float(slope) for slope in slopes), intercept)
 
 
-def _figures(samples: Sequence[Sample], features: Sequence[str]) -> Figures:
-    return _measured(*_arrays(samples, features))
+def let_through(samples: Sequence[Sample], calibration: Calibration) -> LetThrough:
+    """The share of the questions without an answer that it answers, by the precision wanted."""
+    lost = [sample for sample in samples if not sample.answerable]
+    weights = np.array([sample.labelled.weight for sample in lost])
+    chances = np.array(
+        [calibration.probability(one.evidence, one.labelled.language) for one in lost]
+    )
+    return {
+        str(precision): float(
+            weights[chances >= calibration.threshold(precision)].sum() / weights.sum()
+        )
+        for precision in PRECISIONS
+    }
 
 
-def _measured(inputs: Numbers, right: Numbers, weights: Numbers) -> Figures:
+def _hopeless(samples: Sequence[Sample]) -> Flags:
+    return np.array([not sample.answerable for sample in samples])
+
+
+def _measured(
+    inputs: Numbers, right: Numbers, weights: Numbers, hopeless: Flags, let_through: LetThrough
+) -> Figures:
     """Five-fold: each question is judged by a regression that never saw it."""
     judged = np.zeros(len(right))
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(inputs, right):
         judged[test] = _train(inputs[train], right[train], weights[train])(inputs[test])
-    thresholds = {str(p): _threshold(judged, right, weights, p) for p in PRECISIONS}
+    thresholds = {
+        str(p): max(
+            _threshold(judged, right, weights, p),
+            _shut(judged[hopeless], weights[hopeless], let_through.get(str(p), 1.0)),
+        )
+        for p in PRECISIONS
+    }
     return Figures(
         questions=len(right),
         auroc=round(float(roc_auc_score(right, judged, sample_weight=weights)), 3),
@@ -322,6 +359,15 @@ def _threshold(judged: Numbers, right: Numbers, weights: Numbers, precision: flo
     kept = np.cumsum((right * weights)[order]) / np.cumsum(weights[order])
     enough = np.flatnonzero(kept >= precision)
     return round(float(judged[order][enough[-1]]), 3) if len(enough) else 1.0
+
+
+def _shut(judged: Numbers, weights: Numbers, most: float) -> float:
+    """The least probability from which on no more than that share is answered."""
+    order = np.argsort(-judged, kind="stable")
+    shares = np.cumsum(weights[order]) / weights.sum()
+    over = np.flatnonzero(shares > most)
+    # Just above the first that is too many; thresholds have three places.
+    return round(math.floor(judged[order][over[0]] * 1000) / 1000 + 0.001, 3) if len(over) else 0.0
 
 
 def _calibration_error(judged: Numbers, right: Numbers, weights: Numbers) -> float:

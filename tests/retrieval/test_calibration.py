@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from retrieval.calibration import (
     write_calibration,
 )
 from retrieval.encoder import CALIBRATION, open_encoder
-from retrieval.fitting import Labelled, Sample, fit
+from retrieval.fitting import Labelled, Sample, fit, let_through
 from retrieval.ranking import Evidence
 
 STRONG = Evidence(
@@ -77,6 +78,23 @@ def test_a_fit_finds_the_probabilities_that_made_the_labels() -> None:
     assert figures.auroc > 0.8
     assert figures.thresholds["0.8"] < figures.thresholds["0.95"]
     assert figures.coverage["0.8"] > figures.coverage["0.95"]
+
+
+def test_no_more_of_what_has_no_answer_is_let_through_than_told() -> None:
+    lost = [replace(one, right=False, answerable=False) for one in samples(300)]
+    fitted = partial(
+        fit,
+        [*samples(2_000), *lost],
+        encoder="e",
+        fluent=("en",),
+        coverage_weights={"*": 0.7},
+        features=("cosine",),
+    )
+    free, kept = fitted(), fitted(let_through={"0.6": 0.1})
+    assert let_through(lost, free)["0.6"] > 0.3
+    assert 0.05 < let_through(lost, kept)["0.6"] < 0.12
+    assert kept.figures["fluent"].coverage["0.6"] < free.figures["fluent"].coverage["0.6"]
+    assert kept.threshold(0.7) == free.threshold(0.7)
 
 
 def test_too_few_questions_are_refused() -> None:

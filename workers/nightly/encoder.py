@@ -26,7 +26,7 @@ from retrieval.knowledge import silent
 from retrieval.model_folder import check_safe, model_folder
 from retrieval.onnx_encoder import GRAPH
 from workers.nightly.pairing import Passages, questions, write_pairs
-from workers.nightly.recalibrating import recalibrate
+from workers.nightly.recalibrating import passed_by, recalibrate
 from workers.nightly.trial import knowledge, open_trial
 from workers.training.compression.compress import compress
 from workers.training.dataset.examples import Question
@@ -119,9 +119,11 @@ async def _fit(
     documents: Sequence[Document],
     rows: Sequence[Question],
 ) -> Calibration | None:
+    before, passages = _calibration(order, base), Passages(documents)
+    async with open_trial(order, base, documents) as trial:
+        most = await passed_by(trial, rows, passages, before)
     async with open_trial(order, whole, documents) as trial:
-        before = _calibration(order, base)
-        return await recalibrate(trial, rows, Passages(documents), before, order.precision)
+        return await recalibrate(trial, rows, passages, before, order.precision, most)
 
 
 def _calibration(order: Order, base: Path) -> Calibration:

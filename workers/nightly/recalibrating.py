@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from core.errors import Rejected
 from retrieval.calibration import Calibration
+from retrieval.encoder import Vectors
 from retrieval.fitting import (
     PRECISIONS,
     Labelled,
+    LetThrough,
+    Sample,
     coverage_weights,
     encode,
     fit,
     fluent_languages,
+    let_through,
     rescale,
     search_all,
 )
@@ -25,15 +30,36 @@ UNANSWERED = 1 / 5
 """The share of questions taken to have no answer. Chosen on the night of `make night`: with a
 third, a fifth and a tenth a held-out turn is worth 0.12, 0.17 and 0.19; of the hundred messages of
 safety.jsonl, which nobody should answer, it answers 3, 4 and 4 that are not heard to be misuse."""
+ALWAYS = 0.05
+"""So much of what has no answer may be answered, however little is answered now."""
 _APART_FROM = 500
 """From so many questions on, languages that the encoder reads have a regression of their own."""
 ELSEWHERE = Path(__file__).with_name("elsewhere.jsonl")
 """Everyday questions in twelve languages that no help desk answers; written for this project."""
 
 
+class _Told(TypedDict):
+    encoder: str
+    coverage_weights: dict[str, float]
+    let_through: LetThrough
+
+
 class _Elsewhere(Row):
     lang: Filled
     query: Filled
+
+
+async def passed_by(
+    trial: Trial, rows: Sequence[Question], passages: Passages, calibration: Calibration
+) -> LetThrough:
+    """What the trial's encoder with its calibration answers of questions that have no answer."""
+    labelled, weights = _labelled(rows, passages), calibration.coverage_weights
+    if not labelled:
+        return {}
+    vectors = await encode(labelled, trial.product.retrieval.encoder)
+    samples = await _unanswered(trial, labelled, vectors, weights, _topics(passages))
+    found = let_through(samples, calibration)
+    return {precision: max(share, ALWAYS) for precision, share in found.items()}
 
 
 async def recalibrate(
@@ -42,6 +68,7 @@ async def recalibrate(
     passages: Passages,
     before: Calibration,
     precision: float,
+    most: LetThrough,
 ) -> Calibration | None:
     """A calibration of the trial's encoder, which must not have learnt from the rows.
 
@@ -49,15 +76,12 @@ async def recalibrate(
     `precision` is taken. Agents' answers tell of few questions that the knowledge has no answer to.
     So each question counts again with its article hidden, and questions about anything else in the
     world count as well: an encoder that has learnt to tell articles apart need not have learnt to
-    tell them from those.
+    tell them from those. Of both no more are answered than `most` says: where most questions find
+    their article, a precision alone would let nearly everything through.
 
     Returns: None if there are too few questions.
     """
-    labelled = [
-        Labelled(question=row.query, language=row.lang, document=document)
-        for row in rows
-        if (document := passages.document(row)) is not None
-    ]
+    labelled = _labelled(rows, passages)
     if not labelled:
         return None
     encoder = trial.product.retrieval.encoder
@@ -70,21 +94,38 @@ async def recalibrate(
     weights = await coverage_weights(
         trial.snapshot, labelled, vectors, encoder, fluent, default=default, same=same
     )
-    half = UNANSWERED / (1 - UNANSWERED) / 2
-    asked = (trial.snapshot, labelled, vectors, encoder, weights)
-    samples = await search_all(*asked, same=same)
-    samples += await search_all(*asked, same=same, hidden=half)
-    others = _elsewhere(half * len(labelled))
-    vectors = await encode(others, encoder)
-    samples += await search_all(trial.snapshot, others, vectors, encoder, weights)
+    samples = await search_all(trial.snapshot, labelled, vectors, encoder, weights, same=same)
+    samples += await _unanswered(trial, labelled, vectors, weights, same)
+    told: _Told = {"encoder": encoder.id, "coverage_weights": weights, "let_through": most}
     try:
-        found = (
-            fit(samples, encoder=encoder.id, fluent=fluent, coverage_weights=weights),
-            rescale(samples, encoder=encoder.id, coverage_weights=weights, before=before),
-        )
+        found = (fit(samples, fluent=fluent, **told), rescale(samples, before=before, **told))
     except Rejected:
         return None
     return max(found, key=lambda calibration: _answered(calibration, precision))
+
+
+async def _unanswered(
+    trial: Trial,
+    labelled: Sequence[Labelled],
+    vectors: Vectors,
+    weights: Mapping[str, float],
+    same: Mapping[str, str],
+) -> list[Sample]:
+    """Searches without an answer, half of them with the article hidden, half for anything else."""
+    encoder, half = trial.product.retrieval.encoder, UNANSWERED / (1 - UNANSWERED) / 2
+    asked = (trial.snapshot, labelled, vectors, encoder, weights)
+    samples = await search_all(*asked, same=same, hidden=half)
+    others = _elsewhere(half * len(labelled))
+    found = await encode(others, encoder)
+    return samples + await search_all(trial.snapshot, others, found, encoder, weights)
+
+
+def _labelled(rows: Sequence[Question], passages: Passages) -> list[Labelled]:
+    return [
+        Labelled(question=row.query, language=row.lang, document=document)
+        for row in rows
+        if (document := passages.document(row)) is not None
+    ]
 
 
 def _answered(calibration: Calibration, precision: float) -> float:
