@@ -94,8 +94,8 @@ def _is_any(code: str) -> bool:
 
 
 _ITALIAN_ODD = (
-    *(1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
-)
+    1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+)  # fmt: skip
 _NEAR = 40
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = tuple(
     (re.compile(f"{_START}(?:{form}){_END}", re.IGNORECASE), holds)

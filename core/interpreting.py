@@ -30,6 +30,17 @@ Expects = Callable[[WorkspaceId, str], Awaitable[Expected]]
 """When a person will answer in a workspace, said in a language. Raises: Unavailable."""
 
 
+async def with_time(text: str, expects: Expects, workspace: WorkspaceId, language: str) -> Expected:
+    """A text, and behind it when a person will answer, if that can be told."""
+    try:
+        async with asyncio.timeout(EXPECT_S):
+            expected = await expects(workspace, language)
+    except (Unavailable, TimeoutError):
+        return Expected(text=text)
+    gap = "" if text.endswith("。") else " "
+    return replace(expected, text=f"{text}{gap}{expected.text}".strip())
+
+
 async def _english(workspace: WorkspaceId) -> str:
     return "en"
 
@@ -112,19 +123,9 @@ class Interpreter:
             return None
         words = _notice(change, language)
         if change in (Change.LAPSED, Change.RELEASED):
-            words = await self._awaited(words, turn.address.workspace, language)
+            timed = await with_time(words.text, self.expects, turn.address.workspace, language)
+            words = replace(words, text=timed.text, due_at=timed.due_at)
         return _served(words, language)
-
-    async def _awaited(self, words: Words, workspace: WorkspaceId, language: str) -> Words:
-        """The notice with the time at which somebody will answer, if that can be told."""
-        try:
-            async with asyncio.timeout(EXPECT_S):
-                expected = await self.expects(workspace, language)
-        except (Unavailable, TimeoutError):
-            return words
-        gap = "" if words.text.endswith("。") else " "
-        text = f"{words.text}{gap}{expected.text}".strip()
-        return replace(words, text=text, due_at=expected.due_at)
 
     async def _line(self, text: str, turn: Turn, target: str) -> Spoken:
         source = await self._language(text, turn.language or self.default_language)

@@ -50,7 +50,8 @@ _WISH_PIECES = re.compile(
     "부탁해요|써주세요|"
     "กรุณา|โปรด|ช่วย|ตอบเป็น|ตอบ|เป็นภาษา|เป็น|พูด|ภาษา|ด้วย|ครับ|ค่ะ|คะ|หน่อย|ได้ไหม|ขอ"
 )
-_TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+TAG_FORM = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}"
+_TAG = re.compile(TAG_FORM)
 _CLAUSE_END = re.compile(r"[.!?;:,\n。！？；，、؟،।…()\"«»„“”]+")
 _SENTENCE_END = re.compile(r"[.!?\n。！？؟।…]+")
 # As written: a full stop or comma inside an address or a number ends nothing.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from core import escalation, redaction
 from core.errors import Unavailable
 from core.escalation import Policy, Step
-from core.hours import Expected
+from core.interpreting import Expects, with_time
 from core.language import Choice, choose, normalise_tag, same_language, without_request
 from core.phrases import Phrase, say
 from core.ports import Detector, Ear, Generator, Retriever, ShowPartial
@@ -40,11 +40,7 @@ Policies = Callable[[WorkspaceId, ConversationId | None], Awaitable[Policy]]
 Generators = Callable[[WorkspaceId], Generator | None]
 """What writes replies in a workspace now; None where nothing does."""
 
-Expects = Callable[[WorkspaceId, str], Awaitable[Expected]]
-"""When a person will answer in a workspace, said in a language. Raises: Unavailable."""
-
 _DETECT_S = 1.0
-_EXPECT_S = 2.0
 _TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _MAX_OFFERED = 4
 _LIKELY = 0.15
@@ -110,8 +106,9 @@ class Pipeline:
         served = await here.answer(turn, show)
         waits = turn.owner in (Owner.WAITING, Owner.HUMAN)
         if isinstance(served.outcome, Handoff) and not waits and self._expects:
-            told = await _told(self._expects, workspace, served.outcome, served.language)
-            served = replace(served, outcome=told)
+            told = await with_time(served.outcome.text, self._expects, workspace, served.language)
+            outcome = replace(served.outcome, text=told.text, due_at=told.due_at)
+            served = replace(served, outcome=outcome)
         return served
 
 
@@ -316,20 +313,6 @@ class _Here:
                 language=asked.language,
                 conversation=_conversation(turn),
             )
-
-
-async def _told(
-    expects: Expects, workspace: WorkspaceId, handoff: Handoff, language: str
-) -> Handoff:
-    """The handoff with the time at which a person will answer, if that can be told."""
-    try:
-        async with asyncio.timeout(_EXPECT_S):
-            expected = await expects(workspace, language)
-    except (Unavailable, TimeoutError):
-        return handoff
-    gap = "" if handoff.text.endswith("。") else " "
-    text = f"{handoff.text}{gap}{expected.text}".strip()
-    return replace(handoff, text=text, due_at=expected.due_at)
 
 
 def _conversation(turn: Turn) -> ConversationId | None:

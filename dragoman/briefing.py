@@ -1,8 +1,6 @@
 """Briefings made beside the running desk."""
 
 import asyncio
-import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -13,6 +11,7 @@ from core.adapters.briefings import Briefings
 from core.adapters.documents import Documents
 from core.adapters.generator import Limits
 from core.adapters.rereading import Rereading
+from core.holder import holder_name
 from dragoman.composition import Core
 
 log = structlog.get_logger()
@@ -29,7 +28,7 @@ async def keep_briefing(core: Core) -> AsyncIterator[None]:
         generator = core.generator
         if generator is not None:
             generator = await stack.enter_async_context(generator.with_limits(LIMITS))
-        holder = f"{os.getpid()}-{secrets.token_hex(8)}"
+        holder = holder_name()
         briefer = Briefer(
             Briefings(core.database, holder=holder),
             retriever=core.retrieval.retriever,

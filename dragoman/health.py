@@ -129,11 +129,11 @@ class Health:
                 f"{night.slot} has waited for {silent_s / 3600:.0f} h: with a broker,"
                 " `dragoman worker --queues training` carries nights out",
             )
-        told = f"{night.slot} {night.state}" + (f" ({night.reason})" if night.reason else "")
+        line = f"{night.slot} {night.state}" + (f" ({night.reason})" if night.reason else "")
         if night.state is NightState.FAILED:
             folder = settings.data_dir / "nights" / night.workspace / night.slot
-            raise Unavailable("night", f"{told}; its logs are in {folder}")
-        return f"{when}; {told}"
+            raise Unavailable("night", f"{line}; its logs are in {folder}")
+        return f"{when}; {line}"
 
     async def canary(self) -> str:
         """What is on trial, or why the newest version no longer is in service; empty if neither.

@@ -307,7 +307,7 @@ def _train(inputs: Numbers, right: Numbers, weights: Numbers) -> _Trained:
     return _Trained(tuple(float(slope) for slope in slopes), intercept)
 
 
-def let_through(samples: Sequence[Sample], calibration: Calibration) -> LetThrough:
+def share_let_through(samples: Sequence[Sample], calibration: Calibration) -> LetThrough:
     """The share of the questions without an answer that it answers, by the precision wanted."""
     lost = [sample for sample in samples if not sample.answerable]
     weights = np.array([sample.labelled.weight for sample in lost])

@@ -14,7 +14,7 @@ from bots.slack import markup
 from bots.slack.api import asked
 from bots.slack.place import Place
 from bots.slack.teams import Team, Teams
-from core.adapters.cursors import Cursors
+from core.adapters.cursors import MARK, Cursors
 from core.adapters.holds import Holds
 from core.errors import Rejected, Unavailable
 from core.turn import Channel, WorkspaceId
@@ -218,7 +218,7 @@ class Backfill:
             return False
 
     async def _fill_place(self, team: Team, place: Place, before: _Before) -> int:
-        name = f"mark:{place}"
+        name = f"{MARK}{place}"
         mark = await self._cursors.read(team.me.workspace, Channel.SLACK, name)
         try:
             said = await _history(team, place, _since(place, mark, before))

@@ -105,7 +105,7 @@ class SlackFiles:
         return parts.scheme == "https" and (host == "slack.com" or host.endswith(".slack.com"))
 
 
-async def named(team: Team, file: Attachment) -> Attachment:
+async def described(team: Team, file: Attachment) -> Attachment:
     """A file with its name and type: of another company's, a message tells only the id.
 
     Raises: as `bots.slack.api.asked` does; a file that Slack tells nothing of stays as it is.

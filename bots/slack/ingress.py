@@ -13,7 +13,7 @@ from bots.slack.api import asked
 from bots.slack.desk.desk import SlackDesk
 from bots.slack.desk.home import welcome
 from bots.slack.desk.presses import FIELD
-from bots.slack.files import named
+from bots.slack.files import described
 from bots.slack.inbound import Heard
 from bots.slack.place import Place
 from bots.slack.port import SlackPort, Spawn
@@ -25,7 +25,7 @@ from core.phrases import Phrase, say
 from core.turn import Address, Inbound, Kind
 
 # Slack waits 3 s in all for the acknowledgement.
-ASK_S = 1.5
+ASK_S = 1.0
 PROMPTS = (Phrase.PROMPT_RETURN, Phrase.PROMPT_ORDER, Phrase.PROMPT_PAYMENT)
 
 log = structlog.get_logger()
@@ -164,7 +164,7 @@ class Ingress:
                     said = await _as_asked_above(team, said)
                 if all(file.name for file in said.attachments):
                     return said
-                files = [f if f.name else await named(team, f) for f in said.attachments]
+                files = [f if f.name else await described(team, f) for f in said.attachments]
                 return replace(said, attachments=tuple(files))
         except (Unavailable, Rejected, TimeoutError) as error:
             log.info("slack_message_not_completed", error=str(error))

@@ -206,7 +206,7 @@ async def _take_back(team: Team, place: Place, ref: str) -> None:
     try:
         await asked(call)
     except Rejected as error:
-        if not str(error).endswith(GONE):
+        if code_of(error) not in GONE:
             raise
 
 

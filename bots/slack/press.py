@@ -94,7 +94,7 @@ def pressed(payload: Mapping[str, Any], me: Identity) -> Inbound | Verdict | Non
 def _verdict(press: _Press, action: _Action, address: Address) -> Verdict | None:
     verdict, _, rest = action.value.partition(" ")
     turn, _, language = rest.partition(" ")
-    if not _is_number(turn) or not language:
+    if not is_number(turn) or not language:
         return None
     return Verdict(
         address=address,
@@ -126,7 +126,7 @@ def _wish(press: _Press, action: _Action, kind: str, address: Address) -> Inboun
     if kind == Button.RATING:
         # Buttons of an earlier release do not say what asked.
         text, _, turn = text.partition(" ")
-        target = TurnId(int(turn)) if _is_number(turn) else None
+        target = TurnId(int(turn)) if is_number(turn) else None
     return Inbound(
         address=address,
         event_id=once + again,
@@ -137,7 +137,8 @@ def _wish(press: _Press, action: _Action, kind: str, address: Address) -> Inboun
     )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether it is the number of a row."""
     return text.isascii() and text.isdigit() and len(text) < 19
 
 

@@ -17,7 +17,7 @@ REMEMBERED = 10_000
 KNOWN_S = 24 * 3600.0
 # Asking again at once would slow every message down while Slack refuses to tell.
 UNKNOWN_S = 600.0
-ASK_S = 1.5
+ASK_S = 1.0
 # Of one message; each may cost a call.
 MAX_MENTIONS = 5
 

@@ -1,4 +1,4 @@
-"""Small named values of a channel: how far it was read, and what its desk has to remember."""
+"""Small named values of a channel, which outlive the process and go with what they are about."""
 
 import time
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from core.adapters.upsert import insert_into
 from core.turn import Channel, WorkspaceId
 
 # How far a place of Slack's was read, as the `ts` of a message.
-_MARK = "mark:"
+MARK = "mark:"
 # Of a direct message all that is newer is read, however old; of any other place what is of today.
-_DIRECT = f"{_MARK}D"
+_DIRECT = f"{MARK}D"
 # Whether what is written about a conversation is for colleagues.
-_INTERNAL = "internal:"
+INTERNAL = "internal:"
 # The card of a topic in Telegram; albums and long texts there, by the topic and who or what.
-_CARD, _ALBUM, _CUT = "desk-card:", "desk-album:", "desk-cut:"
+CARD, ALBUM, CUT = "desk-card:", "desk-album:", "desk-cut:"
 # No mark, and no long text, says anything after so long.
 OLD_S = 2 * 86_400.0
 REST_S = 3_600.0
@@ -52,8 +52,8 @@ class Cursors:
             return
         # Both hold a platform's time, of as many digits until the year 2286.
         old = f"{time.time() - OLD_S:.6f}"
-        marks = cursors.c.name.startswith(_MARK) & ~cursors.c.name.startswith(_DIRECT)
-        cuts = cursors.c.name.startswith(_CUT)
+        marks = cursors.c.name.startswith(MARK) & ~cursors.c.name.startswith(_DIRECT)
+        cuts = cursors.c.name.startswith(CUT)
         gone = delete(cursors).where(marks | cuts, cursors.c.value < old)
         await self._database.write(lambda connection: connection.execute(gone).rowcount)
         self._rest_until = time.monotonic() + REST_S
@@ -61,17 +61,17 @@ class Cursors:
 
 def forget(connection: Connection, ids: Sequence[int]) -> None:
     """Delete what the desks remember of some conversations, while these are still there."""
-    switches = [f"{_INTERNAL}{conversation}" for conversation in ids]
+    switches = [f"{INTERNAL}{conversation}" for conversation in ids]
     connection.execute(delete(cursors).where(cursors.c.name.in_(switches)))
     shown = select(desk_threads).where(
         desk_threads.c.conversation_id.in_(ids), desk_threads.c.place.is_not(None)
     )
     for thread in connection.execute(shown).all():
         there = or_(
-            cursors.c.name == f"{_CARD}{thread.place}",
+            cursors.c.name == f"{CARD}{thread.place}",
             *(
                 cursors.c.name.startswith(f"{kind}{thread.place}/", autoescape=True)
-                for kind in (_ALBUM, _CUT)
+                for kind in (ALBUM, CUT)
             ),
         )
         mine = and_(cursors.c.workspace == thread.workspace, cursors.c.channel == thread.channel)
@@ -84,7 +84,7 @@ def leave_unread(connection: Connection, conversation: int, until: float) -> Non
         conversations.c.id == conversation, conversations.c.channel == Channel.SLACK
     )
     for row in connection.execute(wanted).all():
-        name = f"{_MARK}{row.place}"
+        name = f"{MARK}{row.place}"
         read_to = float(_value(connection, row.workspace, Channel.SLACK, name) or 0.0)
         _put(connection, row.workspace, Channel.SLACK, name, f"{max(read_to, until):.6f}")
 

@@ -41,7 +41,7 @@ def release(
     """Let a locked conversation wait for another agent; its customer need not be `told`."""
     connection.execute(_RELEASE, {"case_id": case_id})
     if told:
-        # Even who has had their answer is told to wait for somebody.
+        # Who has had their answer waits from now on as well.
         customer_spoke(connection, conversation)
     waiting = Owner.WAITING
     change_hands(

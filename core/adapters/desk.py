@@ -122,7 +122,7 @@ class Desk:
             # A redelivery is none the worse for the conversation being in other hands by now.
             if known is None:
                 # Deliveries overlap: the other one came before the claim.
-                if note is not None and _is_kept(connection, agent, *note):
+                if note is not None and notes.kept(connection, agent, *note) is not None:
                     return Refused(why=Why.NOT_CLAIMED)
                 refused = held.refusal(Act.REPLY, agent)
                 if refused is not None:
@@ -407,10 +407,6 @@ def _put(connection: Connection, held: _Held, row: Mapping[str, object]) -> None
     }
     connection.execute(_PUT, {**row, **place})
     serve_soon(connection, held.id)
-
-
-def _is_kept(connection: Connection, agent: Account, desk: str, ref: str) -> bool:
-    return notes.kept(connection, agent, desk=desk, ref=ref) is not None
 
 
 def _check(event_id: str) -> None:

@@ -99,7 +99,7 @@ class Documents:
         return tuple(Listed(**row._mapping) for row in rows)
 
     async def titles(self, workspace: WorkspaceId) -> tuple[str, ...]:
-        """The title of every document, by id."""
+        """The title of every document, in order of id."""
         mine = documents.c.workspace == workspace
         statement = select(documents.c.title).where(mine).order_by(documents.c.id)
         rows = await self._database.read(lambda connection: connection.scalars(statement).all())

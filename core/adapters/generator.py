@@ -13,6 +13,7 @@ import httpx2
 import openai
 import structlog
 from openai.types.chat import (
+    ChatCompletion,
     ChatCompletionAssistantMessageParam,
     ChatCompletionChunk,
     ChatCompletionMessageParam,
@@ -168,6 +169,8 @@ class HttpGenerator:
         try:
             async with asyncio.timeout(self._limits.connect_s + CHECK_S):
                 offered = [each.id for each in (await self._client.models.list()).data]
+                if self._told not in offered:
+                    self._told = ""
                 await self._see_that_it_serves(offered)
         except (TimeoutError, *_FAILURES) as error:
             raise Unavailable(
@@ -177,8 +180,6 @@ class HttpGenerator:
 
     async def _see_that_it_serves(self, offered: Sequence[str]) -> None:
         """Raises: Unavailable: the server has nothing that this object could ask for."""
-        if self._told not in offered:
-            self._told = ""
         if not self._name and not offered:
             raise Unavailable("model", f"{self._client.base_url} offers none")
         # Of a name without a tag, Ollama lists the tag that it stands for.
@@ -194,12 +195,9 @@ class HttpGenerator:
 
         Raises: Unavailable: it has no such model.
         """
-        asked = ChatCompletionUserMessageParam(role="user", content="?")
         try:
             async with asyncio.timeout(REFUSED_WITHIN_S):
-                await self._client.chat.completions.create(
-                    model=self._name, messages=[asked], max_tokens=1
-                )
+                await self._one_token(self._name)
         except TimeoutError:
             return
         except openai.NotFoundError as error:
@@ -207,6 +205,12 @@ class HttpGenerator:
                 "model",
                 f"{self._client.base_url} has no {self.model}, but {', '.join(offered[:5])}",
             ) from error
+
+    async def _one_token(self, model: str) -> ChatCompletion:
+        asked = ChatCompletionUserMessageParam(role="user", content="?")
+        return await self._client.chat.completions.create(
+            model=model, messages=[asked], max_tokens=1
+        )
 
     async def prove(self) -> None:
         """Have one token written: what a server lists, and what it can load, are not the same.
@@ -216,12 +220,9 @@ class HttpGenerator:
             Unavailable: it does not answer as a model server does.
         """
         cannot = f"{self._client.base_url} cannot write with {self.model or 'its model'}"
-        asked = ChatCompletionUserMessageParam(role="user", content="?")
         try:
             async with asyncio.timeout(self._limits.total_s):
-                told = await self._client.chat.completions.create(
-                    model=await self._model_name(), messages=[asked], max_tokens=1
-                )
+                told = await self._one_token(await self._model_name())
                 told.choices[0]
         except openai.APIStatusError as error:
             if error.status_code in _BUSY:

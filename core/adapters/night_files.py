@@ -78,7 +78,7 @@ def learnt_from(data_dir: Path, workspace: WorkspaceId, mark: str) -> tuple[str,
 
 
 def customers_in(data_dir: Path, workspace: WorkspaceId) -> frozenset[str]:
-    """The hashes of all whose words nights keep, or learnt from."""
+    """The hashes of all whose words nights keep."""
     return frozenset(
         mark
         for folder in _nights(data_dir, workspace)

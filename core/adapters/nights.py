@@ -27,7 +27,7 @@ Figures = Mapping[str, Mapping[str, Any]]
 # Of the due ones, so many are tried before it is said that others have them all.
 _CANDIDATES = 20
 
-MISSED = "nobody brought it to its end within a day"
+_MISSED = "nobody brought it to its end within a day"
 _MISSED_S = 86_400.0
 
 
@@ -72,7 +72,7 @@ class SqlNights:
 
         def work(connection: Connection) -> NightLease | None:
             for night in connection.scalars(_MISS).all() if of is None else ():
-                refuse_candidates(connection, night, MISSED)
+                refuse_candidates(connection, night, _MISSED)
             for row in rows:
                 claim = {"night": row.id, "claimer": holder, "held_s": held_s}
                 taken = connection.execute(_CLAIM, claim).first()
@@ -302,7 +302,7 @@ _CLAIM = (
 _MISS = (
     update(nights)
     .where(*_IS_DUE, nights.c.created_at < Now() - _MISSED_S)
-    .values(state=NightState.SKIPPED, reason=MISSED, ended_at=Now(), **_FREED)
+    .values(state=NightState.SKIPPED, reason=_MISSED, ended_at=Now(), **_FREED)
     .returning(nights.c.id)
 )
 _STOP = (

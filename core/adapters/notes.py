@@ -38,7 +38,7 @@ def keep(
     return number
 
 
-def kept(connection: Connection, agent: Account, *, desk: str, ref: str) -> str | None:
+def kept(connection: Connection, agent: Account, desk: str, ref: str) -> str | None:
     """The words that are kept under a desk's id of them, in the agent's workspace."""
     words: str | None = connection.scalar(_KEPT, _place(agent, desk, ref))
     return words

@@ -16,7 +16,7 @@ from core.adapters.tables import preferences
 from core.adapters.upsert import insert_into
 from core.errors import Rejected, Unavailable
 from core.hours import read_holidays, read_week, zone_of
-from core.language import normalise_tag
+from core.language import TAG_FORM, normalise_tag
 from core.preferences import (
     MOST_ANSWER_MINUTES,
     MOST_CUSTOMERS,
@@ -54,9 +54,7 @@ def _read_by(read: Callable[[T], object]) -> AfterValidator:
 _Phrase = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_PHRASE_CHARS)
 ]
-_Tag = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$", max_length=35)
-]
+_Tag = Annotated[str, StringConstraints(pattern=f"^{TAG_FORM}$", max_length=35)]
 _FORMS: Mapping[str, TypeAdapter[Any]] = {
     "time_zone": TypeAdapter(Annotated[str, _read_by(zone_of)]),
     "hours": TypeAdapter(Annotated[str, Field(max_length=MOST_HOURS_CHARS), _read_by(read_week)]),

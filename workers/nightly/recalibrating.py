@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
 
 from core.errors import Rejected
 from retrieval.calibration import Calibration
@@ -16,9 +15,9 @@ from retrieval.fitting import (
     encode,
     fit,
     fluent_languages,
-    let_through,
     rescale,
     search_all,
+    share_let_through,
 )
 from retrieval.topics import topic
 from workers.evaluation.files import Filled, Row, read
@@ -27,21 +26,15 @@ from workers.nightly.trial import Trial
 from workers.training.dataset.examples import Question
 
 UNANSWERED = 1 / 5
-"""The share of questions taken to have no answer. Chosen on the night of `make night`: with a
-third, a fifth and a tenth a held-out turn is worth 0.12, 0.17 and 0.19; of the hundred messages of
-safety.jsonl, which nobody should answer, it answers 3, 4 and 4 that are not heard to be misuse."""
+"""The share of questions taken to have no answer. Chosen on the `make night` of 2026-11-26, from
+the weights before and without the limit on what is let through: with a third, a fifth and a tenth a
+held-out turn was worth 0.12, 0.17 and 0.19."""
 ALWAYS = 0.05
 """So much of what has no answer may be answered, however little is answered now."""
 _APART_FROM = 500
 """From so many questions on, languages that the encoder reads have a regression of their own."""
 ELSEWHERE = Path(__file__).with_name("elsewhere.jsonl")
 """Everyday questions in twelve languages that no help desk answers; written for this project."""
-
-
-class _Told(TypedDict):
-    encoder: str
-    coverage_weights: dict[str, float]
-    let_through: LetThrough
 
 
 class _Elsewhere(Row):
@@ -58,7 +51,7 @@ async def passed_by(
         return {}
     vectors = await encode(labelled, trial.product.retrieval.encoder)
     samples = await _unanswered(trial, labelled, vectors, weights, _topics(passages))
-    found = let_through(samples, calibration)
+    found = share_let_through(samples, calibration)
     return {precision: max(share, ALWAYS) for precision, share in found.items()}
 
 
@@ -96,9 +89,23 @@ async def recalibrate(
     )
     samples = await search_all(trial.snapshot, labelled, vectors, encoder, weights, same=same)
     samples += await _unanswered(trial, labelled, vectors, weights, same)
-    told: _Told = {"encoder": encoder.id, "coverage_weights": weights, "let_through": most}
     try:
-        found = (fit(samples, fluent=fluent, **told), rescale(samples, before=before, **told))
+        found = (
+            fit(
+                samples,
+                encoder=encoder.id,
+                fluent=fluent,
+                coverage_weights=weights,
+                let_through=most,
+            ),
+            rescale(
+                samples,
+                encoder=encoder.id,
+                coverage_weights=weights,
+                before=before,
+                let_through=most,
+            ),
+        )
     except Rejected:
         return None
     return max(found, key=lambda calibration: _answered(calibration, precision))

@@ -1,6 +1,6 @@
 """Whether a thread is internal talk, kept for every process."""
 
-from core.adapters.cursors import Cursors
+from core.adapters.cursors import INTERNAL, Cursors
 from core.turn import Channel, ConversationId, WorkspaceId
 
 
@@ -34,4 +34,4 @@ class Modes:
 
 
 def _name(conversation: ConversationId) -> str:
-    return f"internal:{conversation}"
+    return f"{INTERNAL}{conversation}"

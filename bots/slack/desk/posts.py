@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from bots.slack.api import FORBIDDEN, SHUT_OUT, asked
+from bots.slack.api import FORBIDDEN, SHUT_OUT, asked, code_of
 from bots.slack.desk.pace import Pace
 from bots.slack.files import SlackFiles
 from bots.slack.teams import Team, Teams
@@ -143,7 +143,7 @@ class Posts:
                 await _quietly(team.client.reactions_remove(name=gone, **where))
             await asked(team.client.reactions_add(name=name, **where))
         except Rejected as error:
-            if not str(error).endswith("already_reacted"):
+            if code_of(error) != "already_reacted":
                 log.info("slack_mark_not_put", error=str(error))
 
     async def in_thread(self, thread: str, since_s: float) -> Thread:
@@ -221,7 +221,7 @@ class Posts:
                 self._pace.pause(error.retry_after_s)
             raise
         except Rejected as error:
-            code = str(error).removeprefix("slack: ")
+            code = code_of(error)
             if code in _GONE:
                 raise LookupError(code) from error
             if code in _CLOSED:

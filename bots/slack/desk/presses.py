@@ -18,6 +18,7 @@ from bots.slack.desk.staff import Work
 from bots.slack.desk.texts import LABEL_CHARS, TEXT_CHARS
 from bots.slack.place import Place
 from bots.slack.port import Spawn
+from bots.slack.press import is_number
 from bots.slack.teams import Team
 from core.adapters.briefings import suggested_reply
 from core.cases import Act, Case, Refused, Why
@@ -134,8 +135,7 @@ class Presses:
         """A card says by where it stands what it is about; on a Home tab only the button does."""
         if press.place:
             return await self._work.whose.conversation_at(team.me.workspace, press.place)
-        is_number = press.value.isascii() and press.value.isdigit() and len(press.value) < 19
-        return ConversationId(int(press.value)) if is_number else None
+        return ConversationId(int(press.value)) if is_number(press.value) else None
 
     async def _done(
         self, team: Team, agent: Account, where: ConversationId, press: Pressed

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from bots.slack.api import asked
+from bots.slack.api import asked, code_of
 from bots.slack.desk.posts import Posts
 from bots.slack.place import Place
 from bots.slack.teams import Team, Teams
@@ -99,7 +99,7 @@ class Watch:
         try:
             answer = await asked(team.client.conversations_info(channel=self._posts.channel))
         except Rejected as error:
-            if not str(error).endswith("channel_not_found"):
+            if code_of(error) != "channel_not_found":
                 raise Misconfigured(f"{SETTING}: {error}") from error
             return {}
         about = answer.get("channel")

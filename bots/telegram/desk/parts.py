@@ -5,11 +5,9 @@ from dataclasses import replace
 
 from bots.telegram.desk.reading import Tone, Written
 from bots.telegram.splitting import CUT_S, LONG_UNITS, units
-from core.adapters.cursors import Cursors
+from core.adapters.cursors import ALBUM, CUT, Cursors
 from core.turn import Channel, WorkspaceId
 
-ALBUM = "desk-album:"
-CUT = "desk-cut:"
 # Below the name of an album: which of its items went to the customer before any caption came.
 BARE = "/bare"
 NOTES = (Tone.TEAM, Tone.DOUBTFUL)

@@ -26,7 +26,7 @@ from bots.telegram.desk.words import (
 )
 from bots.telegram.places import chat_of, place_of
 from bots.telegram.splitting import MAX_UNITS, units
-from core.adapters.cursors import Cursors
+from core.adapters.cursors import CARD, Cursors
 from core.adapters.desk_ahead import DeskAhead
 from core.adapters.desk_places import DeskPlaces
 from core.cases import Case, DeskEvent, DeskLine, EventId, EventKind
@@ -264,7 +264,7 @@ def _card(case: Case, reader: Reader) -> Block:
 
 
 def _card_name(place: str) -> str:
-    return f"desk-card:{place}"
+    return f"{CARD}{place}"
 
 
 def _rank(case: Case, otherwise: Rank) -> Rank:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.responses import Response
 
 from bots.web.console.pages import (
@@ -44,16 +44,10 @@ ANYONE: Final = Anyone.ANYONE
 ADMIN, AGENT, VIEWER = Role.ADMIN, Role.AGENT, Role.VIEWER
 
 
-class _Row(Convertor[int]):
+class _Row(IntegerConvertor):
     """The number of a row; a larger one than a database counts to is no address of ours."""
 
     regex = "[0-9]{1,18}"
-
-    def convert(self, value: str) -> int:
-        return int(value)
-
-    def to_string(self, value: int) -> str:
-        return str(value)
 
 
 # Starlette knows the kinds of a path's parts by name, in one place for the whole process.

@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from bots.slack.desk.modes import Modes
-from bots.telegram.desk.parts import ALBUM, CUT
-from core.adapters.cursors import OLD_S, Cursors
+from core.adapters.cursors import ALBUM, CARD, CUT, MARK, OLD_S, Cursors
 from core.adapters.database import Database
 from core.adapters.erasures import Erasures
 from core.adapters.ledger import Person
@@ -50,9 +49,9 @@ async def shown(story: Story, topic: int) -> str:
     await Modes(Cursors(database), WORKSPACE).switch(
         ConversationId(chat.id), internal=True, at=chat.at
     )
-    names = (f"desk-card:-100/{topic}", f"{ALBUM}-100/{topic}/9", f"{CUT}-100/{topic}/7")
+    names = (f"{CARD}-100/{topic}", f"{ALBUM}-100/{topic}/9", f"{CUT}-100/{topic}/7")
     await put(database, Channel.TELEGRAM, **dict.fromkeys(names, "7"))
-    await put(database, Channel.SLACK, **{f"mark:{place}": "1.000000"})
+    await put(database, Channel.SLACK, **{f"{MARK}{place}": "1.000000"})
     return place
 
 
@@ -97,7 +96,7 @@ async def test_what_somebody_wrote_anew_before_a_backup_came_back_is_read(
     await asyncio.sleep(0.05)
     place = await shown(story, 1)
     assert await erasures.forget_again() == 1
-    assert 1.0 < float((await kept(database))[f"mark:{place}"]) <= asked_by + 0.04
+    assert 1.0 < float((await kept(database))[f"{MARK}{place}"]) <= asked_by + 0.04
 
 
 async def test_a_mark_that_says_nothing_any_more_goes(database: Database) -> None:
