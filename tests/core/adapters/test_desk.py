@@ -198,9 +198,7 @@ async def test_what_nobody_can_translate_goes_out_as_it_is_and_both_sides_are_to
     if translator is not None:
         translator.fault = fault
     async with open_rig(database, translator=translator) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
+        anna, where = await claimed(rig)
         await rig.says("日本")
         await rig.desk.reply(anna, where, "Guten Tag", event_id="1")
         await rig.idle()
@@ -307,9 +305,7 @@ async def test_an_edit_that_changes_no_words_is_told_to_nobody_and_a_removal_is(
     database: Database,
 ) -> None:
     async with open_rig(database, translator=FakeTranslator()) as rig:
-        anna, *_ = rig.agents
-        where = await rig.says(PERSON)
-        await rig.desk.change(anna, where, Act.CLAIM)
+        _, where = await claimed(rig)
         await rig.says("日本 kara 42")
         bold = Inbound(
             address=ADDRESS,

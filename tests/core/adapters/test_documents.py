@@ -62,7 +62,7 @@ async def test_workspaces_do_not_see_each_other(database: Database) -> None:
     }
 
 
-async def test_titles_and_their_number_take_no_list(database: Database) -> None:
+async def test_titles_come_in_order_of_id_and_documents_are_counted(database: Database) -> None:
     documents = Documents(database)
     assert (await documents.titles(SHOP), await documents.count(SHOP)) == ((), 0)
     await documents.publish(SHOP, "v1", instead_of=None, put=[RETURNS, COSTS])

@@ -42,7 +42,7 @@ from core.adapters.tables import (
 from core.adapters.tables import erasures as ledger_rows
 from core.adapters.turns import SqlTurns
 from core.errors import LeaseLost, Misconfigured
-from core.nights import Ended, VersionState, version_folder
+from core.nights import Ended, Order, VersionState, version_folder
 from core.preferences import Preferences
 from core.staff import Role
 from core.turn import Address, Channel, Clarify, Inbound, Served
@@ -380,11 +380,7 @@ async def test_an_erasure_is_complete_once_no_version_in_service_has_seen_them(
     order = order_of(database_url, home, "2027-01-30")
     await curate(order)
     live = await version(database, "2027-01-30", "live", home)
-    origins = [
-        json.loads(line) for line in (order.folder / "origins.jsonl").read_text().splitlines()
-    ]
-    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
-    who = await customer_of(database, learnt)
+    who = await learnt_from(database, order)
     erased = await erasures.erase(who)
     assert (erased.versions_in_service, erased.complete) == ((live,), False)
     assert version_folder(home, WORKSPACE, live).exists()
@@ -420,11 +416,7 @@ async def test_a_canary_that_had_learnt_from_them_ends_at_once(
     )
     assert flip is Flip.DONE
     [canary] = await Canaries(database).running(WORKSPACE)
-    origins = [
-        json.loads(line) for line in (order.folder / "origins.jsonl").read_text().splitlines()
-    ]
-    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
-    erased = await erasures.erase(await customer_of(database, learnt))
+    erased = await erasures.erase(await learnt_from(database, order))
     assert (erased.versions_removed, erased.complete) == ((name,), True)
     assert not version_folder(home, WORKSPACE, name).exists()
     assert (await Documents(database).standing(WORKSPACE, ())).canary is None
@@ -483,10 +475,7 @@ async def test_whose_conversation_grew_too_old_is_forgotten_by_nights_as_well(
     await story.busy_days()
     order = order_of(database_url, home)
     await curate(order)
-    lines = (order.folder / "origins.jsonl").read_text().splitlines()
-    origins = [json.loads(line) for line in lines]
-    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
-    who = await customer_of(database, learnt)
+    who = await learnt_from(database, order)
     await database.write(lambda c: c.execute(conversations.delete()).rowcount)
     assert (await erasures.held(who)).conversations == ()
     erased = await erasures.erase(who)
@@ -502,9 +491,7 @@ async def test_nights_that_are_back_with_a_backup_forget_again_without_its_rows(
     await story.busy_days()
     order = order_of(database_url, home)
     await curate(order)
-    origins = (order.folder / "origins.jsonl").read_text().splitlines()
-    learnt = next(one["conversation"] for one in map(json.loads, origins) if one["part"] == "train")
-    who = await customer_of(database, learnt)
+    who = await learnt_from(database, order)
     backup = shutil.copytree(order.folder, home / "backup")
     await erasures.erase(who)
     shutil.rmtree(order.folder)
@@ -561,6 +548,13 @@ async def test_a_turn_that_is_served_meanwhile_comes_to_nothing(
 async def customer_of(database: Database, conversation: int) -> Person:
     wanted = select(conversations.c.customer).where(conversations.c.id == conversation)
     return person(str(await database.read(lambda c: c.scalar(wanted))))
+
+
+async def learnt_from(database: Database, order: Order) -> Person:
+    """Somebody whose words are in a night's training set."""
+    origins = map(json.loads, (order.folder / "origins.jsonl").read_text().splitlines())
+    learnt = next(one["conversation"] for one in origins if one["part"] == "train")
+    return await customer_of(database, learnt)
 
 
 async def test_the_table_and_the_file_each_learn_what_the_other_knows(

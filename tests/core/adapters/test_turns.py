@@ -1,6 +1,6 @@
 """What a turn knows of the messages before it."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from core.adapters.database import Database
 from core.adapters.handoffs import tell_customer
@@ -12,7 +12,6 @@ from core.turn import (
     Address,
     Channel,
     Clarify,
-    ConversationId,
     Inbound,
     Kind,
     Lease,
@@ -95,10 +94,9 @@ async def test_what_an_agent_does_is_to_nothing_that_others_wrote_or_that_came_l
 
     def by_agent(connection: Connection) -> None:
         connection.execute(update(inbox).values(state="done"))
-        row = connection.execute(select(inbox.c.conversation_id)).scalar()
         tell_customer(
             connection,
-            ConversationId(row or 0),
+            lease.conversation,
             Change.RELEASED,
             event=EventId(1),
             account=None,

@@ -97,11 +97,10 @@ async def test_a_note_stays_one_when_it_is_delivered_again_later(database: Datab
         number = world.writes(thread, SECRET)
         await world.reads(thread, KEPT)
         await world.claimed(thread)
-        again = world.telegram.world.messages[GROUP, number]
-        world.telegram.updates.add("message", again)
+        world.comes_again(number)
         # Written long before the claim, it comes for the first time now.
-        late = {**again, "message_id": 9_999, "date": again["date"] - 600}
-        world.telegram.updates.add("message", late)
+        written = world.telegram.world.messages[GROUP, number]["date"]
+        world.comes_again(number, message_id=9_999, date=written - 600)
         await until_lines(world, 2)
         assert SECRET not in world.customer_read()
 
@@ -113,9 +112,9 @@ async def test_a_reply_stays_one_when_it_is_delivered_again_after_another_claim(
         thread = await world.held()
         number = world.writes(thread, "Danke, einmal")
         await world.customer_reads("einmal")
-        again = world.telegram.world.messages[GROUP, number]
         # As if the claim that counts came long after it.
-        world.telegram.updates.add("message", {**again, "date": again["date"] - 600})
+        written = world.telegram.world.messages[GROUP, number]["date"]
+        world.comes_again(number, date=written - 600)
         world.writes(thread, "Danke, danach")
         await world.customer_reads("danach")
         await world.idle()
@@ -383,7 +382,7 @@ async def test_updates_delivered_twice_change_nothing(database: Database) -> Non
         number = world.writes(thread, "Danke, einmal")
         await world.customer_reads("einmal")
         for _ in range(3):
-            world.telegram.updates.add("message", world.telegram.world.messages[GROUP, number])
+            world.comes_again(number)
         await world.idle()
         assert world.customer_read().count("einmal") == 1
 

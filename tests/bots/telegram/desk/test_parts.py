@@ -102,7 +102,7 @@ async def test_what_came_before_the_caption_of_a_note_is_taken_back(
         assert await internal(world, 4) == [False, False, True, True]
         # Delivered again, it stays what it was.
         for number in (*items, caption):
-            world.telegram.updates.add("message", world.telegram.world.messages[GROUP, number])
+            world.comes_again(number)
         await world.idle()
         assert len(await lines_of(world)) == 4
         assert photos(world) == 0

@@ -120,6 +120,8 @@ async def test_who_joins_in_another_customers_conversation_is_named(database: Da
 async def test_what_the_assistant_says_to_who_joined_in_has_no_name(database: Database) -> None:
     async with open_world(database) as world:
         world.telegram.user_says(-777, "@desk_bot hello", user=42)
+        # Two that come together are one turn.
+        await world.customer_reads("bot: hello", chat=-777)
         world.telegram.user_says(-777, "@desk_bot me too", user=43)
         await world.customer_reads("bot: me too", chat=-777)
         world.telegram.user_says(-777, f"@desk_bot {PERSON}", user=42)

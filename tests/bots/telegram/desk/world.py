@@ -135,6 +135,11 @@ class World:
             **given,  # type: ignore[arg-type]  # fields by name
         )
 
+    def comes_again(self, number: int, **changes: object) -> None:
+        """What an agent wrote is delivered once more, with these fields changed."""
+        message = self.telegram.world.messages[self.group, number]
+        self.telegram.updates.add("message", {**message, **changes})
+
     async def presses(self, thread: int, label: str, user: int = ANNA) -> str:
         """An agent presses the newest button of a topic with that label; what they are told."""
         fitting = [

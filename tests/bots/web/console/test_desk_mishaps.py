@@ -1,20 +1,15 @@
 """What agents write and read while something fails, in a real browser."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
-from sqlalchemy import select, update
 
-from core.adapters.tables import handoffs
 from core.briefing import Briefing
 from core.staff import Role
 from core.tones import Tone
-from core.turn import Address, Channel, Inbound
-from tests.bots.web.console.test_desk_page import hands_over, opened, resolve_all, take_over
-from tests.bots.web.console.world import HERE, Console
+from tests.bots.web.console.browsing import briefed, hands_over, in_hand, opened, resolve_all
+from tests.bots.web.console.world import Console
 from tests.patience import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -23,39 +18,9 @@ LOST = "The connection is lost. Trying again…"
 OWN_WORDS = "I wrote this with care."
 
 
-@asynccontextmanager
-async def in_hand(
-    browser: Browser, console: Console, place: str, words: str = "A person, please."
-) -> AsyncIterator[Page]:
-    """The page of an agent who has taken over from the bot what a customer wrote."""
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, place, words)
-    async with opened(browser, console, ana, locale="en") as page:
-        await take_over(page, console)
-        yield page
-
-
-async def briefed(page: Page, console: Console, briefing: Briefing) -> None:
-    """Show this one instead of what was made of the newest handoff."""
-    await expect(page.locator("#facts")).to_contain_text("Briefing")
-    newest = select(handoffs.c.id).order_by(handoffs.c.id.desc()).limit(1).scalar_subquery()
-    told = update(handoffs).where(handoffs.c.id == newest).values(briefing=briefing.as_json())
-    await console.database.write(lambda connection: connection.execute(told).rowcount)
-    await page.reload()
-
-
 async def send(page: Page, text: str) -> None:
     await page.locator("#text").fill(text)
     await page.locator("#text").press("Control+Enter")
-
-
-async def says_more(console: Console, place: str, text: str) -> None:
-    """The customer who was handed over writes once more."""
-    address = Address(workspace=HERE, channel=Channel.WEB, place=place)
-    await console.delivery.accept(
-        Inbound(address=address, event_id=f"{place}:2", customer=place, text=text)
-    )
 
 
 async def lose_answer(route: Route) -> None:
@@ -125,7 +90,7 @@ async def test_news_that_could_not_be_fetched_is_fetched_later(
 
     async with in_hand(browser, console, "unseen") as page:
         await page.route("**/desk/conversations/*", fail)
-        await says_more(console, "unseen", "Please help now!")
+        await hands_over(console, "unseen", "Please help now!", number=2)
         await expect(page.locator("#lost")).to_have_text(LOST)
         # What was sent is no failure because it cannot be shown yet.
         await send(page, "I am with you.")

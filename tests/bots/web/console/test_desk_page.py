@@ -2,23 +2,32 @@
 
 import re
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, FilePayload, Page, expect
+from playwright.async_api import Browser, FilePayload, expect
 from sqlalchemy import insert, select, update
 
 from core.adapters.tables import conversations, handoffs, messages
 from core.briefing import Briefing
 from core.cases import Act, Filter
 from core.phrases import Phrase, say
-from core.staff import Account, Role
+from core.staff import Role
 from core.tones import Tone
 from core.turn import Address, Channel, Inbound
+from tests.bots.web.console.browsing import (
+    NEWEST,
+    briefed,
+    customer_writes,
+    hands_over,
+    in_hand,
+    in_sight,
+    opened,
+    resolve_all,
+)
 from tests.bots.web.console.world import HERE, PASSWORD, Console, open_console
-from tests.patience import PATIENCE_MS, until
+from tests.patience import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,61 +35,6 @@ JAPANESE = "注文 SD-48213 がまだ届きません。担当者と話したい�
 IN_ENGLISH = "Order SD-48213 has not arrived yet. I would like to talk to a person."
 ANSWER = "I have asked the carrier: it arrives tomorrow before 18:00."
 IN_JAPANESE = "運送会社に確認しました。明日 18:00 までに届きます。"
-
-
-@asynccontextmanager
-async def opened(
-    browser: Browser, console: Console, account: Account | None = None, **options: object
-) -> AsyncIterator[Page]:
-    """A window of its own, signed in as `account`; an error in a script fails the test."""
-    context = await browser.new_context(
-        **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}  # type: ignore[arg-type]  # a TypedDict that is not exported
-    )
-    context.set_default_timeout(PATIENCE_MS)
-    if account is not None:
-        token = await console.needs.sessions.begin(account)
-        await context.add_cookies([{"name": "dragoman-desk", "value": token, "url": console.url}])
-    errors: list[str] = []
-    page = await context.new_page()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None,
-    )
-    try:
-        yield page
-        assert errors == []
-    finally:
-        await context.close()
-
-
-async def customer_writes(page: Page, console: Console, text: str) -> None:
-    await page.goto(console.url)
-    await page.locator("#text").fill(text)
-    await page.keyboard.press("Enter")
-
-
-async def hands_over(console: Console, place: str, text: str) -> None:
-    """A customer of another window asks for a person."""
-    address = Address(workspace=HERE, channel=Channel.WEB, place=place)
-    await console.delivery.accept(
-        Inbound(address=address, event_id=f"{place}:1", customer=place, text=text)
-    )
-
-
-async def take_over(page: Page, console: Console) -> None:
-    """Open the one conversation that waits, and take it."""
-    await page.goto(f"{console.url}/desk")
-    await page.locator(".case").click()
-    await page.wait_for_url(re.compile("/desk/conversations/"))
-    await page.keyboard.press("c")
-    await expect(page.locator("#who")).to_contain_text("You have it")
-
-
-async def resolve_all(console: Console) -> None:
-    admin = await console.person(Role.ADMIN)
-    for each in await console.needs.cases.list(HERE, Filter.OPEN):
-        await console.needs.desk.change(admin, each.case.conversation, Act.RESOLVE)
 
 
 @pytest.mark.long
@@ -158,7 +112,6 @@ async def test_a_handoff_arrives_is_taken_answered_in_two_languages_and_resolved
         await customer.locator("#text").fill("ありがとうございます！")
         await customer.keyboard.press("Enter")
         await expect(desk.locator("#lines .customer .both").last).to_contain_text("Thank you!")
-        await desk.locator("#who").click()
         await desk.get_by_role("button", name="Resolve").click()
         await expect(desk.locator("#who")).to_contain_text("Resolved")
         resolved = customer.locator("#lines .bot .said").last
@@ -172,12 +125,7 @@ async def test_a_handoff_arrives_is_taken_answered_in_two_languages_and_resolved
 async def test_what_an_agent_writes_survives_news_and_a_reload(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "draft-1", "A person, please.")
-    async with opened(browser, console, ana) as page:
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
+    async with in_sight(browser, console, "draft-1") as page:
         await page.locator("#text").fill("half a sent")
         await hands_over(console, "draft-2", "A person for me, too, please.")
         await expect(page.locator(".case")).to_have_count(2)
@@ -190,11 +138,7 @@ async def test_what_an_agent_writes_survives_news_and_a_reload(
 async def test_a_note_stays_one_until_somebody_says_otherwise(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "noted", "A person, please.")
-    async with opened(browser, console, ana) as page:
-        await take_over(page, console)
+    async with in_hand(browser, console, "noted") as page:
         await page.keyboard.press("n")
         await page.keyboard.type("Angry, be kind")
         await page.keyboard.press("Control+Enter")
@@ -220,11 +164,7 @@ async def test_a_note_stays_one_until_somebody_says_otherwise(
 async def test_a_page_older_than_the_session_recovers_with_its_draft(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    cleo = await console.person(Role.AGENT, "cleo@shop.example")
-    await hands_over(console, "stale", "A person, please.")
-    async with opened(browser, console, cleo) as page:
-        await take_over(page, console)
+    async with in_hand(browser, console, "stale", login="cleo@shop.example") as page:
         await page.keyboard.press("n")
         await page.keyboard.type("VIP")
         profile = await page.context.new_page()
@@ -243,12 +183,7 @@ async def test_a_page_older_than_the_session_recovers_with_its_draft(
 async def test_who_asks_for_what_was_said_earlier_goes_on_from_where_they_were(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "talkative", "A person, please.")
-    async with opened(browser, console, ana) as page:
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
+    async with in_sight(browser, console, "talkative") as page:
         await expect(page.locator("#facts")).to_contain_text("Briefing")
         where = int(page.url.partition("?")[0].rpartition("/")[2])
         line = {"workspace": HERE, "conversation_id": where, "author": "bot", "language": "en"}
@@ -267,13 +202,8 @@ async def test_who_asks_for_what_was_said_earlier_goes_on_from_where_they_were(
 async def test_news_touches_only_what_is_new_and_leaves_the_keyboard_its_place(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
     ben = await console.person(Role.AGENT, "ben@shop.example")
-    await hands_over(console, "read-aloud", "A person, please.")
-    async with opened(browser, console, ana) as page:
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
+    async with in_sight(browser, console, "read-aloud") as page:
         await expect(page.locator("#facts")).to_contain_text("Briefing")
         await expect(page.locator("#lines .bot")).to_have_count(1)
         await page.evaluate(
@@ -309,19 +239,10 @@ async def test_news_touches_only_what_is_new_and_leaves_the_keyboard_its_place(
 async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "suggested", "A person, please: when is the shop open?")
+    words = "A person, please: when is the shop open?"
     made = Briefing(summary="Asks for hours", language="en", tone=Tone.CALM, reply="From 9 to 5.")
-    newest = select(handoffs.c.id).order_by(handoffs.c.id.desc()).limit(1).scalar_subquery()
-    async with opened(browser, console, ana) as page:
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
-        # The real one first, so that it cannot come later and replace ours.
-        await expect(page.locator("#facts")).to_contain_text("Briefing")
-        told = update(handoffs).where(handoffs.c.id == newest).values(briefing=made.as_json())
-        await console.database.write(lambda connection: connection.execute(told).rowcount)
-        await page.reload()
+    async with in_sight(browser, console, "suggested", words) as page:
+        await briefed(page, console, made)
         await page.keyboard.press("c")
         await expect(page.locator("#who")).to_contain_text("You have it")
         await page.get_by_role("button", name="Use it").click()
@@ -331,7 +252,7 @@ async def test_a_suggested_reply_is_taken_and_its_fate_is_kept(
         await page.keyboard.press("Control+Enter")
         await expect(page.locator("#lines .agent")).to_contain_text("On Sundays we rest.")
         await expect(page.get_by_role("button", name="Use it")).to_have_count(0)
-    kept = select(handoffs.c.suggestion_fate).where(handoffs.c.id == newest)
+    kept = select(handoffs.c.suggestion_fate).where(handoffs.c.id == NEWEST)
     fate = await console.database.read(lambda connection: connection.scalar(kept))
     assert fate == "edited"
 
@@ -378,89 +299,18 @@ async def test_waiting_times_grow_while_nothing_happens(browser: Browser, consol
         await expect(ago).to_contain_text("3 hr")
 
 
-async def test_an_arrow_key_only_picks(browser: Browser, console: Console) -> None:
-    """What is picked in a list happens when its button is pressed (WCAG 3.2.2)."""
-    await resolve_all(console)
-    admin, cleo = (
-        await console.person(Role.ADMIN),
-        await console.person(Role.AGENT, "c@shop.example"),
-    )
-    await console.needs.canned.put(HERE, title="Greeting", text="Good morning!", language="en")
-    await hands_over(console, "picked", "A person, please.")
-    async with opened(browser, console, admin, locale="en") as page:
-        sent: list[str] = []
-        page.on("request", lambda each: sent.append(each.url) if each.method == "POST" else None)
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
-        await page.wait_for_url(re.compile("/desk/conversations/"))
-        canned = page.get_by_role("combobox", name="Canned answers")
-        await canned.focus()
-        await canned.press("ArrowDown")
-        await expect(canned).not_to_have_value("")
-        await expect(page.locator("#text")).to_have_value("")
-        await canned.locator("xpath=following-sibling::button[1]").click()
-        await expect(page.locator("#text")).to_have_value("Good morning!")
-        snooze = page.get_by_role("combobox", name="Snooze")
-        await snooze.focus()
-        await snooze.press("ArrowDown")
-        assert [url for url in sent if not url.endswith("/alive")] == []
-        await page.get_by_role("button", name="Snooze").click()
-        await expect(page.get_by_role("button", name="Wake")).to_be_visible()
-        await page.goto(f"{console.url}/desk/people")
-        row = page.locator("tr", has_text="c@shop.example")
-        sent.clear()
-        await row.get_by_role("combobox").focus()
-        await row.get_by_role("combobox").press("ArrowDown")
-        assert sent == []
-        await row.get_by_role("button", name="Save").click()
-        await expect(page.get_by_role("status").first).to_contain_text("Saved.")
-    changed = await console.needs.accounts.get(HERE, cleo.id)
-    assert changed is not None
-    assert changed.role is Role.VIEWER
-
-
 async def test_how_long_to_snooze_stays_as_picked_when_there_are_news(
     browser: Browser, console: Console
 ) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "dozes", "A person, please.")
-    async with opened(browser, console, ana, locale="en") as page:
-        await page.goto(f"{console.url}/desk")
-        await page.locator(".case").click()
+    async with in_sight(browser, console, "dozes") as page:
         snooze = page.get_by_role("combobox", name="Snooze")
         await snooze.select_option(index=2)
         picked = await snooze.input_value()
-        newest = select(handoffs.c.id).order_by(handoffs.c.id.desc()).limit(1).scalar_subquery()
-        urgent = update(handoffs).where(handoffs.c.id == newest).values(priority=2)
+        urgent = update(handoffs).where(handoffs.c.id == NEWEST).values(priority=2)
         await console.database.write(lambda connection: connection.execute(urgent).rowcount)
         await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         await expect(page.locator("#who .urgent")).to_be_visible()
         await expect(snooze).to_have_value(picked)
-
-
-async def test_the_escape_of_an_input_method_leaves_the_box_to_whoever_writes(
-    browser: Browser, console: Console
-) -> None:
-    await resolve_all(console)
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    await hands_over(console, "composed", "A person, please.")
-    async with opened(browser, console, ana) as page:
-        await take_over(page, console)
-        await page.locator("#text").fill("にほん")
-        await page.locator("#text").evaluate(
-            """box => {
-                for (const told of [{ isComposing: true }, { keyCode: 229 }]) {
-                    const common = { bubbles: true, cancelable: true, ...told };
-                    for (const key of [{ key: "Escape" }, { key: "Enter", ctrlKey: true }]) {
-                        box.dispatchEvent(new KeyboardEvent("keydown", { ...common, ...key }));
-                    }
-                }
-            }"""
-        )
-        await expect(page.locator("#text")).to_be_focused()
-        await expect(page.locator("#text")).to_have_value("にほん")
-        assert await page.locator("#lines .agent").count() == 0
 
 
 async def test_a_customer_s_words_run_nothing_and_are_found_by_search(
@@ -522,33 +372,6 @@ async def test_who_is_shut_out_sees_no_more_news(browser: Browser, console: Cons
         await expect(page).to_have_url(re.compile("/desk/sign-in"))
 
 
-@pytest.mark.long
-async def test_keys_theme_and_phone(browser: Browser, console: Console) -> None:
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    async with opened(browser, console, ana, color_scheme="light") as page:
-        await page.goto(f"{console.url}/desk")
-        await page.keyboard.press("?")
-        await expect(page.get_by_role("dialog")).to_be_visible()
-        await page.keyboard.press("Escape")
-        await page.keyboard.press("g")
-        await page.keyboard.press("a")
-        # Loaded to its end: nothing hears a click before the page's script is there.
-        await page.wait_for_url(re.compile("/desk/knowledge$"))
-        await page.locator("#theme").click()
-        await page.reload()
-        await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-        ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert ground == "rgb(14, 17, 20)"
-    phone = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True}
-    async with opened(browser, console, ana, **phone) as page:
-        for path in ("/desk", "/desk/knowledge", "/desk/statistics", "/desk/try?question=return"):
-            await page.goto(console.url + path)
-            assert await page.evaluate("document.documentElement.scrollWidth") == 360, path
-        await page.locator("#menu").click()
-        await page.get_by_role("link", name="Statistics").click()
-        await expect(page).to_have_url(re.compile("/desk/statistics"))
-
-
 async def test_a_form_sent_without_scripts_after_the_session_ended_comes_back_to_its_page(
     browser: Browser, console: Console
 ) -> None:
@@ -565,62 +388,6 @@ async def test_a_form_sent_without_scripts_after_the_session_ended_comes_back_to
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
         await expect(page).to_have_url(f"{console.url}/desk/replies?of=signature")
-
-
-async def takes(page: Page, key: str, code: str, **held: bool) -> bool:
-    """Whether the console does something at this key; `code` is its place on the keyboard."""
-    return not await page.evaluate(
-        """told => document.body.dispatchEvent(
-            new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...told })
-        )""",
-        {"key": key, "code": code, **held},
-    )
-
-
-async def test_keys_count_by_their_place_where_a_layout_has_no_latin_letters(
-    browser: Browser, console: Console
-) -> None:
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    async with opened(browser, console, ana) as page:
-        await page.goto(f"{console.url}/desk")
-        # J on a Russian, Greek, Arabic, Hebrew, Hindi and Korean keyboard.
-        for key in "оξتחरㅓ":
-            assert await takes(page, key, "KeyJ"), key
-        # Latin letters and signs count as what they are: Dvorak, German with AltGr, Colemak.
-        for key, code in (("h", "KeyJ"), ("ĸ", "KeyK"), (";", "KeyP")):
-            assert not await takes(page, "g", "KeyG")
-            assert not await takes(page, key, code), key
-        assert await takes(page, "؟", "Slash", shiftKey=True)
-        await expect(page.get_by_role("dialog")).to_be_visible()
-        await page.keyboard.press("Escape")
-        # "g a", on a Hindi keyboard: two vowel signs.
-        await takes(page, "ु", "KeyG")
-        await takes(page, "ो", "KeyA")
-        await expect(page).to_have_url(f"{console.url}/desk/knowledge")
-
-
-@pytest.mark.long
-async def test_who_speaks_to_the_computer_switches_single_keys_off(
-    browser: Browser, console: Console
-) -> None:
-    ana = await console.person(Role.AGENT, "ana@shop.example")
-    async with opened(browser, console, ana, locale="en") as page:
-        other = await page.context.new_page()
-        for each in (page, other):
-            await each.goto(f"{console.url}/desk")
-            assert await takes(each, "j", "KeyJ")
-        await page.locator("#help").click()
-        await page.get_by_label("Use single keys as shortcuts").uncheck()
-        await page.get_by_role("button", name="Close").click()
-        await until(lambda: other.evaluate("!document.getElementById('single-keys').checked"))
-        await page.reload()
-        for each in (page, other):
-            for key, code in (("j", "KeyJ"), ("/", "Slash"), ("?", "Slash")):
-                assert not await takes(each, key, code), key
-        await page.locator("#help").click()
-        await page.get_by_label("Use single keys as shortcuts").check()
-        await page.get_by_role("button", name="Close").click()
-        assert await takes(page, "j", "KeyJ")
 
 
 @pytest.mark.parametrize("path", ["/desk", "/desk/settings", "/desk/people", "/desk/knowledge"])

@@ -4,8 +4,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from core.staff import Role
-from tests.bots.web.console.test_desk_mishaps import in_hand
-from tests.bots.web.console.test_desk_page import opened
+from tests.bots.web.console.browsing import in_hand, opened
 from tests.bots.web.console.world import Console
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,7 +7,7 @@ from playwright.async_api import Browser, expect
 
 from core.nights import NightState
 from core.staff import Role
-from tests.bots.web.console.test_desk_page import opened
+from tests.bots.web.console.browsing import opened
 from tests.bots.web.console.test_models import REFUSED, night, version
 from tests.bots.web.console.world import Console
 from tests.patience import PATIENCE_S
