@@ -40,7 +40,7 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# PostgreSQL, a broker, two replicas behind a balancer, two workers, beat, a model server if one is set.
+# PostgreSQL, a broker, two replicas behind a balancer, workers, beat, a model server if one is set.
 stack: install
 	$(BIN)/python -m deploy.stack $(STACK)
 

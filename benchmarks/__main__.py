@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+EARLIER = "\n### Earlier\n"
+"""What stands under it in a section is written by hand, and stays there."""
 PARTS = {
     "path": "The durable path",
     "desk": "People take over",
@@ -51,7 +53,10 @@ def section(name: str) -> str:
 
 
 def main(chosen: list[str]) -> None:
-    """Measure the chosen parts, or all; all else in the file keeps its last text."""
+    """Measure the chosen parts, or all; all else in the file keeps its last text.
+
+    So does what a section says under `EARLIER`.
+    """
     results = HERE / "RESULTS.md"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     new = {}
@@ -60,13 +65,17 @@ def main(chosen: list[str]) -> None:
             body = f"Measured on {today}, {machine()}: `python -m benchmarks {name}`.\n\n"
             new[title] = (body + section(name)).strip()
     # Measuring takes long, and the file may have been written meanwhile.
-    found = (_sections(results.read_text()) if results.exists() else {}) | new
+    found = _sections(results.read_text()) if results.exists() else {}
+    for title, body in new.items():
+        _, heading, earlier = found.get(title, "").partition(EARLIER)
+        found[title] = body + (f"\n{heading}{earlier}" if heading else "")
     lines = [
         "# Results",
         "",
-        "Written by `make bench`; one part alone: `python -m benchmarks path`. Other programs share"
-        " the machine,",
-        "so ratios within one run say more than single times.",
+        "Written by `make bench`; one part alone: `python -m benchmarks path`. Sections of other"
+        " commands name theirs, and what stands under",
+        '"Earlier" was written by hand. Other programs share the machine, so ratios within one run'
+        " say more than single times.",
         "",
     ]
     for title, body in found.items():

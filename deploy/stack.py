@@ -1,8 +1,9 @@
 """The distributed form on one machine, without containers: `python -m deploy.stack`.
 
 The same programs as in `compose.yaml`: PostgreSQL, a broker, two web replicas behind a balancer,
-two workers, beat, and a model server if DRAGOMAN_MODEL names a folder. What already listens on its
-standard port is used, what does not is started. All other settings are those of the environment.
+two workers, a learner, beat, and a model server if DRAGOMAN_MODEL names a folder. What already
+listens on its standard port is used, what does not is started. All other settings are those of the
+environment.
 """
 
 import asyncio
@@ -110,8 +111,9 @@ async def plan(
         programs=(
             *([model] if model is not None else ()),
             *web,
-            _dragoman("worker-1", ("worker",), shared),
-            _dragoman("worker-2", ("worker",), shared),
+            _dragoman("worker-1", ("worker", "--queues", "turns,indexing"), shared),
+            _dragoman("worker-2", ("worker", "--queues", "turns,indexing"), shared),
+            _dragoman("learner", ("worker", "--queues", "training"), shared),
             _dragoman("beat", ("worker", "--beat", "--queues", "turns"), shared),
             _balancer(port, web),
         ),
@@ -218,7 +220,8 @@ async def _make_database(url: str) -> None:
 
     Raises: Unavailable: the server lets nobody in.
     """
-    parsed = make_url(url).set(drivername="postgresql")
+    # asyncpg hands that one on to the server.
+    parsed = make_url(url).set(drivername="postgresql").difference_update_query(["connect_timeout"])
     if parsed.database != DATABASE:
         return
     try:
@@ -244,8 +247,10 @@ def _show(planned: Plan, kept: Mapping[str, Kept]) -> None:
     err.print()
     err.print(table)
     for what, url in (("database", planned.database), ("broker", planned.broker)):
-        err.print(f" {what} {make_url(url).render_as_string()}", markup=False)
-    err.print(f"\n  The desk: [bold cyan]{planned.url}[/bold cyan]   Stop with Ctrl+C.\n")
+        err.print(f" {what} {make_url(url).render_as_string()}")
+    err.print("\n  The desk: ", end="")
+    err.print(planned.url, style="bold cyan", end="")
+    err.print("   Stop with Ctrl+C.\n")
 
 
 async def _run(folder: Path, port: int, broker: str, own: bool) -> None:

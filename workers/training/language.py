@@ -201,10 +201,6 @@ def _group_chances(corpus: Corpus) -> NDArray[np.float64]:
     return np.asarray(raw / raw.sum(), dtype=np.float64)
 
 
-def _one_of(draw: np.random.Generator, texts: list[Ints]) -> Ints:
-    return texts[int(draw.integers(len(texts)))]
-
-
 def _crop(draw: np.random.Generator, words: Ints) -> Ints:
     if len(words) < 2 or draw.random() > 0.45:
         return words
