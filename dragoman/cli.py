@@ -1,5 +1,6 @@
 """The command `dragoman`."""
 
+import errno
 import os
 import sys
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from core.errors import DragomanError, Misconfigured
+from core.language import is_tag
 from dragoman import __version__, running
 from dragoman.console import (
     FAILED,
@@ -20,6 +22,7 @@ from dragoman.console import (
     print_json,
     print_plain,
     progress_bar,
+    readable,
     run_async,
 )
 from dragoman.desk_commands import desk
@@ -59,6 +62,11 @@ def main() -> None:
         sys.exit(WRONG_USE if isinstance(error, Misconfigured) else FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        complain(f"{error.filename or 'what the output goes to'} is full; make room")
+        sys.exit(FAILED)
 
 
 @cli.callback(invoke_without_command=True)
@@ -73,7 +81,9 @@ def version(
 
 @cli.command()
 def run(
-    port: Annotated[int | None, typer.Option(help="Another port than DRAGOMAN_PORT.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Another port than DRAGOMAN_PORT.")
+    ] = None,
 ) -> None:
     """Start the desk: the web page, and each channel that has a token."""
 
@@ -91,15 +101,15 @@ def run(
 def _announce(url: str, channels: list[str], documents: int, first_admin: str | None) -> None:
     """Say what runs, and what to do next."""
     err.print()
-    err.print("  [bold]Dragoman is ready.[/bold]")
-    err.print(f"  Ask it in any language   [bold cyan]{url}[/bold cyan]")
+    err.print("  Dragoman is ready.", style="bold")
+    err.print("  Ask it in any language   ", end="")
+    err.print(url, style="bold cyan")
     err.print(f"  Knowledge                {documents} documents   dragoman knowledge add PATH")
     err.print(f"  Channels                 {', '.join(channels)}")
     err.print("  Who waits for a person   dragoman desk list")
     if first_admin:
-        err.print(
-            f"  Become administrator     [bold cyan]{url}/desk/join/{first_admin}[/bold cyan]"
-        )
+        err.print("  Become administrator     ", end="")
+        err.print(f"{url}/desk/join/{first_admin}", style="bold cyan")
     else:
         err.print(f"  Staff answer on          {url}/desk")
     err.print("  Is all well              dragoman doctor")
@@ -138,10 +148,18 @@ def worker(
         work(settings, queues, beat=beat, concurrency=concurrency)
 
 
+def _tag(language: str | None) -> str | None:
+    if language and not is_tag(language):
+        raise typer.BadParameter(f"{language!r} is no language tag; write de, fr or pt-BR")
+    return language
+
+
 @cli.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="A customer's question.")],
-    language: Annotated[str | None, typer.Option(help="Answer in this language.")] = None,
+    question: Annotated[str, typer.Argument(help="A customer's question.", callback=readable)],
+    language: Annotated[
+        str | None, typer.Option(help="Answer in this language.", callback=_tag)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask one question, as a customer would."""
@@ -164,7 +182,7 @@ def ask(
         return
     print_plain(reply["text"])
     for document, title in {c["document"]: c["title"] for c in reply["citations"]}.items():
-        out.print(f"— {title}  ({document})", style="dim", markup=False)
+        out.print(f"— {title}  ({document})", style="dim")
 
 
 @cli.command()
@@ -189,7 +207,7 @@ def chat() -> None:
 
 @cli.command()
 def detect(
-    text: Annotated[str, typer.Argument(help="Any text.")],
+    text: Annotated[str, typer.Argument(help="Any text.", callback=readable)],
     as_json: AsJson = False,
 ) -> None:
     """Tell the language of a text."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from dragoman.settings import Settings, load
 
@@ -25,8 +26,35 @@ OfWorkspace = Annotated[
     str, typer.Option("--workspace", help="Another workspace than DRAGOMAN_WORKSPACE.")
 ]
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+# Controls, and what turns the rest of a line round.
+_CODES = (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_STEERING = {code: None for code in _CODES if chr(code) not in "\n\t"}
+
+
+class _Plain(Console):
+    """Shows text as it is, in tables too: what customers wrote neither styles nor steers it."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(text.translate(_STEERING), **options)
+
+
+out = _Plain()
+err = _Plain(stderr=True)
+
+
+def readable(text: str) -> str:
+    """A text of the command line, where a shell passes on any bytes.
+
+    Raises: typer.BadParameter: it is not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("not UTF-8; see which encoding your terminal uses") from None
+    return text
 
 
 def run_async(work: Callable[[Settings], Coroutine[Any, Any, T]], *, quiet: bool = True) -> T:
@@ -58,13 +86,13 @@ def print_json(value: object) -> None:
 
 
 def print_plain(text: str) -> None:
-    """Text that is not ours may look like markup; it is shown as it is."""
-    out.print(text, markup=False)
+    """A line of a result."""
+    out.print(text)
 
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    err.print(f"dragoman: {text}", markup=False)
+    err.print(f"dragoman: {text}")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from dragoman.console import (
     out,
     print_json,
     print_plain,
+    readable,
     run_async,
 )
 from dragoman.settings import Settings
@@ -79,9 +80,8 @@ def list_(
     for item in waiting:
         case = item.case
         minutes = f"{item.waited_s / 60:.0f} min" if item.waited_s else ""
-        last = item.last_message.replace("\n", " ")[:60].replace("[", r"\[")
-        name = case.agent_name.replace("[", r"\[")
-        cells = (case.channel, case.language, case.reason, minutes, name, last)
+        last = item.last_message.replace("\n", " ")[:60]
+        cells = (case.channel, case.language, case.reason, minutes, case.agent_name, last)
         table.add_row(str(case.conversation), *cells)
     out.print(table)
 
@@ -121,7 +121,9 @@ def resolve(
 @desk.command()
 def reply(
     conversation: Id,
-    text: Annotated[str, typer.Argument(help="What to say in your language; - reads stdin.")],
+    text: Annotated[
+        str, typer.Argument(help="What to say in your language; - reads stdin.", callback=readable)
+    ],
     login: AsLogin = "",
     key: Annotated[
         str, typer.Option(help="Under one key it is sent once, however often you repeat this.")

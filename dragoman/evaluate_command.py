@@ -84,6 +84,8 @@ def evaluate(
     for path in filter(None, (save, report)):
         if not path.absolute().parent.is_dir():
             raise Rejected(f"{path}: there is no folder {path.absolute().parent}")
+        if path.is_dir():
+            raise Rejected(f"{path}: is a folder; name a file")
     scorer = _SCORERS.get(task)
     if scorer and importlib.util.find_spec(scorer) is None:
         raise Misconfigured(
@@ -117,15 +119,18 @@ def _evaluate(
         before = (old.made, old.judged(judged)) if old else None
         told = result.tell(task, made, judged, progress, before=before)
     for note in judged.notes:
-        err.print(note, style="dim", markup=False)
-    if save:
-        saved.save(save, task, rows, made, judged)
-    if report:
-        page.write(report, told, ["dragoman", *map(shlex.quote, sys.argv[1:])])
-    if as_json:
-        print_json(told.as_json())
-    else:
-        show(told)
+        err.print(note, style="dim")
+    # Neither a file that cannot be written nor a reader that is gone may lose the hours of work.
+    try:
+        if save:
+            saved.save(save, task, rows, made, judged)
+        if report:
+            page.write(report, told, ["dragoman", *map(shlex.quote, sys.argv[1:])])
+    finally:
+        if as_json:
+            print_json(told.as_json())
+        else:
+            show(told)
 
 
 async def _judge(

@@ -81,9 +81,8 @@ def list_(workspace: OfWorkspace = "", as_json: AsJson = False) -> None:
         return
     table = Table("Login", "Name", "Role", "Language", "", box=None, pad_edge=False)
     for account in accounts:
-        name = account.name.replace("[", r"\[")
         shut = "shut out" if account.disabled else ""
-        table.add_row(account.login or "–", name, account.role, account.language, shut)
+        table.add_row(account.login or "–", account.name, account.role, account.language, shut)
     if accounts:
         out.print(table)
     else:

@@ -9,14 +9,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-MAX_CHARS = 4_000
-
 Ask = Callable[[str, str | None], Awaitable[Mapping[str, object]]]
 """Answers a text, in a language if one is given, in the JSON form of `dragoman ask`."""
 
 
 class _Question(BaseModel):
-    text: str = Field(min_length=1, max_length=MAX_CHARS)
+    text: str
     language: str | None = Field(default=None, max_length=35)
 
 
@@ -30,9 +28,7 @@ def ask_route(ask: Ask, *, token: str) -> Route:
         try:
             question = _Question.model_validate_json(await request.body())
         except ValidationError as error:
-            raise HTTPException(
-                400, f"A text of 1 to {MAX_CHARS:,} characters is needed."
-            ) from error
+            raise HTTPException(400, "A text is needed.") from error
         return JSONResponse(await ask(question.text, question.language))
 
     return Route("/api/ask", answer, methods=["POST"])

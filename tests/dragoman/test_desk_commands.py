@@ -66,6 +66,14 @@ async def test_a_conversation_is_taken_answered_and_resolved_from_a_shell(shell:
     assert asked.endswith(say(Phrase.RATE_US, "ja"))
 
 
+async def test_what_a_customer_wrote_neither_styles_nor_steers_the_terminal(shell: Shell) -> None:
+    await shell.rig.says(f"{PERSON} \\[/x] [red] ::1 :key: \x1b[2J\x1b]0;mine\x07")
+    done = await shell("list")
+    assert done.returncode == 0, done.stderr
+    assert f"{PERSON} \\[/x] [red] ::1 :key: [2J]0;mine" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 async def test_each_wrong_use_gets_one_line_and_its_exit_code(shell: Shell) -> None:
     where = str(await shell.rig.says(PERSON))
     assert "claimed" in failed(await shell("reply", where, "hi"), 1)

@@ -295,6 +295,23 @@ def test_a_wrong_file_is_told_in_one_line(tmp_path: Path) -> None:
     assert done.stderr == f'dragoman: {path}, line 2: "text" is missing\n'
 
 
+def test_words_of_a_file_are_no_markup(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", [ENGLISH, {**GERMAN, "lang": "[/x]"}])
+    done = command("evaluate", "language", str(path), env=environment(tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+    assert "[/x]" in done.stdout
+
+
+def test_what_cannot_be_saved_is_told_first_or_printed_all_the_same(tmp_path: Path) -> None:
+    file, env = str(write_rows(tmp_path / "rows.jsonl", [GERMAN])), environment(tmp_path / "home")
+    done = command("evaluate", "language", file, "--save", str(tmp_path), "--json", env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is a folder" in done.stderr
+    done = command("evaluate", "language", file, "--save", "/proc/x.json", "--json", env=env)
+    assert (done.returncode, json.loads(done.stdout)["task"]) == (1, "language")
+    assert "/proc/x" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

