@@ -14,8 +14,8 @@ from core.turn import Answer, Clarify, Handoff, Served, TurnId, Words
 MAX_DATA_BYTES = 64
 LANGUAGES_PER_ROW = 3
 
-# At its longest this is exactly 64 bytes.
-_DATA = re.compile(r"([fplcr]):([0-9]{1,19}):([A-Za-z0-9-]{0,25}):([A-Za-z0-9-]{2,16})")
+# Anybody may send any data: a turn of 19 digits may be more than the database can look for.
+_DATA = re.compile(r"([fplcr]):([0-9]{1,18}):([A-Za-z0-9-]{0,25}):([A-Za-z0-9-]{2,16})")
 MAX_LANGUAGE_CHARS = 16
 
 

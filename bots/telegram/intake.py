@@ -11,7 +11,7 @@ from bots.telegram.api import Me, TelegramApi
 from bots.telegram.buttons import Act
 from bots.telegram.following import Overheard, goes_on
 from bots.telegram.presses import Pressed, acknowledge, notice
-from bots.telegram.updates import Meaning, Moved, read
+from bots.telegram.updates import Moved, read
 from core.adapters.conversations import Said
 from core.errors import Rejected
 from core.turn import Address, Inbound, WorkspaceId
@@ -63,47 +63,33 @@ class Intake:
     async def take(self, raw: Mapping[str, object]) -> None:
         """Keep one update; once this returns Telegram may forget it.
 
-        Raises:
-            Unavailable: it could not be kept and must come again.
-            TelegramError: we do not know yet who we are; it must come again.
+        Raises: Unavailable, TelegramError, TimeoutError: it could not be kept and must come again.
         """
         me = await self._api.me()
-        update = self._parsed(raw)
-        if update is None:
-            return
         try:
-            if self._desk is not None and await self._desk(update):
-                return
-            meaning = self._read(update, me)
-            if isinstance(meaning, Inbound):
-                await self._accept(meaning)
-            elif isinstance(meaning, Overheard):
-                await self._take_overheard(meaning)
-            elif isinstance(meaning, Pressed):
-                await self._take_press(meaning)
-            elif isinstance(meaning, Moved):
-                await self._move(meaning.address, meaning.place)
+            await self._follow(Update.de_json(dict(raw), None), me)
         except Rejected as error:
             log.warning("telegram_update_refused", update=raw.get("update_id"), error=str(error))
+        # What is in an update can trip us by these; it would come again and hold up all others.
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            log.exception("telegram_update_failed", update=raw.get("update_id"))
+
+    async def _follow(self, update: Update, me: Me) -> None:
+        if self._desk is not None and await self._desk(update):
+            return
+        meaning = read(update, me, self._workspace)
+        if isinstance(meaning, Inbound):
+            await self._accept(meaning)
+        elif isinstance(meaning, Overheard):
+            await self._take_overheard(meaning)
+        elif isinstance(meaning, Pressed):
+            await self._take_press(meaning)
+        elif isinstance(meaning, Moved):
+            await self._move(meaning.address, meaning.place)
 
     async def drain(self) -> None:
         """Wait for the notices that are still on their way."""
         await asyncio.gather(*self._notices, return_exceptions=True)
-
-    def _parsed(self, raw: Mapping[str, object]) -> Update | None:
-        """An update; what cannot be read now never can be, so that it is skipped."""
-        try:
-            return Update.de_json(dict(raw), None)
-        except Exception:
-            log.exception("telegram_update_unreadable", update=raw.get("update_id"))
-            return None
-
-    def _read(self, update: Update, me: Me) -> Meaning | None:
-        try:
-            return read(update, me, self._workspace)
-        except Exception:
-            log.exception("telegram_update_unreadable", update=update.update_id)
-            return None
 
     async def _take_overheard(self, overheard: Overheard) -> None:
         inbound = overheard.inbound

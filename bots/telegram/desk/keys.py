@@ -9,8 +9,8 @@ from core.cases import Act, Case, CaseId
 from core.phrases import Phrase, say
 from core.turn import ConversationId, Owner
 
-# Longest: 2 + 3 * 20 bytes of the 64 that Telegram takes.
-_DATA = re.compile(r"d([a-z]):([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,8})")
+# Anybody may send any data: an id of 19 digits may be more than the database can look for.
+_DATA = re.compile(r"d([a-z]):([0-9]{1,18}):([0-9]{1,18}):([0-9]{1,8})")
 # A version's name has at most 42 characters: its kind, and the slot of its night.
 _DECISION = re.compile(r"v([pr]):(.{1,60})")
 _PROMOTE, _REFUSE = "p", "r"

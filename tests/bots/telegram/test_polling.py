@@ -10,7 +10,7 @@ from bots.telegram.intake import Intake
 from bots.telegram.polling import Pauses, Poller
 from core.adapters.holds import Holds
 from core.errors import Misconfigured
-from core.turn import Kind
+from core.turn import Inbound, Kind
 from tests.bots.telegram.conftest import WORKSPACE, Desk
 from tests.fakes.telegram import FakeTelegram, Faults
 from tests.patience import until
@@ -188,6 +188,26 @@ async def test_an_update_that_nobody_can_read_is_skipped_alone(
     async with polling(api, intake, holds):
         await until(lambda: desk.texts == ["after"])
         await until(lambda: not telegram.updates.pending)
+
+
+async def test_an_update_that_trips_us_is_skipped_and_what_follows_is_kept(
+    telegram: FakeTelegram, api: TelegramApi, holds: Holds, desk: Desk
+) -> None:
+    async def trip(inbound: Inbound) -> bool:
+        if inbound.text == "trips":
+            raise OverflowError("more than the database can hold")
+        return await desk.accept(inbound)
+
+    tripping = Intake(api, WORKSPACE, accept=trip, rate=desk.rate, move=desk.move)
+    telegram.user_says(7, "trips")
+    telegram.user_says(8, "after")
+    with capture_logs() as logs:
+        async with polling(api, tripping, holds):
+            await until(lambda: desk.texts == ["after"])
+            await until(lambda: not telegram.updates.pending)
+    assert [line["log_level"] for line in logs if line["event"] == "telegram_update_failed"] == [
+        "error"
+    ]
 
 
 async def test_pending_messages_of_a_night_without_us_are_never_dropped(

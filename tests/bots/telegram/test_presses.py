@@ -129,7 +129,7 @@ async def test_a_choice_of_a_message_that_telegram_forgot_is_asked_for_in_words(
     assert telegram.methods.notices[query].startswith("Please describe")
 
 
-@pytest.mark.parametrize("data", ["x", "f:1", "f:99999999999999999999:1:en", "🤷", "p:-1::en"])
+@pytest.mark.parametrize("data", ["x", "f:1", "f:9999999999999999999:1:en", "🤷", "p:-1::en"])
 async def test_a_button_that_is_not_ours_ends_its_waiting_sign_and_does_nothing(
     telegram: FakeTelegram, api: TelegramApi, intake: Intake, desk: Desk, data: str
 ) -> None:

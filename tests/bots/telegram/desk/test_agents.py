@@ -158,8 +158,10 @@ async def test_a_button_of_a_case_that_is_over_does_nothing(database: Database) 
         await until(lambda: world.look(thread).closed)
         world.telegram.user_says(CUSTOMER, PERSON)
         await until(lambda: not world.look(thread).closed)
-        told = await world.pressed(world.shown(thread)[0].message_id, old)
-        assert told == say(Phrase.DESK_STALE, "de")
+        card = world.shown(thread)[0].message_id
+        assert await world.pressed(card, old) == say(Phrase.DESK_STALE, "de")
+        beyond = f"dr:{10**19 - 1}:1:0"
+        assert await world.pressed(card, beyond) == say(Phrase.DESK_UNKNOWN, "de")
         [case] = await world.all_cases()
         assert case.owner is Owner.WAITING
 
