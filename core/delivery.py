@@ -24,9 +24,10 @@ SWEEP_S = 1.0
 # where several of its statements are as slow as a database lets them be.
 CHORE_S = 120.0
 STOP_S = 20.0
-# What one customer may write: far more than a person types, far less than a script sends.
-MESSAGES_AT_ONCE = 20
-MESSAGES_PER_MINUTE = 30.0
+# How often one customer may do one kind of thing: far more than a person does, far less than a
+# script.
+TIMES_AT_ONCE = 20
+TIMES_PER_MINUTE = 30.0
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class Delivery:
         self._leases = leases
         self._station = station
         self._allowance = allowance or Allowance(
-            burst=MESSAGES_AT_ONCE, per_minute=MESSAGES_PER_MINUTE, clock_s=time.monotonic
+            burst=TIMES_AT_ONCE, per_minute=TIMES_PER_MINUTE, clock_s=time.monotonic
         )
         self._max_active = max_active
         self._chores = chores or {}
@@ -92,23 +93,34 @@ class Delivery:
         await asyncio.gather(*serving, *self._background, return_exceptions=True)
 
     async def accept(self, inbound: Inbound) -> bool:
-        """Keep an inbound for good, then see to it; False if it was here already.
+        """Keep an inbound for good, then see to it; once this returns tell the platform "received".
 
-        Once this returns the platform may be told "received".
+        Returns: False if it was here already, or if its customer pressed that far too often.
 
         Raises:
             Rejected: it is unusable and will stay so.
             Unavailable: it could not be kept; the platform must send it again.
         """
-        if inbound.kind is Kind.MESSAGE and not self._allowance.take(
-            (inbound.address.workspace, inbound.address.channel, inbound.customer)
-        ):
+        address, kind = inbound.address, inbound.kind
+        # Each kind by itself: who floods with words can still ask for a person.
+        counted = (address.workspace, address.channel, inbound.customer, kind)
+        allowed = self._allowance.take(counted)
+        if not allowed and kind is Kind.MESSAGE:
             inbound = replace(inbound, kind=Kind.FLOOD)
-        accepted = await self._inbox.accept(
-            inbound,
-            holder=self._holder if self._has_room() else None,
-            held_s=self._station.pace.held_s,
-        )
+        elif not allowed and kind is not Kind.EDIT:  # which may take back what was written
+            log.info("flood_dropped", channel=address.channel, kind=kind)
+            return False
+        accepted = None
+        try:
+            accepted = await self._inbox.accept(
+                inbound,
+                holder=self._holder if self._has_room() else None,
+                held_s=self._station.pace.held_s,
+            )
+        finally:
+            if accepted is None and allowed:
+                # It is here already, or will come again.
+                self._allowance.give_back(counted)
         passed("accepted")
         if accepted is None:
             return False
@@ -134,6 +146,10 @@ class Delivery:
 
     async def wake(self, conversation: ConversationId) -> None:
         """Serve a conversation at once in which an agent did something; else a sweep finds it."""
+        # Its lease may have lapsed while the database was away.
+        if conversation in self._serving:
+            self._serving[conversation][0].nudge()
+            return
         if not self._has_room():
             return
         try:
@@ -145,14 +161,14 @@ class Delivery:
             return
         if lease is not None:
             self._start(lease, fresh=False)
-        elif conversation in self._serving:
-            self._serving[conversation][0].nudge()
 
     async def sweep(self) -> int:
         """Serve what is due and held by nobody; the number of conversations claimed."""
         claimed = 0
         room = self._max_active - len(self._serving)
         for conversation in await self._leases.due(max(0, room)):
+            if conversation in self._serving:
+                continue  # its lease lapsed while the database was away
             lease = await self._leases.claim(
                 conversation, holder=self._holder, held_s=self._station.pace.held_s
             )
@@ -254,7 +270,8 @@ class Delivery:
                     await self._leases.renew(serving.lease, held_s=held_s)
                     serving.renewed()
                 except LeaseLost:
-                    task.cancel()
+                    if not serving.recording:
+                        task.cancel()
                 except Unavailable as error:
                     log.warning("renewal_failed", error=str(error))
                 except Exception:

@@ -27,3 +27,9 @@ class Allowance:
             # The least recently seen has long refilled.
             self._buckets.popitem(last=False)
         return allowed
+
+    def give_back(self, key: Hashable) -> None:
+        """Take back the use of one token, for what did not come to anything."""
+        if key in self._buckets:
+            tokens, since = self._buckets[key]
+            self._buckets[key] = (min(self._burst, tokens + 1), since)

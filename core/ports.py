@@ -231,13 +231,15 @@ class Turns(Protocol):
         heard: Heard | None = None,
         begin: bool = False,
         error: str = "",
-    ) -> Step:
-        """Commit the outcome, its transcript and its parcels as one.
+    ) -> Step | None:
+        """Commit the outcome, its transcript and its parcels as one; what comes next.
 
         Without `served` the turn is only recorded; `heard` is how the other side reads it. With
         `begin` the next parcel is marked as being sent if it never was before. With `error` the
-        turn is parked: visible, and not served again. A turn that was edited meanwhile, or whose
-        conversation changed hands, is left as it is, to be read anew.
+        turn is parked: visible, and not served again.
+
+        Returns: None if the turn was edited meanwhile, or its conversation changed hands: it is
+            left as it is, to be read anew.
         """
         ...
 

@@ -14,6 +14,8 @@ from core.turn import Address, Channel, Delivered, Fate, Lease, Parcel, Step
 # How long a parcel waits in memory for its platform's limit; for longer it goes back to the outbox.
 PATIENCE_S = 4.0
 MAX_BACKOFF_S = 300.0
+# How soon it is tried again to record what became of a parcel.
+RECORD_AGAIN_S = 1.0
 
 log = structlog.get_logger()
 
@@ -43,6 +45,7 @@ class Sending:
         self._held_s = held_s
         self._resend_unknown = resend_unknown
         self._renewed_at_s = time.monotonic()
+        self.recording = False
 
     def renewed(self) -> None:
         """Tell that the lease was renewed just now."""
@@ -66,7 +69,13 @@ class Sending:
                 return await self._settle(parcel, found)
         wait_s = await _booked(port, parcel.address)
         if wait_s > 0:
-            return await self._settle(
+            log.info(
+                "parcel_waits",
+                parcel=parcel.id,
+                channel=parcel.address.channel,
+                retry_in_s=wait_s,
+            )
+            return await self._record(
                 parcel, _unsent(parcel, "our own send limit", retry_in_s=wait_s)
             )
         self._check_lease()
@@ -89,9 +98,26 @@ class Sending:
                 error=delivered.error,
                 retry_in_s=delivered.retry_in_s,
             )
-        step = await self._outbox.settle(self._lease, parcel, delivered)
-        passed("settled")
-        return step
+        return await self._record(parcel, delivered)
+
+    async def _record(self, parcel: Parcel, delivered: Delivered) -> Step:
+        """Have the outbox know it, however long the database is away.
+
+        Given up, a parcel that was sent would be of unknown fate.
+        """
+        self.recording = True
+        try:
+            while True:
+                try:
+                    step = await self._outbox.settle(self._lease, parcel, delivered)
+                except Unavailable as error:
+                    log.warning("parcel_not_recorded", parcel=parcel.id, error=str(error))
+                    await asyncio.sleep(RECORD_AGAIN_S)
+                else:
+                    passed("settled")
+                    return step
+        finally:
+            self.recording = False
 
     async def _send(self, port: Port, parcel: Parcel) -> Delivered:
         self._check_lease()

@@ -101,6 +101,11 @@ class Serving:
         """Tell that another message of this conversation was accepted."""
         self._newer.set()
 
+    @property
+    def recording(self) -> bool:
+        """Whether it only has to write down what was sent, which needs no lease."""
+        return self._sending.recording
+
     def renewed(self) -> None:
         """Tell that the lease was renewed just now."""
         self._sending.renewed()
@@ -170,12 +175,18 @@ class Serving:
         passed("answered")
         step = await self._finish(turn, served, heard)
         passed("finished")
-        if heard is not None or (served is not None and _concerns_people(served)):
-            for listener in self._station.listeners.values():
-                listener()
+        if step is None:
+            return Step(held=True)
+        self._tell_desks(served, heard)
         if served is not None:
             _log_turn(turn, served, time.perf_counter() - started_s)
         return step
+
+    def _tell_desks(self, served: Served | None, heard: Heard | None) -> None:
+        """Let those of this process look, if there is something to show."""
+        if heard is not None or (served is not None and _concerns_people(served)):
+            for listener in self._station.listeners.values():
+                listener()
 
     async def _heard(self, turn: Turn, *, as_written: bool = False) -> Heard | None:
         """How the people who have the conversation read it; None if nobody has it."""
@@ -185,7 +196,7 @@ class Serving:
 
     async def _finish(
         self, turn: Turn, served: Served | None, heard: Heard | None = None, error: str = ""
-    ) -> Step:
+    ) -> Step | None:
         port = self._station.ports.get(turn.address.channel)
         bodies = port.render(served, turn) if served is not None and port is not None else ()
         # Most replies need not wait: the commit that writes the first parcel marks it as well.
@@ -208,7 +219,7 @@ class Serving:
         served = None if self._only_recorded(turn) else sorry
         heard = await self._heard(turn, as_written=True)
         error = "given up: each try ended before it did"
-        return await self._finish(turn, served, heard, error=error)
+        return await self._finish(turn, served, heard, error=error) or Step(held=True)
 
     @staticmethod
     def _only_recorded(turn: Turn) -> bool:

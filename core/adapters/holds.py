@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from sqlalchemy import Connection, delete, or_
+from sqlalchemy import Connection, case, delete, or_
 
 from core.adapters.database import Database, Now
 from core.adapters.tables import holds
@@ -28,21 +28,29 @@ class Holds:
         self._database = database
 
     async def take(self, name: str, holder: str, for_s: float) -> bool:
-        """Take the lease, or renew it, for that many seconds; False while another holds it."""
+        """Take the lease, or renew it, for that many seconds; False while another holds it.
+
+        All who ask for one name ask for equally long.
+        """
 
         def work(connection: Connection) -> bool:
             until = Now() + for_s
+            free = or_(holds.c.holder == holder, holds.c.held_until < Now())
             statement = insert_into(connection, holds).values(
                 name=name, holder=holder, held_until=until
             )
             taken = connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=[holds.c.name],
-                    set_={"holder": holder, "held_until": until},
-                    where=or_(holds.c.holder == holder, holds.c.held_until < Now()),
-                ).returning(holds.c.name)
+                    set_={
+                        "holder": case((free, holder), else_=holds.c.holder),
+                        "held_until": until,
+                    },
+                    # A lease that outlasts ours is of before the clock was set back.
+                    where=or_(free, holds.c.held_until > until),
+                ).returning(holds.c.holder)
             )
-            return taken.first() is not None
+            return taken.scalar() == holder
 
         return await self._database.write(work)
 

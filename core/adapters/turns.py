@@ -80,16 +80,16 @@ class SqlTurns:
         heard: Heard | None = None,
         begin: bool = False,
         error: str = "",
-    ) -> Step:
-        """Commit the outcome, its transcript and its parcels as one."""
+    ) -> Step | None:
+        """Commit the outcome, its transcript and its parcels as one; None if it is out of date."""
 
-        def work(connection: Connection) -> Step:
+        def work(connection: Connection) -> Step | None:
             conversation = lock(connection, lease, answered=True)
             # If it changed hands meanwhile, the reply is no longer wanted, and somebody else may
             # have to read this. What an agent does is done whoever has the conversation.
             stale = conversation.epoch != turn.epoch and not turn.kind.by_agent and not error
             if stale or not _close_rows(connection, turn, error):
-                return advance(connection, lease, conversation)
+                return None
             write(connection, conversation, turn, served, heard)
             write_parcels(connection, turn, bodies)
             step = begin_new(connection, lease, conversation) if begin else None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.ports import ShowPartial
 from core.serving import Pace, Station
 from core.turn import (
     LAST_TRY,
+    Accepted,
     Address,
     Answer,
     Author,
@@ -227,12 +228,16 @@ async def test_an_edit_during_the_answer_starts_it_again(database: Database) -> 
         return await echo(turn, show)
 
     edit = message(9, "better", message_ref="message-1", kind=Kind.EDIT, version=2.0)
-    async with delivering(database, station(database, port, slow)) as delivery:
-        await delivery.accept(message(1, "bad"))
-        await begun.wait()
-        await delivery.accept(edit)
-        go_on.set()
-        assert await port.until(1) == ["re: better"]
+    serving = station(database, port, slow)
+    with capture_logs() as logs:
+        async with delivering(database, serving) as delivery:
+            await delivery.accept(message(1, "bad"))
+            await begun.wait()
+            await delivery.accept(edit)
+            go_on.set()
+            assert await port.until(1) == ["re: better"]
+            await until(lambda: _is_free(database))
+    assert [line["event"] for line in logs].count("turn_served") == 1
 
 
 async def test_a_postponed_parcel_is_sent_later_and_before_newer_ones(database: Database) -> None:
@@ -329,9 +334,12 @@ async def test_a_parcel_that_waits_for_the_platforms_limit_bears_no_mark(
 ) -> None:
     port = FakePort()
     port.waits_s = [0.2, 0.2, 60.0]
-    async with delivering(database, station(database, port)) as delivery:
-        await delivery.accept(message(1))
-        await until(lambda: _is_free(database))
+    with capture_logs() as logs:
+        async with delivering(database, station(database, port)) as delivery:
+            await delivery.accept(message(1))
+            await until(lambda: _is_free(database))
+    # No send has failed: what people are woken for must not count it.
+    assert "parcel_not_sent" not in [line["event"] for line in logs]
     [row] = await rows_of(database, outbox)
     [conversation] = await rows_of(database, conversations)
     assert (row.state, row.attempts, port.texts) == ("pending", 0, [])
@@ -506,6 +514,30 @@ async def test_a_database_that_turns_read_only_loses_nothing_and_tells_no_words(
     assert "My secret" not in "".join(told)
 
 
+async def test_what_was_sent_is_known_though_the_database_was_away_just_then(
+    postgres_database_url: str, postgres_url: str
+) -> None:
+    async with open_database(postgres_database_url) as database, AsyncExitStack() as outage:
+
+        class Cutting(FakePort):
+            async def send(self, parcel: Parcel) -> str:
+                ref = await super().send(parcel)
+                await outage.enter_async_context(read_only(postgres_url, postgres_database_url))
+                return ref
+
+        port = Cutting(readable=False)
+        serving = station(database, port, held_s=0.6, resend_unknown=True)
+        with capture_logs() as logs:
+            async with delivering(database, serving) as delivery:
+                await delivery.accept(message(1))
+                # By then the lease has lapsed as well.
+                await until(lambda: [x["event"] for x in logs].count("parcel_not_recorded") > 1)
+                await outage.aclose()
+                await until(lambda: _has(database, "sent"))
+                await until(lambda: _is_free(database))
+    assert port.texts == ["re: question 1"]
+
+
 async def test_a_sweep_takes_up_what_a_dead_process_held(database: Database) -> None:
     accepted = await SqlInbox(database).accept(message(1), holder="dead", held_s=0.05)
     assert accepted is not None
@@ -612,6 +644,7 @@ async def _begun_by_a_dead_process(database: Database) -> tuple[Lease, Parcel]:
     step = await turns.finish(
         accepted.lease, turn, await echo(turn, _ignore), ["re: question 1"], begin=True
     )
+    assert step is not None
     assert step.parcel is not None
     assert step.begun
     return accepted.lease, step.parcel
@@ -685,6 +718,56 @@ async def test_a_flood_is_kept_and_answered_with_one_notice(database: Database) 
     assert "wait a moment" in texts[1]
     assert len(port.texts) == 2
     assert await states(database, inbox) == ["done"] * 30
+
+
+async def test_what_comes_again_or_is_not_kept_uses_up_no_allowance(database: Database) -> None:
+    class Faulty(SqlInbox):
+        async def accept(
+            self, inbound: Inbound, *, holder: str | None, held_s: float
+        ) -> Accepted | None:
+            if inbound.event_id == "event-0":
+                raise Unavailable("database")
+            return await super().accept(inbound, holder=holder, held_s=held_s)
+
+    delivery = Delivery(
+        inbox=Faulty(database),
+        leases=SqlLeases(database),
+        station=station(database, FakePort()),
+        allowance=Allowance(burst=3, per_minute=1, clock_s=lambda: 0.0),
+    )
+    async with delivery:
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                await delivery.accept(message(0))
+        for number in (1, 1, 1, 1, 2, 2, 3, 4):
+            await delivery.accept(message(number))
+    assert [row.kind for row in await rows_of(database, inbox)] == [*["message"] * 3, "flood"]
+
+
+async def test_who_presses_far_too_often_can_still_write_and_ask_for_a_person(
+    database: Database,
+) -> None:
+    port = FakePort()
+    allowance = Allowance(burst=3, per_minute=1, clock_s=lambda: 0.0)
+    serving = station(database, port)
+    async with delivering(database, serving, allowance=allowance) as delivery:
+        taken = [await delivery.accept(message(n, kind=Kind.OPENED)) for n in range(30)]
+        assert sum(taken) == 3
+        for number, kind in enumerate((Kind.MESSAGE, Kind.WANTS_PERSON), 30):
+            assert await delivery.accept(message(number, kind=kind))
+        assert len(await port.until(5)) == 5
+        # What somebody takes back is taken back, however often they changed it.
+        for version in range(1, 9):
+            gone = message(
+                30 + version,
+                "" if version == 8 else f"draft {version}",
+                message_ref="message-30",
+                event_id=f"edit-{version}",
+                kind=Kind.EDIT,
+                version=float(version),
+            )
+            assert await delivery.accept(gone)
+    assert "" in [row.text for row in await rows_of(database, messages)]
 
 
 async def test_a_rating_counts_only_from_the_conversation_it_belongs_to(

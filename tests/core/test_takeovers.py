@@ -173,6 +173,9 @@ class Takeovers:
     async def die(self) -> None:
         """Let the process end where it stands, and another find what it left behind."""
         self.life.dead = True
+        # Who stops waits for what could not be recorded; who is killed does not.
+        for _, task in self.delivery._serving.values():
+            task.cancel()
         await self.delivery.__aexit__(None, None, None)
         await self.mirror.__aexit__(None, None, None)
         mine = conversations.c.workspace == self.workspace

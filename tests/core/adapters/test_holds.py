@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.adapters.database import Database, Now
 from core.adapters.holds import Holds
@@ -50,7 +50,21 @@ async def test_who_lost_the_lease_stops_and_takes_it_from_nobody(database: Datab
     async with asyncio.timeout(PATIENCE_S), Holds(database).alone("demo", 0.6):
         await database.write(lambda connection: connection.execute(theirs))
         await asyncio.Event().wait()
-    assert not await Holds(database).take("demo", "third", 1)
+    assert (
+        await database.read(lambda connection: connection.scalar(select(holds.c.holder))) == "other"
+    )
+
+
+async def test_a_clock_that_is_set_back_prolongs_no_lease_and_ends_none_early(
+    database: Database,
+) -> None:
+    kept = Holds(database)
+    assert await kept.take("demo", "dead", 0.5)
+    ahead = update(holds).values(held_until=holds.c.held_until + 600)
+    await database.write(lambda connection: connection.execute(ahead))
+    assert not await kept.take("demo", "other", 0.5)
+    async with asyncio.timeout(PATIENCE_S), kept.held("demo", 0.5):
+        pass
 
 
 @pytest.mark.parametrize("stalls", [True, False])
