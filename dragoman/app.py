@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from bots.server import build_app
+from bots.server import build_app, check_free
 from bots.server import serving as serving_http
 from bots.web.ask import ask_route
 from bots.web.chat import Chat
@@ -38,9 +38,9 @@ from dragoman.briefing import keep_briefing
 from dragoman.channels import keep_running, open_channels
 from dragoman.composition import Core, ask, load_demo, open_core
 from dragoman.desk_console import console_needs
-from dragoman.health import SPARE, Health
+from dragoman.health import SPARE, Health, keeps
 from dragoman.learning import keep_learning, keep_watching
-from dragoman.metrics import night_gauges, queue_gauges
+from dragoman.metrics import database_gauge, night_gauges, queue_gauges
 from dragoman.settings import Settings
 from retrieval.knowledge import silent
 from retrieval.writing import Progress
@@ -56,6 +56,8 @@ async def serving(
     settings: Settings, announce: Announce | None = None, progress: Progress = silent
 ) -> AsyncIterator[str]:
     """The whole desk: HTTP, each channel that has a token, and delivery; yields its URL."""
+    # A second desk would first poll Telegram, and serve what is due, in place of the first one.
+    check_free(settings.host, settings.port)
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings))
         # Who was erased may be back with a backup.
@@ -159,6 +161,8 @@ def make_delivery(core: Core) -> tuple[Delivery, Station]:
         leases=SqlLeases(core.database),
         station=station,
         chores={
+            # First, since a silent database keeps the others waiting.
+            "database_gauge": database_gauge(lambda: keeps(core.database)).look,
             "absences": look_after_absences,
             "queue_gauges": queue_gauges(Conversations(core.database)).look,
             "night_gauges": night_gauges(

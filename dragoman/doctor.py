@@ -11,7 +11,7 @@ from dragoman.app import make_delivery
 from dragoman.channels import open_channels, switched_off
 from dragoman.composition import Core, open_core
 from dragoman.desk_console import sign_in_provider
-from dragoman.health import Check, Health, limit_s, told
+from dragoman.health import Check, Health, keeps, limit_s, told
 from dragoman.settings import Settings
 from dragoman.task_models import open_desk_translator
 from workers import broker
@@ -33,8 +33,10 @@ async def examine(settings: Settings) -> list[Finding]:
     rest = settings.model_copy(update={"translator": ""})
     try:
         async with open_core(rest, model=bool(settings.model_url)) as core:
+            # A desk that can only read stays in service, but all is not well.
+            checks = Health(core).checks() | {"database": lambda: keeps(core.database)}
             return [
-                *[await _find(part, check) for part, check in Health(core).checks().items()],
+                *[await _find(part, check) for part, check in checks.items()],
                 await _files(settings),
                 *await _model(settings),
                 *await _translator(settings),

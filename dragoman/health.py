@@ -5,7 +5,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.adapters.conversations import Conversations
+from core.adapters.database import Database
 from core.adapters.documents import Documents
+from core.adapters.holds import Holds
 from core.adapters.model_history import ModelHistory
 from core.adapters.nights import SqlNights
 from core.errors import DragomanError, Unavailable
@@ -147,6 +149,16 @@ class Health:
         if newest is None or newest.state is not VersionState.RETIRED or not newest.reason:
             return ""
         return f"{newest.name} is retired: {newest.reason}"
+
+
+async def keeps(database: Database) -> str:
+    """The server's name and version, once it has kept a row.
+
+    Raises: Unavailable: it does not answer, only lets us read, or its disk is full.
+    """
+    # Nobody else takes that lease: it is one row, which is written anew each time.
+    await Holds(database).take("probe", "anybody", 0.0)
+    return await database.check()
 
 
 async def told(check: Check, within_s: float) -> tuple[str, bool]:

@@ -8,7 +8,6 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from core.adapters.conversations import Conversations
 from core.adapters.nights import SqlNights
-from core.errors import Unavailable
 from core.nights import NightState
 
 # Prometheus asks every 15 s or so.
@@ -32,7 +31,7 @@ DUE = Gauge("dragoman_due_conversations", "Conversations that wait for a process
 OLDEST_DUE = Gauge("dragoman_oldest_due_seconds", "For how long the first of them has waited")
 WAITING = Gauge("dragoman_waiting_for_person", "Conversations in which a customer awaits a person")
 
-DATABASE = Gauge("dragoman_database_up", "Whether the database answered when it was last asked")
+DATABASE = Gauge("dragoman_database_up", "Whether a row could be kept when it was last tried")
 
 NIGHTS = Gauge(
     "dragoman_nights", "Nights under way, and those that ended within a day, by state", ["state"]
@@ -46,7 +45,7 @@ LAST_NIGHT = Gauge(
 
 
 class Gauges:
-    """Keeps gauges of what is the same for every process on one database."""
+    """Sets gauges now and then."""
 
     def __init__(self, read: Callable[[], Awaitable[None]], every_s: float) -> None:
         """Let `read` set them, no more often than that."""
@@ -57,19 +56,27 @@ class Gauges:
     async def look(self) -> None:
         """Set them anew if that is due; a chore of the delivery.
 
-        Raises: Unavailable: the database does not answer; its own gauge says so, the others stay as
-            they are.
+        Raises: Unavailable: the database does not answer; but for its own they stay as they are.
         """
         now_s = time.monotonic()
         if now_s - self._looked_s < self._every_s:
             return
         self._looked_s = now_s
+        await self._read()
+
+
+def database_gauge(keeps: Callable[[], Awaitable[object]]) -> Gauges:
+    """Whether a message can be kept, which `keeps` tries."""
+
+    async def read() -> None:
+        kept = False
         try:
-            await self._read()
-        except Unavailable:
-            DATABASE.set(0)
-            raise
-        DATABASE.set(1)
+            await keeps()
+            kept = True
+        finally:
+            DATABASE.set(kept)
+
+    return Gauges(read, LOOK_S)
 
 
 def queue_gauges(conversations: Conversations) -> Gauges:

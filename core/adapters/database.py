@@ -3,11 +3,11 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import asyncpg
 import structlog
@@ -45,6 +45,21 @@ LOG_REST_S = 0.5
 CONNECT_S = 10.0
 STATEMENT_S = 30.0
 START_S = 60.0
+# What the URL of a PostgreSQL server may ask for behind its `?`, as libpq spells it.
+URL_OPTIONS = frozenset(
+    {
+        "application_name",
+        "connect_timeout",
+        "host",
+        "options",
+        "port",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "target_session_attrs",
+    }
+)
 SQLITE_VERSION = "select sqlite_version()"
 POSTGRES_VERSION = "show server_version"
 # How SQLite says of a file that waiting does not help.
@@ -142,7 +157,7 @@ class SqliteDatabase:
         try:
             result: T = await self._writer.run(work)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translated(error) from error
+            _tell(error)
         else:
             return result
 
@@ -152,7 +167,7 @@ class SqliteDatabase:
         try:
             return await loop.run_in_executor(self._readers, self._reading, work)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translated(error) from error
+            _tell(error)
 
     async def check(self) -> str:
         """Ask for the library's version."""
@@ -171,7 +186,7 @@ class SqliteDatabase:
                     return True
                 await asyncio.sleep(LOG_REST_S)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translated(error) from error
+            _tell(error)
         return False
 
     def close(self) -> None:
@@ -229,7 +244,7 @@ class PostgresDatabase:
         try:
             return await greenlet_spawn(transaction)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translated(error) from error
+            _tell(error)
 
     async def check(self) -> str:
         """Ask for the server's version."""
@@ -246,13 +261,14 @@ async def empty_log(database: Database) -> bool:
     return not isinstance(database, SqliteDatabase) or await database.empty_log()
 
 
-def _translated(error: Exception) -> Exception:
-    """The error an operator can act on; a bug in a statement stays what it is."""
+def _tell(error: Exception) -> NoReturn:
+    """Raise what an operator can act on; a bug in a statement stays what it is."""
     if isinstance(error, DBAPIError) and not _is_outage(error):
-        return error
+        raise error
     cause = error.orig if isinstance(error, DBAPIError) else error
     # The driver's text names the fault; the statement and its parameters hold customer text.
-    return Unavailable("database", str(cause).splitlines()[0] if str(cause) else repr(cause))
+    reason = str(cause).splitlines()[0] if str(cause) else repr(cause)
+    raise Unavailable("database", reason) from error
 
 
 def _is_outage(error: DBAPIError) -> bool:
@@ -261,10 +277,10 @@ def _is_outage(error: DBAPIError) -> bool:
     if isinstance(error.orig, sqlite3.Error):
         # The upper bits only say more precisely which of them it is.
         return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _OUTAGES
-    # Of PostgreSQL, classes 08, 53 and 57 are meant; what has no code lost its connection.
+    # Of PostgreSQL, classes 08, 28, 3D, 53 and 57 are meant; what has no code lost its connection.
     code = getattr(error.orig, "sqlstate", None)
     if code is not None:
-        return str(code)[:2] in {"08", "53", "57", "58", "40"}
+        return str(code)[:2] in {"08", "28", "3D", "40", "53", "57", "58"}
     return type(error).__name__ in {"OperationalError", "InterfaceError", "InternalError"}
 
 
@@ -288,6 +304,12 @@ def _on_sqlite_connect(connection: Any, record: Any) -> None:
     # What is deleted is written over; not each build of SQLite does so by itself.
     cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
+    # SQLite's own knows the capitals of ASCII only.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _switch_to_wal(cursor: Any) -> None:
@@ -393,14 +415,15 @@ async def _migrate_sqlite(database: SqliteDatabase, file: str) -> None:
 
 @asynccontextmanager
 async def _open_postgres(parsed: URL, pool_size: int) -> AsyncIterator[Database]:
-    await _migrate_postgres(parsed)
+    url, asked = _asked(parsed)
+    await _migrate_postgres(url, asked)
     engine = create_async_engine(
-        parsed.set(drivername="postgresql+asyncpg"),
+        url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
         hide_parameters=True,
-        connect_args={"timeout": CONNECT_S, "command_timeout": STATEMENT_S},
+        connect_args={**asked, "command_timeout": STATEMENT_S},
     )
     event.listen(engine.sync_engine, "handle_error", _on_postgres_error)
     try:
@@ -409,23 +432,43 @@ async def _open_postgres(parsed: URL, pool_size: int) -> AsyncIterator[Database]
         await engine.dispose()
 
 
-async def _migrate_postgres(parsed: URL) -> None:
+def _asked(parsed: URL) -> tuple[URL, Mapping[str, Any]]:
+    """The server alone, and how to connect to it: asyncpg reads libpq's words in a DSN only.
+
+    Raises: Misconfigured: the URL asks for what nobody understands.
+    """
+    query = dict(parsed.normalized_query)
+    if unknown := query.keys() - URL_OPTIONS:
+        raise Misconfigured(
+            f"DRAGOMAN_DATABASE_URL asks for {', '.join(sorted(unknown))}; behind the ? it may have"
+            f" {', '.join(sorted(URL_OPTIONS))}"
+        )
+    try:
+        # asyncpg would hand this one on to the server. As in libpq, 0 is for ever.
+        timeout_s = max(0.0, float(query.pop("connect_timeout", (str(CONNECT_S),))[-1])) or None
+    except ValueError as error:
+        raise Misconfigured("DRAGOMAN_DATABASE_URL: connect_timeout is in seconds") from error
+    dsn = URL.create("postgresql", query=query).render_as_string()
+    url = parsed.set(drivername="postgresql+asyncpg", query={})
+    return url, {"dsn": dsn, "timeout": timeout_s}
+
+
+async def _migrate_postgres(url: URL, asked: Mapping[str, Any]) -> None:
     """Migrate over a connection of its own, which nothing cuts off once the server is there.
 
     Nobody can say how long it takes to build an index over many million rows, nor how long another
     replica, which waits for that, has to.
     """
     engine = create_async_engine(
-        parsed.set(drivername="postgresql+asyncpg"),
-        poolclass=NullPool,
-        hide_parameters=True,
-        connect_args={"timeout": CONNECT_S},
+        url, poolclass=NullPool, hide_parameters=True, connect_args=dict(asked)
     )
     try:
         async with asyncio.timeout(START_S) as limit, engine.begin() as connection:
             await connection.execute(NO_LIMITS)
             limit.reschedule(None)
             await connection.run_sync(_migrate)
+    except ValueError as error:
+        raise Misconfigured(f"DRAGOMAN_DATABASE_URL: {error}") from error
     except (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError) as error:
         cause = str(getattr(error, "orig", None) or error) or type(error).__name__
         raise Unavailable("database", cause.splitlines()[0]) from error

@@ -67,29 +67,32 @@ class Writer:
             self._commit(items)
 
     def _commit(self, items: Sequence[_Item]) -> None:
+        begun = False
         try:
-            results = self._together(items)
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                begun = True
+                results = _together(connection, items)
         except Exception as error:  # noqa: BLE001 - handed to whoever asked
-            if len(items) == 1:
-                results = [error]
-            else:
-                # A full disk or a lock ends the whole transaction; each gets an answer of its own.
+            if begun and len(items) > 1:
+                # A full disk ends the whole transaction; each gets an answer of its own.
                 for item in items:
                     self._commit([item])
                 return
+            # Alone, each would wait for the same lock as long again.
+            results = [error] * len(items)
         for item, result in zip(items, results, strict=True):
             with suppress(RuntimeError):  # the loop of a caller who has gone is closed
                 item.loop.call_soon_threadsafe(_tell, item.future, result)
 
-    def _together(self, items: Sequence[_Item]) -> list[Any]:
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if len(items) == 1:
-                results = [items[0].work(connection)]
-            else:
-                results = [_in_savepoint(connection, item) for item in items]
-            connection.commit()
-            return results
+
+def _together(connection: Connection, items: Sequence[_Item]) -> list[Any]:
+    if len(items) == 1:
+        results = [items[0].work(connection)]
+    else:
+        results = [_in_savepoint(connection, item) for item in items]
+    connection.commit()
+    return results
 
 
 def _in_savepoint(connection: Connection, item: _Item) -> Any:

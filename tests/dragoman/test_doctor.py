@@ -6,7 +6,7 @@ import pytest
 
 from dragoman.doctor import examine
 from dragoman.settings import Settings
-from tests.databases import sqlite_at
+from tests.databases import read_only, sqlite_at
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,14 @@ async def test_a_data_folder_that_everybody_may_read_is_told(
     told = next(one for one in findings if one.part == "files")
     assert told.state == state
     assert (f"chmod -R o= {home}" in told.text) == (state == "bad")
+
+
+async def test_a_server_that_only_lets_us_read_is_told(
+    tmp_path: Path, postgres_database_url: str, postgres_url: str
+) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=postgres_database_url, demo=False)
+    async with read_only(postgres_url, postgres_database_url):
+        findings = await examine(settings)
+    told = next(one for one in findings if one.part == "database")
+    assert told.state == "bad"
+    assert "read-only" in told.text

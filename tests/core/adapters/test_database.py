@@ -1,11 +1,10 @@
 """The database as an operator meets it: gone, locked, full, foreign, half-way migrated."""
 
 import asyncio
-import os
 import shutil
 import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -160,12 +159,36 @@ async def test_an_error_in_a_transaction_leaves_nothing_behind(database: Databas
     [
         ("mysql://localhost/x", "SQLite and PostgreSQL are supported"),
         ("no url at all", "is not a database URL"),
+        ("postgresql://h/x?sslmode=require&pgbouncer=true", "asks for pgbouncer; .* sslmode"),
+        ("postgresql://h/x?connect_timeout=soon", "connect_timeout is in seconds"),
     ],
 )
 async def test_a_wrong_url_gets_one_clear_line(url: str, says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
         async with open_database(url):
             pass
+
+
+async def test_a_url_as_managed_servers_hand_it_out_is_understood(
+    postgres_database_url: str,
+) -> None:
+    asked = "?sslmode=disable&connect_timeout=15&application_name=the%20desk"
+    told = text(
+        "select application_name, ssl from pg_stat_activity join pg_stat_ssl using (pid)"
+        " where pid = pg_backend_pid()"
+    )
+    async with open_database(postgres_database_url + asked) as opened:
+        row = await opened.read(lambda connection: connection.execute(told).one())
+    assert tuple(row) == ("the desk", False)
+
+
+async def test_a_server_without_tls_is_not_taken_where_the_url_requires_it(
+    postgres_database_url: str,
+) -> None:
+    encrypted = text("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+    with suppress(Unavailable):
+        async with open_database(f"{postgres_database_url}?sslmode=require") as opened:
+            assert await opened.read(lambda connection: connection.scalar(encrypted))
 
 
 async def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
@@ -255,16 +278,23 @@ async def test_a_locked_file_is_unavailable_after_the_wait(
         await store.write(WORKSPACE, Channel.WEB, "a", "1")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system of one megabyte")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+async def test_all_who_wait_for_a_locked_file_are_told_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_S", 0.2)
+    path = tmp_path / "dragoman.db"
+    async with open_database(f"sqlite:///{path}") as opened:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        store, begun_s = Cursors(opened), time.monotonic()
+        told = await asyncio.gather(
+            *(store.write(WORKSPACE, Channel.WEB, str(number), "") for number in range(60)),
+            return_exceptions=True,
+        )
+        # The first may have gone alone; the others went together.
+        assert time.monotonic() - begun_s < 5.0
+        assert {type(one) for one in told} == {Unavailable}
+        other.close()
 
 
 async def test_a_full_disk_is_unavailable_loses_nothing_and_heals(small_disk: Path) -> None:
@@ -288,8 +318,9 @@ async def test_a_full_disk_is_unavailable_loses_nothing_and_heals(small_disk: Pa
 @pytest.mark.parametrize("statement", ["selec 1", "select no from cursors", "select 1 from no"])
 async def test_a_fault_in_a_statement_is_no_outage(database: Database, statement: str) -> None:
     for run in (database.read, database.write):
-        with pytest.raises(DBAPIError):
+        with pytest.raises(DBAPIError) as fault:
             await run(lambda connection: connection.execute(text(statement)).all())
+        assert fault.value.__cause__ is not fault.value
 
 
 @pytest.mark.parametrize(
