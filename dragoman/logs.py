@@ -13,25 +13,29 @@ from dragoman.metrics import count
 OURS = "dragoman"
 
 
-def configure(*, level: str, form: str) -> None:
-    """Send every log line to stderr, as columns for a person or as JSON for a machine."""
+def configure(*, level: str, form: str, errors: Any = structlog.processors.format_exc_info) -> None:
+    """Send every log line to stderr, as columns for a person or as JSON for a machine.
+
+    `errors` is the processor that renders one.
+    """
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         # First, since what is rendered later is not scrubbed any more.
-        structlog.processors.format_exc_info,
+        errors,
         _without_secrets,
     ]
     structlog.configure(
         processors=[
-            *shared[:2],
+            # What is not logged is counted all the same.
             count,
-            *shared[2:],
+            structlog.stdlib.filter_by_level,
+            *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=lambda *_: logging.getLogger(OURS),
         cache_logger_on_first_use=False,
     )

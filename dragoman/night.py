@@ -11,7 +11,6 @@ import os
 import pkgutil
 import signal
 import sys
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,12 +18,14 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from structlog.processors import ExceptionRenderer
 
 from core.errors import DragomanError, Misconfigured, Unavailable
 from core.nights import NightState, Order, Step, StepResult
 from dragoman.console import FAILED, AsJson, complain, print_json, print_plain, run_async
+from dragoman.logs import configure
 from dragoman.settings import Settings
-from workers.nightly.child import DISK_FULL, is_full
+from workers.nightly.child import DISK_FULL, is_full, trace_of
 from workers.processes import die_with, die_with_silence
 
 # What a step needs (torch among it) is imported when it is carried out.
@@ -86,6 +87,9 @@ def _command_of(step: Step, function: str) -> Any:
     ) -> None:
         if parent:
             die_with(parent)
+        # What an error says may be a customer's words.
+        errors = ExceptionRenderer(lambda info: trace_of(info[1]))
+        configure(level="info", form="json", errors=errors)
         order = Order.from_json(sys.stdin.buffer.readline().decode())
         if patience_s:
             die_with_silence(patience_s)
@@ -130,7 +134,7 @@ def _say_why(error: Exception) -> NoReturn:
     # A full disk may hold the log as well.
     with suppress(OSError):
         if code == os.EX_SOFTWARE:
-            traceback.print_exception(error)
+            sys.stderr.write(trace_of(error))
         # What an unforeseen error says may be a customer's words.
         told = type(error).__name__ if code == os.EX_SOFTWARE else " ".join(str(error).split())
         print(told, file=sys.stderr, flush=True)  # noqa: T201 - the last words of a process

@@ -134,7 +134,7 @@ def _delete(folder: Path, *, reports: bool) -> None:
     for path in [*(one for one in folder.iterdir() if one not in last), *last]:
         if path.is_dir():
             _delete_tree(path)
-        elif path.name not in kept and path.suffix != ".log":
+        elif path.name not in kept:
             path.unlink(missing_ok=True)
 
 

@@ -6,8 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
+from core.adapters.database import Database
+from core.errors import Unavailable
 from dragoman.logs import configure
+from tests.core.test_delivery import delivering, message, station
+from tests.fakes.port import FakePort
+from tests.patience import until
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +84,35 @@ def test_libraries_are_silent_below_a_warning(capsys: pytest.CaptureFixture[str]
     structlog.get_logger().debug("ours")
     [line] = capsys.readouterr().err.splitlines()
     assert json.loads(line)["event"] == "ours"
+
+
+def counted() -> list[float]:
+    """Turns, turns by how long they took, sends without success, faults."""
+    answered = {"channel": "web", "outcome": "answer", "language": "en"}
+    values = (
+        REGISTRY.get_sample_value("dragoman_turns_total", answered),
+        REGISTRY.get_sample_value("dragoman_turn_seconds_count", {"channel": "web"}),
+        REGISTRY.get_sample_value(
+            "dragoman_parcels_not_sent_total", {"channel": "web", "fate": "postponed"}
+        ),
+        REGISTRY.get_sample_value("dragoman_faults_total", {"event": "parcel_not_sent"}),
+    )
+    return [value or 0.0 for value in values]
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", 2), ("error", 0)])
+async def test_what_is_not_logged_is_counted_all_the_same(
+    level: str, shown: int, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(level=level, form="json")
+    before, port = counted(), FakePort()
+    port.faults = [(Unavailable("web", "down", retry_after_s=0.0), False)]
+
+    async def one_more_of_each() -> bool:
+        return counted() == [value + 1 for value in before]
+
+    async with delivering(database, station(database, port)) as delivery:
+        await delivery.accept(message(1))
+        await port.until(1)
+        await until(one_more_of_each)
+    assert len(capsys.readouterr().err.splitlines()) == shown

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -158,9 +159,12 @@ class Child:
             self._process.stdin.write(f"{line}\n".encode())
 
     def _last_words(self) -> str:
-        with self._log.open("rb") as file:
-            file.seek(self._said_before)
-            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+        try:
+            said = self._log.read_bytes()[self._said_before :]
+        except FileNotFoundError:
+            # An erasure took it away.
+            return ""
+        lines = said.decode("utf-8", "replace").strip().splitlines()
         return lines[-1].strip()[:_LAST_WORDS] if lines else ""
 
 
@@ -172,13 +176,29 @@ def log_file(order: Order, step: Step) -> Path:
 def is_full(error: BaseException) -> bool:
     """Whether an error, or what led to it, says that a disk is full."""
     cause: BaseException | None = error
-    while cause is not None:
+    known: set[int] = set()
+    while cause is not None and id(cause) not in known:
+        known.add(id(cause))
         full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
         # Libraries that write by themselves put the system's words into an error of their own.
         if full or "No space left" in str(cause) or "disk is full" in str(cause):
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def trace_of(error: BaseException, known: frozenset[int] = frozenset()) -> str:
+    """Where an error came about, and then what led to it, without what they say.
+
+    That may be a customer's words.
+    """
+    # Errors can be each other's cause.
+    known |= {id(error)}
+    within = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    led_to_it = [*within, error.__cause__ or error.__context__]
+    where = traceback.format_tb(error.__traceback__)
+    further = [trace_of(one, known) for one in led_to_it if one and id(one) not in known]
+    return "".join([f"{type(error).__name__}\n", *where, *further])
 
 
 def free_memory() -> int | None:

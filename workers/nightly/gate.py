@@ -10,6 +10,7 @@ import structlog
 
 from core.errors import DragomanError
 from core.nights import Ended, Order, Step, StepResult, VersionKind
+from workers.nightly.child import trace_of
 from workers.nightly.cuts import counted
 from workers.nightly.verdict import Verdict
 
@@ -55,9 +56,15 @@ async def _verdict(
             return await _judged(order, kind, safety, serve)
     except DragomanError as error:
         return Verdict(reason=" ".join(str(error).split()))
-    # Not known is not better.
-    except Exception as error:
-        log.exception("gate_failed", workspace=order.workspace, slot=order.slot, kind=kind)
+    # Not known is not better. What it says may be a customer's words.
+    except Exception as error:  # noqa: BLE001
+        log.error(  # noqa: TRY400
+            "gate_failed",
+            workspace=order.workspace,
+            slot=order.slot,
+            kind=kind,
+            trace=trace_of(error),
+        )
         return Verdict(reason=f"the gate could not be computed ({type(error).__name__})")
 
 

@@ -5,7 +5,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from core.adapters.night_files import ORIGINS, scrub
+from core.adapters.night_files import FORGOTTEN, ORIGINS, scrub
 from core.turn import WorkspaceId
 
 SHOP = WorkspaceId("shop")
@@ -17,6 +17,7 @@ def test_a_set_that_is_being_written_goes_as_a_whole(tmp_path: Path) -> None:
     unfinished.mkdir(parents=True)
     origin = {"part": "train", "row": 0, "conversation": 7, "messages": [1]}
     (night / ORIGINS).write_text(json.dumps(origin) + "\n")
+    (night / "curate.log").write_text("whatever a library says\n")
     writes, over = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -34,7 +35,7 @@ def test_a_set_that_is_being_written_goes_as_a_whole(tmp_path: Path) -> None:
     try:
         writes.wait()
         assert scrub(tmp_path, SHOP, {7}, "mark") == ["2027-01-31"]
-        assert not unfinished.exists()
+        assert [path.name for path in night.iterdir()] == [FORGOTTEN]
     finally:
         over.set()
         writer.join()

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+import structlog
+
 from core.errors import Rejected, Unavailable
 from core.nights import Ended, Order, Step, StepResult, VersionKind
 from dragoman.night import command
@@ -21,7 +23,10 @@ from workers.nightly.cuts import counted
 # How long a lease of the tests lasts.
 HELD_S = 6.0
 JUDGE = "judge"
+WORDS = "the words of a customer"
 COMMAND = ("-m", "tests.workers.nightly.steps")
+
+log = structlog.get_logger()
 
 
 def plan(data_dir: Path, step: Step, *words: str) -> None:
@@ -62,7 +67,12 @@ def _fail() -> None:
 
 
 def _stumble() -> None:
-    raise ValueError("the words of a customer")
+    words = WORDS
+    try:
+        int(words)
+    except ValueError:
+        log.exception("step_stumbles")
+    raise ValueError(words)
 
 
 _DEEDS: Mapping[str, Callable[[], object]] = {

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
+from structlog.testing import capture_logs
 
 from core.adapters.database import Database, open_database
 from core.adapters.tables import pointers
@@ -235,6 +236,20 @@ async def test_a_gate_that_cannot_be_computed_refuses(gone: str, order: Order) -
     assert result.ended is Ended.REFUSED
     assert result.reason
     assert "\n" not in result.reason
+
+
+async def test_where_the_gate_failed_is_logged_but_not_what_was_said(order: Order) -> None:
+    file = order.data_dir / "dragoman.db"
+    shutil.copyfile(order.database.removeprefix("sqlite:///"), file)
+    async with open_database(url := f"sqlite:///{file}") as database:
+        renamed = text("alter table documents rename column text to words")
+        await database.write(lambda connection: connection.execute(renamed).rowcount)
+    with capture_logs() as logged:
+        result = await evaluate(replace(order, database=url), safety=shop.safety(order))
+    assert "could not be computed (OperationalError)" in result.reason
+    [line] = [each for each in logged if each["event"] == "gate_failed"]
+    assert "in judge_encoder" in line["trace"]
+    assert "no such column" not in str(line)
 
 
 @pytest.mark.long
