@@ -16,7 +16,7 @@ from typing import Any
 
 from core.adapters.documents import Document
 from core.turn import WorkspaceId
-from retrieval.building import Memory, cut_up
+from retrieval.building import Memory
 from retrieval.calibration import ANY_ENCODER, NAMES, SHIPPED, Calibration, write_calibration
 from retrieval.encoder import Encoder, open_encoder
 from retrieval.fitting import (
@@ -172,7 +172,7 @@ def labelled(question: str, language: str, document: str | None) -> Labelled:
 async def snapshot_of(documents: Sequence[Document], encoder: Encoder, folder: Path) -> Snapshot:
     """Index documents in a folder of their own."""
     memory = Memory()
-    cuts = cut_up(documents, quiet)
+    cuts = memory.cut_up(documents, quiet)
     await memory.fill(cuts, encoder, quiet)
     name = write(
         folder, memory.contents(cuts), workspace=WORKSPACE, encoder=encoder.id, progress=quiet

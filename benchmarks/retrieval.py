@@ -29,7 +29,7 @@ from benchmarks.calibration import (
 from core.adapters.database import open_database
 from core.adapters.documents import Document
 from core.turn import Passage, WorkspaceId
-from retrieval.building import cut_up
+from retrieval.building import Memory
 from retrieval.calibration import find_calibration
 from retrieval.encoder import Encoder, Vectors, normalised, open_encoder
 from retrieval.fitting import Labelled, encode
@@ -145,9 +145,9 @@ async def whole_search(encoder: Encoder, folder: Path) -> str:
     documents, questions = demo(LABELLED)
     documents += [
         Document(id=page["doc_id"], title=page["title"], text=page["text"], language="en")
-        for page in pages[: 1_000 - len(cut_up(documents, quiet))]
+        for page in pages[: 1_000 - len(Memory().cut_up(documents, quiet))]
     ]
-    count = len(cut_up(documents, quiet))
+    count = len(Memory().cut_up(documents, quiet))
     async with (
         open_database(f"sqlite:///{folder / 'benchmark.db'}") as database,
         open_retriever(database, folder, encoder=encoder) as retrieval,

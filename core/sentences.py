@@ -16,6 +16,7 @@ _END = re.compile(
     re.VERBOSE,
 )
 _OPEN_MARK = re.compile(r"[\[【［]\s*[\d,\s]*$")
+_LONGEST_ABBREVIATION = 20
 _LAST_WORD = re.compile(r"(?P<word>[^\s(\[\"“„«]+)$")
 # Two sentences left together are checked as one, which is harmless; half a sentence is not.
 _ABBREVIATIONS_TEXT = """
@@ -31,6 +32,8 @@ def _breaks(text: str, start: int, match: re.Match[str]) -> bool:
     """Whether a full stop ends a sentence; it may also belong to a number or an abbreviation."""
     if match["dot"] != ".":
         return True
+    # From where the sentence begins, each stop in a long one would go through all of it again.
+    start = max(start, match.start() - _LONGEST_ABBREVIATION)
     before = _LAST_WORD.search(text, start, match.start())
     word = before["word"].casefold() if before else ""
     if len(word) == 1 and (word in "%‰°" or unicodedata.category(word) == "Sc"):

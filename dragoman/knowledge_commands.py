@@ -17,6 +17,7 @@ from dragoman.console import (
     print_json,
     print_plain,
     progress_bar,
+    readable,
     run_async,
 )
 from dragoman.settings import Settings
@@ -118,7 +119,9 @@ def remove(
         async with open_core(settings, workspace=workspace, model=False) as core:
             ids = [*(documents or ()), *(await demo_documents(core) if demo else ())]
             with progress_bar() as progress:
-                return await core.retrieval.knowledge.remove(core.workspace, ids, progress)
+                return await core.retrieval.knowledge.remove(
+                    core.workspace, ids, progress, tables_too=True
+                )
 
     removed = run_async(work)
     if as_json:
@@ -132,7 +135,7 @@ def remove(
 
 @knowledge.command("search")
 def search(
-    question: Annotated[str, typer.Argument(help="A customer's question.")],
+    question: Annotated[str, typer.Argument(help="A customer's question.", callback=readable)],
     workspace: OfWorkspace = "",
     limit: Annotated[int, typer.Option(min=1, max=50, help="How many passages.")] = 5,
     as_json: AsJson = False,

@@ -10,7 +10,7 @@ import structlog
 from core.adapters.documents import Document, Documents
 from core.adapters.versions import Versions
 from core.turn import WorkspaceId
-from retrieval.building import Memory, cut_up
+from retrieval.building import Memory
 from retrieval.encoders import Fitted
 from retrieval.snapshot import (
     Snapshot,
@@ -49,7 +49,7 @@ class Assembler:
         rows = {document.id: document for document in await self._documents.all(workspace)}
         rows |= {document.id: document for document in put}
         documents = sorted(rows.values(), key=lambda document: document.id)
-        cuts = await asyncio.to_thread(cut_up, documents, progress)
+        cuts = await asyncio.to_thread(memory.cut_up, documents, progress)
         await memory.fill(cuts, fitted.encoder, progress)
 
         def work() -> str:
@@ -66,7 +66,7 @@ class Assembler:
     async def learn(
         self, workspace: WorkspaceId, version: str, fitted: Fitted, memory: Memory
     ) -> None:
-        """Take over the vectors of a snapshot, if it can be used and is of this encoder."""
+        """Take over what a snapshot has, if it can be used and is of this encoder."""
         try:
             snapshot = await self.open(workspace, version, fitted.encoder.id)
         except SnapshotRefused as error:

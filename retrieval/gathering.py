@@ -10,7 +10,7 @@ from core.adapters.pages import Pages
 from core.errors import Rejected, Unavailable
 from retrieval.hygiene import clean
 from retrieval.loaders.drafts import Draft
-from retrieval.loaders.files import IN_ROWS, drafts, read, sources
+from retrieval.loaders.files import IN_ROWS, SUFFIXES, drafts, read, sources
 from retrieval.writing import Progress
 
 MEDIA_TYPES = {
@@ -89,14 +89,13 @@ async def _outcomes(path: str, pages: Pages, progress: Progress) -> AsyncIterato
         return
     for done, source in enumerate(files):
         progress("reading", done, len(files))
-        place = str(source.path)
         try:
             rows = await asyncio.to_thread(read, source, root)
         except Rejected as error:
-            yield Fault(path=place, reason=str(error))
+            yield Fault(path=source.name, reason=str(error))
         else:
             table = source.id if source.kind in IN_ROWS else ""
-            yield _Taken(path=place, drafts=rows, table=table)
+            yield _Taken(path=source.name, drafts=rows, table=table)
     progress("reading", len(files), len(files))
     if not files:
         yield Fault(path=path, reason=f"{path}: the folder holds no files")
@@ -105,12 +104,14 @@ async def _outcomes(path: str, pages: Pages, progress: Progress) -> AsyncIterato
 async def _page(url: str, pages: Pages) -> _Taken:
     page = await pages.fetch(url, MEDIA_TYPES)
     parts = urlsplit(page.url)
-    below = PurePosixPath(unquote(parts.path).strip("/")).with_suffix("") if parts.path else ""
+    below = PurePosixPath(unquote(parts.path).strip("/"))
+    if below.suffix.lower() in SUFFIXES:
+        below = below.with_suffix("")
     name = clean(f"{parts.hostname}/{below}".rstrip("/."))
     if parts.query:
         name += f"?{parts.query}"
     kind = MEDIA_TYPES[page.media_type]
-    found = await asyncio.to_thread(drafts, page.data, kind, page.url, name)
+    found = await asyncio.to_thread(drafts, page.data, kind, page.url, name, page.charset)
     sourced = tuple(
         Draft(
             id=draft.id,

@@ -26,7 +26,8 @@ class VectorEar:
 def open_ear(encoder: Encoder) -> VectorEar | None:
     """The ear that ships; None for another encoder than the one that it was made for."""
     try:
-        heads = [shipped_head(name, encoder.id) for name in ("wishes", "misuse")]
+        # Misuse that also sounds like a wish is misuse.
+        heads = [shipped_head(name, encoder.id) for name in ("misuse", "wishes")]
     except Misconfigured:
         return None
     return VectorEar(encoder, heads)

@@ -8,7 +8,8 @@ import unicodedata
 _INVISIBLE = re.compile(
     "[\U000e0000-\U000e007f\u200b\u2060-\u2064\u2066-\u206f\u202a-\u202e\ufeff\u00ad\u180e\ufff9-\ufffb]"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Half of a pair (U+D800 to U+DFFF) is no character, and cannot be kept.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 _BREAK = re.compile("\r\n?|\u2028|\u2029|\x85")
 _SPACE = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")

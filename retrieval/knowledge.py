@@ -133,15 +133,21 @@ class Knowledge:
         return await self._documents.list(workspace)
 
     async def remove(
-        self, workspace: WorkspaceId, ids: Sequence[str], progress: Progress = silent
+        self,
+        workspace: WorkspaceId,
+        ids: Sequence[str],
+        progress: Progress = silent,
+        *,
+        tables_too: bool = False,
     ) -> Removed:
         """Remove documents; once this returns, no process cites them.
 
-        `faq`, where no document is called so, stands for every `faq#1`, `faq#2` and so on.
+        With `tables_too`, `faq` where no document is called so stands for every `faq#1`, `faq#2`
+        and so on.
         Raises: Unavailable: the database does not serve; nothing was changed.
         """
         known = {document.id for document in await self._documents.list(workspace)}
-        tables = set(ids) - known
+        tables = set(ids) - known if tables_too else set[str]()
         rows = {id: table for id in known if (table := table_of(id)) in tables}
         meant = [*known.intersection(ids), *rows]
         removed = await self._take_out(workspace, meant, progress)

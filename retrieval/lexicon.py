@@ -121,6 +121,9 @@ def build_lexicon(texts: Iterable[str]) -> Lexicon:
         np.fromiter((vocabulary.setdefault(w, len(vocabulary)) for w in tokens(text)), np.int32)
         for text in texts
     ]
+    if not vocabulary:
+        # BM25 divides by their mean length: of the empty token each holds one.
+        ids = [np.zeros(1, np.int32) for _ in ids]
     vocabulary.setdefault("", len(vocabulary))
     scorer = bm25s.BM25(auto_compile=False)
     scorer.index((ids, vocabulary), create_empty_token=False, show_progress=False)

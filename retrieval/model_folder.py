@@ -28,7 +28,8 @@ def model_folder(model: str | Path | None) -> Path:
     """
     if model is None:
         return shipped("starter-encoder")
-    if Path(model).is_dir():
+    # An empty name would be the folder that this process happens to be in.
+    if model != "" and Path(model).is_dir():
         return Path(model)
     if isinstance(model, Path) or model.count("/") != 1 or model.startswith(("/", ".", "~")):
         raise Misconfigured(f"{model}: no such model folder")

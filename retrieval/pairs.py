@@ -27,6 +27,14 @@ class Served:
         """The names of both."""
         return Pair(index=self.snapshot.version, encoder=self.fitted.version)
 
+    def outdated_by(self, standing: Standing) -> bool:
+        """Whether its own encoder has another index by now, with what was added since."""
+        mine = self.pair
+        wanted = (pair_of(standing), canary_pair(standing))
+        return any(
+            pair is not None and pair.encoder == mine.encoder and pair != mine for pair in wanted
+        )
+
 
 def pair_of(standing: Standing) -> Pair | None:
     """What the pointers name; None for a workspace without an index."""

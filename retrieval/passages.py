@@ -11,7 +11,7 @@ from core.adapters.documents import Document
 from core.excerpt import section
 from core.turn import Passage
 
-SPLITTER = "3"
+SPLITTER = "4"
 """Changes whenever a text would be split another way, into passages or these into sentences."""
 
 MAX_SIZE = 160.0
@@ -20,6 +20,11 @@ ENOUGH_SIZE = 80.0
 """From here on a passage ends with its paragraph."""
 MAX_HEADER_SIZE = 30.0
 """The most words in the first row of a table that stands above its later pieces too."""
+
+# On average no language has longer words; a key, a log or a list of addresses has.
+_WORD_CHARS = 15
+# What the library takes grows with the square of a line without spaces.
+_MAX_AT_ONCE_CHARS = 10_000
 
 _HEADING = re.compile(r"(#{1,6}) (.+)")
 # Scripts without spaces: two characters make about one word.
@@ -79,9 +84,13 @@ def sentences_of(passage: Passage) -> tuple[str, ...]:
 
 
 def size(text: str) -> float:
-    """Length in words, of which a script without spaces has half as many as characters."""
+    """Length in words, of which a script without spaces has half as many as characters.
+
+    Where nothing parts them, every 15 characters are one.
+    """
     unspaced = len(_UNSPACED.findall(text))
-    return len(_UNSPACED.sub(" ", text).split()) + unspaced / 2
+    words = len(_UNSPACED.sub(" ", text).split()) + unspaced / 2
+    return max(words, len(text) / _WORD_CHARS)
 
 
 def _sections(text: str) -> Iterator[tuple[str, _Span]]:
@@ -156,15 +165,29 @@ def _rows(text: str, table: _Span) -> Iterator[_Span]:
 
 def _running(text: str, stretch: _Span, language: str) -> Iterator[_Span]:
     start = stretch.start
-    for sentence in sentencex.segment(language, text[stretch.start : stretch.end]):
-        # Where the library drops a blank between sentences, the search finds the place again.
-        found = text.find(sentence, start, stretch.end) if sentence else -1
-        if found < 0:
-            continue
-        end = found + len(sentence)
-        yield from _pieces(text, _Span(start, end))
-        start = end
+    for part in _parts(text, stretch):
+        for sentence in sentencex.segment(language, text[part.start : part.end]):
+            # Where the library drops a blank between sentences, the search finds the place again.
+            found = text.find(sentence, start, part.end) if sentence else -1
+            if found < 0:
+                continue
+            end = found + len(sentence)
+            yield from _pieces(text, _Span(start, end))
+            start = end
     yield from _pieces(text, _Span(start, stretch.end))
+
+
+def _parts(text: str, stretch: _Span) -> Iterator[_Span]:
+    """A stretch, cut after full stops of scripts without spaces where it is very long."""
+    start = stretch.start
+    while stretch.end - start > _MAX_AT_ONCE_CHARS:
+        within = (start, start + _MAX_AT_ONCE_CHARS)
+        end = 1 + max(text.rfind(stop, *within) for stop in "。！？")
+        if not end:
+            break
+        yield _Span(start, end)
+        start = end
+    yield _Span(start, stretch.end)
 
 
 def _pieces(text: str, span: _Span) -> Iterator[_Span]:

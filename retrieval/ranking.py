@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from core.language import normalise_tag
 from core.turn import Passage
 from retrieval.encoder import Encoder, Vectors
 from retrieval.lexicon import tokens
@@ -133,8 +134,8 @@ async def read_again(
 
 
 def base_language(tag: str) -> str:
-    """`pt` of `pt-BR`: shards and weights are kept by it."""
-    return tag.replace("_", "-").partition("-")[0].lower()
+    """`pt` of `pt-BR`, `no` of `nb`: shards and weights are kept by it."""
+    return normalise_tag(tag).partition("-")[0]
 
 
 def choose(
@@ -151,24 +152,32 @@ def choose(
     return tuple(chosen)
 
 
-def best_translation_first(
+def best_translation_only(
     ranked: Sequence[tuple[Candidate, Passage]],
-) -> Sequence[tuple[Candidate, Passage]]:
+) -> list[tuple[Candidate, Passage]]:
     """The ranking, headed by the translation of its first passage that the customer reads best.
 
     That is the one in their own language, else the one in English, which more people have learnt
-    than any other. Translations say the same; of the right one, the passage counts that is nearest
-    to the first.
+    than any other. The others say the same, and make way for the rest of its document; of that, the
+    passage counts that is nearest to the first, which stays: the other may lack its section.
     """
     first, passage = ranked[0]
-    same = [number for number, (_, other) in enumerate(ranked) if _topic(other) == _topic(passage)]
-    own = [number for number in same if ranked[number][0].own]
-    known = own or [number for number in same if ranked[number][0].shard.language == "en"]
-    if not known or 0 in known:
-        return ranked
+    about = _topic(passage)
+    same = [pair for pair in ranked if _topic(pair[1]) == about]
+    own = [pair for pair in same if pair[0].own]
+    english = [pair for pair in same if pair[0].shard.language == "en"]
     vector = first.shard.vectors[first.row]
-    at = max(known, key=lambda n: float(ranked[n][0].shard.vectors[ranked[n][0].row] @ vector))
-    return [ranked[at], *ranked[:at], *ranked[at + 1 :]]
+    best = max(
+        own or english or same[:1],
+        key=lambda pair: float(pair[0].shard.vectors[pair[0].row] @ vector),
+    )
+    document = best[1].document
+    rest = [
+        pair
+        for pair in ranked
+        if pair is ranked[0] or pair[1].document == document or _topic(pair[1]) != about
+    ]
+    return [best, *(pair for pair in rest if pair is not best)]
 
 
 def evidence(question: str, ranked: Sequence[tuple[Candidate, Passage]]) -> Evidence:

@@ -8,7 +8,7 @@ from core.adapters.documents import Documents
 from core.turn import ConversationId, Found, Passage, WorkspaceId
 from retrieval.hygiene import tidy
 from retrieval.pairs import Served
-from retrieval.ranking import Candidate, best_translation_first, choose, evidence, rank, read_again
+from retrieval.ranking import Candidate, best_translation_only, choose, evidence, rank, read_again
 from retrieval.reranker import Reranker
 from retrieval.shelf import Shelf
 from retrieval.writing import indexed_text
@@ -17,6 +17,8 @@ MAX_QUESTION_CHARS = 2_000
 # Read from the ranking before the documents that are gone drop out.
 CONSIDERED = 60
 RERANKED = 20
+# Of the 5 s that a search has; what takes longer to load serves from a later one on.
+MAX_WAIT_S = 2.0
 
 Ranked = Sequence[tuple[Candidate, Passage]]
 
@@ -50,16 +52,20 @@ class Search:
         served = await self._shelf.current(workspace, conversation)
         if served is None:
             return Found(passages=(), probability=0.0, index="")
+        ranked, renewal = await self._look(workspace, served, question, language)
+        if renewal is not None and question:
+            # What was asked for may be what is gone: rather a moment later than another answer.
+            await asyncio.wait((renewal,), timeout=MAX_WAIT_S)
+            newer = await self._shelf.current(workspace, conversation)
+            if newer is not None and newer is not served:
+                served = newer
+                ranked, _ = await self._look(workspace, served, question, language)
         nothing = Found(
             passages=(),
             probability=0.0,
             index=served.snapshot.version,
             encoder=served.fitted.encoder.id,
         )
-        if not question:
-            return nothing
-        found = await self._rank(served, question, language)
-        ranked = await self._standing(workspace, found)
         if ranked:
             ranked = await read_again(question, ranked, served.fitted.encoder)
         if self._reranker is not None and ranked:
@@ -71,17 +77,36 @@ class Search:
             nothing,
             passages=tuple(
                 replace(passage, score=candidate.score)
-                for candidate, passage in choose(best_translation_first(ranked), limit)
+                for candidate, passage in choose(best_translation_only(ranked), limit)
             ),
             probability=served.fitted.calibration.probability(proof, language),
         )
+
+    async def _look(
+        self, workspace: WorkspaceId, served: Served, question: str, language: str
+    ) -> tuple[Ranked, asyncio.Task[None] | None]:
+        """The best candidates that still stand, without what was removed or reworded since.
+
+        With them the exchange that brings what they lack, if one is under way.
+        """
+        found = await self._rank(served, question, language)
+        ids = {passage.document for _, passage, _ in found}
+        standing = await self._documents.standing(workspace, ids)
+        exchange = self._shelf.notice(workspace, standing)
+        ranked = [
+            (candidate, passage)
+            for candidate, passage, wording in found
+            if standing.wordings.get(passage.document) == wording
+        ]
+        lacking = len(ranked) < len(found) or served.outdated_by(standing)
+        return ranked, exchange if lacking else None
 
     async def _rank(
         self, served: Served, question: str, language: str
     ) -> list[tuple[Candidate, Passage, str]]:
         """The best candidates with their passages and the wordings these were cut from."""
         snapshot, weights = served.snapshot, served.fitted.calibration.coverage_weights
-        if not snapshot.shards:
+        if not question or not snapshot.shards:
             return []
         vector = (await served.fitted.encoder.questions([question]))[0]
 
@@ -90,19 +115,6 @@ class Search:
             return [(c, *c.shard.texts[c.row]) for c in ranked]
 
         return await asyncio.to_thread(work)
-
-    async def _standing(
-        self, workspace: WorkspaceId, ranked: Sequence[tuple[Candidate, Passage, str]]
-    ) -> Ranked:
-        """Leave out what was removed or reworded since the snapshot was built."""
-        ids = {passage.document for _, passage, _ in ranked}
-        standing = await self._documents.standing(workspace, ids)
-        self._shelf.notice(workspace, standing)
-        return [
-            (candidate, passage)
-            for candidate, passage, wording in ranked
-            if standing.wordings.get(passage.document) == wording
-        ]
 
     async def _reranked(self, question: str, ranked: Ranked, reranker: Reranker) -> Ranked:
         head = ranked[:RERANKED]

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from retrieval.encoder import Vectors
 from retrieval.vectors import Rows
 
+Halved = NDArray[np.float16]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentences:
@@ -18,12 +20,13 @@ class Sentences:
     the passage in row n are from `starts[n]` to before `starts[n + 1]`, at least one.
     """
 
-    vectors: NDArray[np.float16]
+    vectors: Halved
     starts: Rows
 
-    def of(self, row: int) -> Vectors:
-        """The vectors of one passage's sentences, in reading order."""
-        return self.vectors[self.starts[row] : self.starts[row + 1]].astype(np.float32)
+    def of(self, row: int) -> Halved:
+        """The vectors of one passage's sentences, in reading order, where they lie."""
+        # Each slice of a memory map is one, and takes more than what is in it.
+        return np.asarray(self.vectors)[self.starts[row] : self.starts[row + 1]]
 
     def nearest(self, rows: Rows, question: Vectors) -> Vectors:
         """The cosine of each passage's closest sentence to `question` (dim,)."""
@@ -35,9 +38,9 @@ class Sentences:
         return closest
 
 
-def side_by_side(sentences: Sequence[Vectors]) -> Sentences:
+def side_by_side(sentences: Sequence[Vectors | Halved]) -> Sentences:
     """Of one array (sentences, dim) for each passage."""
     return Sentences(
-        vectors=np.concatenate(sentences).astype(np.float16),
+        vectors=np.concatenate(sentences, dtype=np.float16),
         starts=np.cumsum([0, *map(len, sentences)]).astype(np.int64),
     )

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Shelf:
-    """Holds one pair a workspace, and a canary's; a search keeps the one it started with."""
+    """Holds one pair a workspace, and a canary's; what uses one keeps it meanwhile."""
 
     def __init__(
         self,
@@ -57,8 +57,11 @@ class Shelf:
             await asyncio.shield(self._exchange(workspace))
         return self._perch.drawn(workspace, conversation) or self._served.get(workspace)
 
-    def notice(self, workspace: WorkspaceId, standing: Standing) -> None:
-        """Begin to exchange a pair if a pointer has moved, while the old one serves on."""
+    def notice(self, workspace: WorkspaceId, standing: Standing) -> asyncio.Task[None] | None:
+        """Begin to exchange a pair if a pointer has moved, while the old one serves on.
+
+        Returns: the exchange, which logs what fails in it; None if nothing has moved.
+        """
         wanted = pair_of(standing)
         moved = (
             wanted is not None
@@ -66,7 +69,8 @@ class Shelf:
             and not self._refusals.hold(workspace, wanted)
         )
         if moved or self._perch.moved(workspace, standing):
-            self._exchange(workspace)
+            return self._exchange(workspace)
+        return None
 
     async def refresh(self, workspace: WorkspaceId) -> None:
         """Serve what the pointers name; what cannot be used leaves the old pair in service.

@@ -22,10 +22,14 @@ Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A fetched page: its address after redirects, its media type without parameters."""
+    """A fetched page: its address after redirects, its media type without parameters.
+
+    `charset` is empty where the site does not tell it.
+    """
 
     url: str
     media_type: str
+    charset: str
     data: bytes
 
 
@@ -110,7 +114,9 @@ class Pages:
             if response.status_code in _REDIRECTS and "location" in response.headers:
                 return str(parsed.join(response.headers["location"]))
             media_type = _media_type(response, url, media_types)
-            return Page(url=url, media_type=media_type, data=await _within_limit(response, url))
+            data = await _within_limit(response, url)
+            charset = response.charset_encoding or ""
+            return Page(url=url, media_type=media_type, charset=charset, data=data)
         finally:
             await response.aclose()
 

@@ -4,15 +4,16 @@ import codecs
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from core.errors import Rejected
-from core.language import is_tag
+from core.language import is_known, is_tag, normalise_tag
 from retrieval.hygiene import clean, tidy
 from retrieval.loaders.apart import body_apart
 from retrieval.loaders.drafts import Body, Draft
-from retrieval.loaders.faq import csv_rows, jsonl_rows
+from retrieval.loaders.faq import csv_rows, jsonl_rows, table_of
 from retrieval.loaders.markup import html_body, markdown_body
 
 MAX_FILE_BYTES = 20_000_000
@@ -20,7 +21,7 @@ MAX_TEXT_CHARS = 5_000_000
 MAX_ID_CHARS = 240
 KINDS = "Markdown, HTML, text, PDF, DOCX, CSV or JSONL"
 
-_SUFFIXES = {
+SUFFIXES = {
     ".md": "markdown",
     ".markdown": "markdown",
     ".html": "html",
@@ -37,6 +38,21 @@ _SUFFIXES = {
 IN_ROWS = frozenset({"csv", "jsonl"})
 """The kinds of files that give a document a row, called `id#number`."""
 
+# As far as browsers look for it.
+_CHARSET = re.compile(rb"<meta[^>]*?charset\s*=\s*[\"']?\s*([\w:-]+)", re.IGNORECASE)
+_CHARSET_WITHIN = 1_024
+# Python knows others, of which some take hours for a page; no page is in one of those.
+_OF_PAGES = re.compile("big5|cp|euc|gb|iso8859|koi8|mac|shift|tis")
+# What browsers read under names that promise less.
+_READ_AS = {
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -46,9 +62,14 @@ class Source:
     id: str
 
     @property
+    def name(self) -> str:
+        """Its path for a reader: what is not UTF-8 in it could not be printed."""
+        return os.fsencode(self.path).decode("utf-8", "replace")
+
+    @property
     def kind(self) -> str | None:
         """What its suffix promises; None if that is nothing we read."""
-        return _SUFFIXES.get(self.path.suffix.lower())
+        return SUFFIXES.get(self.path.suffix.lower())
 
 
 def sources(path: Path) -> Iterator[Source]:
@@ -81,7 +102,9 @@ def read(source: Source, root: Path) -> tuple[Draft, ...]:
 
     Raises: Rejected: it cannot be used; the message names the file and what to do.
     """
-    name = str(source.path)
+    name = source.name
+    if name != str(source.path):
+        raise Rejected(f"{name}: the name is not UTF-8; rename it")
     if not source.path.resolve().is_relative_to(root.resolve()):
         raise Rejected(f"{name}: a link that leads out of the folder; add the file itself")
     if source.kind is None:
@@ -89,25 +112,33 @@ def read(source: Source, root: Path) -> tuple[Draft, ...]:
     return drafts(_contents(source.path), source.kind, name, source.id)
 
 
-def drafts(data: bytes, kind: str, name: str, identifier: str) -> tuple[Draft, ...]:
+def drafts(
+    data: bytes, kind: str, name: str, identifier: str, charset: str = ""
+) -> tuple[Draft, ...]:
     """Turn the bytes of one file or page into documents that are fit to keep.
+
+    `charset` is what the site declares; a page of HTML may do so itself.
 
     Raises: Rejected: the bytes are not what `kind` promises, or hold no text.
     """
     if not data.strip(b"\x00 \t\r\n\xef\xbb\xbf"):
         raise Rejected(f"{name}: the file is empty")
     if kind == "csv":
-        found = csv_rows(decode(data, name), name, identifier)
+        found = csv_rows(decode(data, name, charset), name, identifier)
     elif kind == "jsonl":
-        found = jsonl_rows(decode(data, name), name, identifier)
+        found = jsonl_rows(decode(data, name, charset), name, identifier)
+    elif table_of(identifier):
+        raise Rejected(f"{name}: its name ends like a row of a FAQ (faq#1); rename it")
     else:
-        body = _body(data, kind, name)
+        body = _body(data, kind, name, charset)
+        # Nobody could mend what a program or a whole site says of itself.
+        told = kind == "markdown" or is_known(body.language.strip())
         found = (
             Draft(
                 id=identifier,
                 title=body.title,
                 text=body.text,
-                language=body.language,
+                language=body.language if told else "",
                 source=body.source,
             ),
         )
@@ -116,10 +147,10 @@ def drafts(data: bytes, kind: str, name: str, identifier: str) -> tuple[Draft, .
     return tuple(_fit(draft, name) for draft in found)
 
 
-def decode(data: bytes, name: str) -> str:
-    """Text of a UTF-8 file, or of a UTF-16 one that begins with a byte order mark.
+def decode(data: bytes, name: str, charset: str = "") -> str:
+    """Text in UTF-8, in UTF-16 that begins with a byte order mark, or else in a declared charset.
 
-    Raises: Rejected: it is neither; the message has the first wrong byte.
+    Raises: Rejected: it is none of them; the message has the first wrong byte.
     """
     encoding = "utf-8-sig"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -127,6 +158,10 @@ def decode(data: bytes, name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
+        with suppress(LookupError, UnicodeError):
+            declared = codecs.lookup(charset).name
+            if _OF_PAGES.match(declared):
+                return data.decode(_READ_AS.get(declared, declared))
         raise Rejected(
             f"{name}: not UTF-8 (byte 0x{data[error.start]:02x} at position {error.start});"
             " save it as UTF-8"
@@ -143,10 +178,11 @@ def _contents(path: Path) -> bytes:
         raise Rejected(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _body(data: bytes, kind: str, name: str) -> Body:
+def _body(data: bytes, kind: str, name: str, charset: str) -> Body:
     if kind in {"pdf", "docx"}:
         return body_apart(data, kind, name)
-    text = decode(data, name)
+    declared = _CHARSET.search(data, 0, _CHARSET_WITHIN) if kind == "html" else None
+    text = decode(data, name, charset or (declared[1].decode() if declared else ""))
     if "\x00" in text:
         raise Rejected(f"{name}: not a text file; give {KINDS}")
     if kind == "markdown":
@@ -163,14 +199,14 @@ def _fit(draft: Draft, name: str) -> Draft:
         raise Rejected(f"{name}: more than {MAX_TEXT_CHARS} characters of text; split it")
     if len(draft.id) > MAX_ID_CHARS:
         raise Rejected(f"{name}: the path is longer than {MAX_ID_CHARS} characters; shorten it")
-    language = draft.language.strip().replace("_", "-")
+    language = draft.language.strip()
     if language and not is_tag(language):
         raise Rejected(f"{name}: the language {language!r} is no tag such as `de` or `pt-BR`")
     return Draft(
         id=draft.id,
         title=_line(draft.title) or _first_heading(text) or _spoken(draft.id),
         text=text,
-        language=language,
+        language=normalise_tag(language),
         source=_line(draft.source),
     )
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import yaml
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 from mdit_py_plugins.front_matter import front_matter_plugin
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -44,7 +46,7 @@ def markdown_body(text: str, name: str) -> Body:
 
     Raises: Rejected: the front matter is no YAML mapping.
     """
-    parser = MarkdownIt("commonmark").enable("table").use(front_matter_plugin)
+    parser = MarkdownIt("commonmark").enable("table").use(front_matter_plugin).use(keep_numbers)
     tokens = parser.parse(text)
     front: dict[str, str] = {}
     if tokens and tokens[0].type == "front_matter":
@@ -56,6 +58,28 @@ def markdown_body(text: str, name: str) -> Body:
         language=front.get("language", "") or front.get("lang", ""),
         source=front.get("source", "") or front.get("url", ""),
     )
+
+
+def keep_numbers(parser: MarkdownIt) -> None:
+    """Have items keep the numbers they were written with: a date can begin a line as well.
+
+    Where each of a list is a 1, they are left to be counted.
+    """
+    parser.core.ruler.push("keep_numbers", _keep_numbers)
+
+
+def _keep_numbers(state: StateCore) -> None:
+    lists: list[list[Token]] = []
+    for token in state.tokens:
+        if token.type.endswith("_list_open"):
+            lists.append([])
+        elif token.type == "list_item_open":
+            lists[-1].append(token)
+        elif token.type.endswith("_list_close"):
+            items = lists.pop()
+            if any(item.info not in {"", "1"} for item in items):
+                for item in items:
+                    item.attrSet("value", item.info)
 
 
 def _front_matter(content: str, name: str) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 import io
 import re
+import unicodedata
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import docx
@@ -35,6 +36,12 @@ _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _HEADING = re.compile(r"heading ([1-6])", re.IGNORECASE)
 # How Word writes the numbers `1`, `1.` and `1)`.
 _PLAIN = re.compile(r"%\d[.)]?")
+# Narrower columns than this are lists, mostly.
+_FULL_WIDTH = 25
+_HYPHEN = re.compile(r"([^\W\d_]+)-\n([^\W\d_]+)")
+_WHOLE_WORD = re.compile(r"\b(?<!-\n)[^\W\d_]+(?:-[^\W\d_]+)*\b(?!-\n)")
+_UNSPACED = re.compile(r"[\u3040-\u9fff]")
+_BROKEN = re.compile(r"^(?P<line>.*[^\n.!?:;。！？])\n(?=(?P<next>[^\n•\-*\d]))", re.MULTILINE)
 _CONTENTS = re.compile(r"toc (\d|heading)", re.IGNORECASE)
 # What programs write into the title when nobody gave one.
 _NO_TITLE = re.compile(
@@ -90,10 +97,35 @@ def _open_pdf(data: bytes, name: str) -> PdfReader:
 
 
 def _unwrap(page: str) -> str:
-    """Join the lines of a paragraph, which a PDF breaks wherever the page was full."""
-    page = re.sub(r"(?<=[^\W\d_])-\n(?=[a-zà-ÿ])", "", page)
-    page = re.sub(r"(?<=[\u3040-\u9fff])\n(?=[\u3040-\u9fff])", "", page)
-    return re.sub(r"(?<=[^\n.!?:;。！？])\n(?=[^\n•\-*\d])", " ", page)
+    """Join the lines of a paragraph, which a PDF breaks wherever the page was full.
+
+    A line that breaks earlier is one of a list, unless the next goes on in small letters.
+    """
+    words = set(_WHOLE_WORD.findall(page.casefold()))
+    page = _HYPHEN.sub(lambda broken: _rejoined(broken, words), page)
+    widths = sorted(_width(line) for line in page.split("\n") if line.strip()) or [0]
+    # One wide footer says nothing about the columns.
+    full = max(_FULL_WIDTH, 0.6 * widths[int(0.8 * (len(widths) - 1))])
+
+    def joined(line: re.Match[str]) -> str:
+        if not line["next"].islower() and _width(line["line"]) < full:
+            return line[0]
+        unspaced = _UNSPACED.match(line["line"][-1]) and _UNSPACED.match(line["next"])
+        return line["line"] + ("" if unspaced else " ")
+
+    return _BROKEN.sub(joined, page)
+
+
+def _rejoined(broken: re.Match[str], words: Collection[str]) -> str:
+    """The word without its hyphen, unless that is likely to be its own, as in `e-mail`."""
+    left, right = broken.groups()
+    glued, hyphened = left + right, f"{left}-{right}"
+    own = len(left) == 1 or not right[0].islower() or hyphened.casefold() in words
+    return hyphened if own and glued.casefold() not in words else glued
+
+
+def _width(line: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in line)
 
 
 def docx_body(data: bytes, name: str) -> Body:

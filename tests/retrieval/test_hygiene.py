@@ -18,6 +18,7 @@ from retrieval.hygiene import clean, tidy
         "\ufe0f",
         "\ufe00\ufe01\ufe02",
         "\x00",
+        "\ud83d",
     ],
 )
 def test_what_nobody_can_see_is_dropped(hidden: str) -> None:

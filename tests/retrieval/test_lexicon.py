@@ -34,6 +34,12 @@ def test_the_passage_with_the_rarer_word_comes_first() -> None:
     assert len(lexicon.best([], 3)[0]) == 0
 
 
+def test_passages_without_a_single_word_are_found_by_none() -> None:
+    lexicon = build_lexicon(["❓", "👍"])
+    assert lexicon.count == 2
+    assert len(lexicon.best(tokens("how"), 2)[0]) == 0
+
+
 def test_coverage_is_the_share_of_the_question_by_weight() -> None:
     lexicon = build_lexicon(["the cat sat", "the dog sat", "the bird sang", "dog and cat"])
     rows, _ = lexicon.best(tokens("dog cat"), 4)

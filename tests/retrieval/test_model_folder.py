@@ -69,7 +69,7 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         check_safe(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["/no/such/folder", "no-such-model", "~/models/x"])
+@pytest.mark.parametrize("name", ["", "/no/such/folder", "no-such-model", "~/models/x"])
 def test_a_name_that_is_neither_folder_nor_hub_id_is_refused(name: str) -> None:
     with pytest.raises(Misconfigured, match="no such model folder"):
         model_folder(name)

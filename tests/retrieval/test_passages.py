@@ -2,6 +2,7 @@ import itertools
 import re
 
 import pytest
+import sentencex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,30 @@ def test_lines_that_no_full_stop_ends_are_kept_whole() -> None:
     found = split(document("\n".join(lines)))
     assert len(found) > 2
     assert [line for p in found for line in p.text.split("\n")] == lines
+
+
+@pytest.mark.parametrize("text", [f"Key: {'A' * 40_000}", "\n".join(["x" * 300] * 200)])
+def test_what_nothing_parts_into_words_is_cut_all_the_same(text: str) -> None:
+    found = split(document(text))
+    assert all(len(p.text) <= 15 * MAX_SIZE for p in found)
+    assert "".join("".join(p.text.split()) for p in found) == "".join(text.split())
+
+
+def test_a_long_line_is_taken_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = 0
+    segment = sentencex.segment
+
+    def watched(language: str, text: str) -> list[str]:
+        nonlocal longest
+        longest = max(longest, len(text))
+        return list(segment(language, text))
+
+    monkeypatch.setattr(sentencex, "segment", watched)
+    text = "返金には三日かかります。" * 3_000
+    found = split(document(text, "ja"))
+    assert longest <= 10_000
+    assert all(p.text.endswith("。") for p in found)
+    assert "".join(p.text for p in found) == text
 
 
 @settings(max_examples=60, deadline=None)

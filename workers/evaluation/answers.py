@@ -1,5 +1,6 @@
 """What becomes of questions that customers ask."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -217,6 +218,8 @@ def _faults(answer: Answer, question: str, language: str) -> list[Fault | None]:
         if not same_language(written_in, language):
             # The first paragraph is ours: it tells that the article is in another language.
             text = text.partition("\n\n")[2]
+        # The headings of sections for which there was no room.
+        text = re.sub(r"(?m)^.+ …$", "", text)
         language = written_in
     faults = (
         supported(sentence, answer.citations, question, language=language).fault

@@ -97,6 +97,41 @@ def test_html_is_read_without_menus_and_scripts(tmp_path: Path) -> None:
     assert draft.text == "# Öffnungszeiten\n\nMontag bis Freitag.\nSamstag zu."
 
 
+@pytest.mark.parametrize(
+    ("charset", "words"),
+    [
+        ("windows-1252", "Rückgabe: 5 €"),
+        ("iso-8859-1", "Rückgabe: 5 €"),
+        ("Shift_JIS", "返品は①です"),
+        ("gb2312", "朱镕基"),
+        ("windows-1251", "Возврат"),
+    ],
+)
+def test_a_page_is_read_in_the_charset_that_it_declares(
+    tmp_path: Path, charset: str, words: str
+) -> None:
+    written = {"iso-8859-1": "cp1252", "Shift_JIS": "cp932", "gb2312": "gbk"}.get(charset, charset)
+    page = f'<html><head><meta charset="{charset}"></head><body><p>{words}</p></body></html>'
+    (draft,) = load(write(tmp_path / "a.html", page.encode(written)))
+    assert draft.text == words
+
+
+def test_what_is_utf_8_is_read_as_such_whatever_it_declares(tmp_path: Path) -> None:
+    (draft,) = load(write(tmp_path / "a.html", "<meta charset=latin1><p>Rückgabe</p>"))
+    assert draft.text == "Rückgabe"
+
+
+@pytest.mark.parametrize(
+    ("declared", "language"),
+    [("nb-NO", "no-NO"), ("iw", "he"), ("english", ""), ("{{ lang }}", ""), ("x-default", "")],
+)
+def test_a_page_has_the_language_it_declares_if_that_is_one(
+    tmp_path: Path, declared: str, language: str
+) -> None:
+    (draft,) = load(write(tmp_path / "a.html", f"<html lang='{declared}'><p>Text</p></html>"))
+    assert draft.language == language
+
+
 def test_word_files_keep_headings_and_tables(tmp_path: Path) -> None:
     (draft,) = load(write(tmp_path / "w.docx", word_file()))
     assert draft.title == "Warranty"
@@ -192,6 +227,8 @@ def foreign_zip() -> bytes:
         ("a.md", b"---\ntitle: [\n---\ntext", "front matter between the --- lines is not YAML"),
         ("a.md", b"---\nlanguage: klingonisch sprache\n---\ntext", "is no tag such as `de`"),
         ("a.html", b"<div>" * 5_000 + b"x", "nested more than"),
+        ("a.html", b"<meta charset=punycode>caf\xe9", "not UTF-8 (byte 0xe9 at position 26)"),
+        ("faq#7.md", b"text", "ends like a row of a FAQ"),
         ("a.pdf", locked(pdf("secret"), "pass"), "asks for a password"),
         ("a.pdf", b"%PDF-1.4 broken", "damaged"),
         ("a.pdf", pdf(""), "only pictures"),

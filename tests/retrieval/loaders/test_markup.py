@@ -93,6 +93,25 @@ def test_items_with_blank_lines_between_them_stay_behind_their_numbers() -> None
     assert article(loose) == "1. Pack it.\n\n2. Send it:\n\n- by post\n\n- by bike\n\n3. Wait."
 
 
+@pytest.mark.parametrize(
+    "dates",
+    [
+        "24. Dezember: zu\n31. Dezember: bis 14 Uhr\n1. Januar: zu",
+        "1. ledna: zavřeno\n6. dubna: zavřeno",
+        "6. joulukuuta: kiinni\n\n24. joulukuuta: kiinni",
+        "15. március: zárva\n20. augusztus: zárva\n23. október: zárva",
+    ],
+)
+def test_a_date_at_the_start_of_a_line_stays_the_day_it_is(dates: str) -> None:
+    assert article(dates) == dates
+
+
+def test_steps_that_are_each_a_one_are_counted() -> None:
+    assert article("1. Open\n   1. Turn\n   1. Pull\n1. Close") == (
+        "1. Open\n1. Turn\n2. Pull\n2. Close"
+    )
+
+
 def test_a_list_goes_on_behind_a_block_of_code() -> None:
     assert article("1. One\n\n```\nrun\n```\n\n2. Two\n3. Three") == (
         "1. One\n\nrun\n\n2. Two\n3. Three"

@@ -162,6 +162,29 @@ def titled_word(title: str) -> Body:
     return read(document)
 
 
+@pytest.mark.parametrize(
+    ("lines", "read"),
+    [
+        (["Opening hours", "Monday to Friday 9-5", "Prices", "Parcel 5 EUR"], None),
+        (
+            ["You may return what you have bought within thirty", "Days, for whatever", "reason."],
+            "You may return what you have bought within thirty Days, for whatever reason.",
+        ),
+        (["For free ship-", "ping."], "For free shipping."),
+        (
+            ["Our service: self-", "service, by e-", "mail."],
+            "Our service: self-service, by e-mail.",
+        ),
+        (["By E-Mail-", "Formular."], "By E-Mail-Formular."),
+    ],
+)
+def test_lines_of_a_pdf_are_joined_where_the_page_was_full(
+    lines: list[str], read: str | None
+) -> None:
+    body = pdf_body(pdf(") Tj 0 -14 Td (".join(lines)), "a.pdf")
+    assert body.text.strip() == (read or "\n".join(lines))
+
+
 def titled_pdf(title: str) -> Body:
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf("Text"))))
     writer.add_metadata({"/Title": title})
