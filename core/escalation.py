@@ -24,7 +24,7 @@ from core.turn import (
     Reason,
     Turn,
 )
-from core.wishes import Wish, is_courtesy, wish
+from core.wishes import Wish, begins_with_thanks, is_courtesy, place_named, wish
 from core.words import content, normal, share_found
 
 MAX_CHOICES = 3
@@ -43,8 +43,21 @@ _FOLLOW_UP = re.compile(
     r"|maar|и|а|но|і|але|i|oraz|ale|ve|peki|ya|dan|lalu|terus|kalau|và|còn|thế|و|ماذا عن|और|तो)"
     r"(?=[\s,])|(?:那|还有|還有|那么|那麼|じゃあ|では|あと|それと|그럼|그리고|그러면|و)"
 )
+# Behind one of those, these ask for something by themselves; "and what if it breaks?" does not.
+_ASKS = re.compile(
+    r"(?<!\w)(?:where|when|how|why|who|wo|wann|wie(?! ist| sieht| steht| wäre)|warum|wer|où|quand"
+    r"|comment|combien|pourquoi|d[oó]nde|cu[aá]ndo|cómo|(?<!en )cu[aá]nt[oa]s?(?! al? )|por qu[eé]"
+    r"|quién|onde|cadê|quando|com[oe](?= (?:faço|posso|puedo|hago|fa)(?!\w))|quem|dov|dove|perché"
+    r"|quant[oaie]s?(?! (?:[aà]o?s?|a[il]|all\w*|riguarda)(?!\w))|waar|wanneer|hoe(?! zit| dan)"
+    r"|hoeveel|waarom|где|когда|сколько|почему|куда|де|коли|скільки|чому|куди|gdzie|kiedy"
+    r"|(?:как|як)(?= (?:\w+(?:ть|ться|ти|тися|чь)|мне|мені|долго|довго|можно|можна)(?!\w))"
+    r"|jak(?! ze? )|dlaczego|nerede|ne zaman|nasıl(?= \w)|ne kadar|kaç|mana|kapan|berapa|đâu"
+    r"|bagaimana(?! dengan)|khi nào|bao giờ|(?<!thì )thế nào|làm sao|bao nhiêu|bao lâu|أين|وين"
+    r"|متى|كيف(?! بالنسبة)|كم|कहाँ|कहां|कब|कैसे(?= \w)|कितना|कितनी|कितने)(?!\w)"
+    r"|哪|怎么(?!样)|怎麼(?!樣)|如何|多少|多久|什么时候|什麼時候|どこ|いつ|どうや|どうす|いくら"
+    r"|어디|언제|어떻게|얼마"
+)
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-_NUMBER = re.compile(r"\s*#?([1-9])[.)]?\s*")
 _VOICE = frozenset({"voice", "audio", "video_note"})
 
 
@@ -103,7 +116,8 @@ def without_search(turn: Turn, language: str, policy: Policy) -> Outcome | None:
 
 _MEANT = {
     Meaning.PERSON: Reason.ASKED,
-    Meaning.INSULT: Reason.INSULT,
+    # Of insults that no list has, a third are none: "that doesn't help".
+    Meaning.INSULT: Reason.NEGATIVE,
     Meaning.URGENT: Reason.URGENT,
     Meaning.NEGATIVE: Reason.NEGATIVE,
 }
@@ -112,6 +126,8 @@ _MEANT = {
 def by_meaning(meant: Meaning, turn: Turn, language: str, policy: Policy) -> Outcome | None:
     """The outcome of a turn that no article answers and that is no question; None if it is one."""
     if meant is Meaning.SMALL_TALK:
+        if begins_with_thanks(turn.text):
+            return Clarify(text=say(_courtesy(Wish.THANKS, turn.history), language))
         # "Hello!" is no reply in the middle of a talk.
         phrase = Phrase.ASK_FOR_WORDS if turn.history else Phrase.WELCOME
         return Clarify(text=say(phrase, language))
@@ -143,15 +159,18 @@ def _says(text: str, words: str) -> bool:
 
 def _courtesy(wanted: Wish, history: Sequence[Message]) -> Phrase:
     """What is said to a message that asks nothing."""
-    replies = wanted in (Wish.AGREED, Wish.YES)
-    if wanted is Wish.NOTHING or (replies and asked_back(history)):
+    ending = _last_said(history, *_ENDING)
+    replies = wanted in (Wish.AGREED, Wish.YES, Wish.PLEASED)
+    silent = wanted is Wish.NOTHING or (wanted is Wish.PLEASED and not history)
+    if silent or (replies and asked_back(history)):
         return Phrase.ASK_FOR_WORDS
-    if wanted is Wish.GREETING or (replies and not history):
+    comes = wanted is Wish.GREETING or (wanted is Wish.HAIL and not ending)
+    if comes or (replies and not history):
         return Phrase.GREETING
     if wanted is Wish.YES and _last_said(history, *_ASKING):
         return Phrase.ASK_FOR_WORDS
     # Nobody is asked twice whether there is anything else.
-    if wanted is Wish.GOODBYE or _last_said(history, *_ENDING):
+    if wanted is Wish.GOODBYE or ending:
         return Phrase.CLOSING
     return Phrase.THANKS
 
@@ -355,9 +374,9 @@ def asked_back(history: Sequence[Message]) -> bool:
 def chosen_title(text: str, history: Sequence[Message]) -> str:
     """The title that a customer picks, by its words or its number; empty if none is picked."""
     offered = history[-1].choices if asked_back(history) else ()
-    number = _NUMBER.fullmatch(text)
-    if number and int(number[1]) <= len(offered):
-        return offered[int(number[1]) - 1]
+    place = place_named(text)
+    if 0 < place <= len(offered):
+        return offered[place - 1]
     return next((title for title in offered if _title(title) == _title(text)), "")
 
 
@@ -385,7 +404,26 @@ def is_ellipsis(text: str) -> bool:
     """Whether a message makes no sense by itself: "and for a bicycle?"."""
     # Of a script without spaces, content is pairs of characters: about two of them to a word.
     words = sum(1 if len(word) > 2 else 0.5 for word in content(text))
-    return words <= _MAX_ELLIPSIS and bool(_FOLLOW_UP.match(text.strip().casefold()))
+    follows = _FOLLOW_UP.match(text.strip().casefold())
+    return words <= _MAX_ELLIPSIS and bool(follows) and not _asks_by_itself(text)
+
+
+def _asks_by_itself(text: str) -> bool:
+    """Whether a question word and something to ask about stand behind the conjunctions."""
+    rest = text.strip().casefold()
+    while follows := _FOLLOW_UP.match(rest):
+        rest = rest[follows.end() :].lstrip(" ,")
+    return bool(_ASKS.search(rest)) and bool(content(_ASKS.sub(" ", rest)))
+
+
+def tells_nothing_new(parts: Sequence[str], question: str, history: Sequence[Message]) -> bool:
+    """Whether the bot has just said all of an answer, and no word of the question is in it."""
+    if not history or history[-1].author is not Author.BOT:
+        return False
+    words, said = content(question), content(" ".join(parts))
+    return all(part in history[-1].text for part in parts) and (
+        not words or not share_found(words, said)
+    )
 
 
 def picked(text: str, passages: Sequence[Passage]) -> tuple[Passage, ...]:

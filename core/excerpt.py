@@ -19,12 +19,16 @@ _CLOSE_TO_INTRODUCTION = 0.5
 _LIST_ITEM = re.compile(r"[ \t]*(?:(?:[-*+•·–]|\d{1,2}[.)．]|[a-z][.)])\s|\d{1,2}、)")
 
 
-def select(passages: Sequence[Passage], question: str, language: str) -> tuple[Passage, ...]:
+def select(
+    passages: Sequence[Passage], question: str, language: str
+) -> tuple[tuple[Passage, ...], tuple[Passage, ...]]:
     """The first of some ranked passages, with others of its document that may say more.
 
     What ranks first may be the introduction, where the words of the question stand, while the
     answer is a section below, as likely the next one as any. Where no word of the question tells
     sections apart, their ranks do. `language` is that of the question.
+
+    Returns: the passages to show, and those that say as much and for which there is no room.
     """
     first = passages[0]
     asked = _telling(passages, question, language)
@@ -33,40 +37,59 @@ def select(passages: Sequence[Passage], question: str, language: str) -> tuple[P
     others = [p for p in passages[1:] if p.document == first.document and p.score >= close]
     if introduced:
         others.sort(key=lambda passage: passage.start)
-    chosen, size = [first], _width(first.text)
+    chosen, left_out, size = [first], [], _width(first.text)
     for passage in sorted(others, key=lambda passage: -_share(passage, asked)):
+        share = _share(passage, asked)
+        if not introduced and share < _share(first, asked):
+            continue
         fits = size + _width(passage.text) <= MAX_WIDTH
-        tells = introduced or _share(passage, asked) >= _share(first, asked)
-        more = size < _ENOUGH_WIDTH or (asked and _share(passage, asked) > 0)
-        if fits and tells and more:
+        if fits and (size < _ENOUGH_WIDTH or (asked and share > 0)):
             chosen.append(passage)
             size += _width(passage.text)
-    return tuple(chosen)
+        elif share > 0 and section(passage):
+            left_out.append(passage)
+    return tuple(chosen), tuple(left_out)
 
 
 def _telling(passages: Sequence[Passage], question: str, language: str) -> list[str]:
-    """The words that may tell a section from another: no word of the title does.
+    """The words that may tell a section from another: of the title, those of only some headings.
 
-    Nor does a cognate: "universitários" is not what "university" is in some section. What is
+    No cognate does: "universitários" is not what "university" is in some section. What is
     written the same in two languages is a name or a number.
     """
-    title = content(passages[0].title)
-    asked = [word for word in content(question) if not share_found([word], title)]
-    if same_language(passages[0].language, language):
+    first = passages[0]
+    title = content(first.title)
+    headings = [content(section(p)) for p in passages if p.document == first.document]
+    asked = [
+        word
+        for word in content(question)
+        if not share_found([word], title) or _of_some(word, list(filter(None, headings)))
+    ]
+    if same_language(first.language, language):
         return asked
     written = {word for passage in passages for word in content(_said(passage))}
     return [word for word in asked if word in written]
 
 
-def compose(passages: Sequence[Passage], question: str) -> str:
-    """The passages in reading order, each below the heading of its section."""
+def _of_some(word: str, headings: Sequence[Sequence[str]]) -> bool:
+    """Whether a word is in headings, but not in all of them."""
+    return 0 < sum(share_found([word], heading) for heading in headings) < len(headings)
+
+
+def compose(passages: Sequence[Passage], question: str, left_out: Sequence[Passage] = ()) -> str:
+    """The passages in reading order, each below the heading of its section.
+
+    Of what was left out, the headings stand there.
+    """
     parts: list[str] = []
+    shown = {passage.heading for passage in passages}
     heading = ""
-    for passage in sorted(passages, key=lambda passage: passage.start):
+    for passage in sorted((*passages, *left_out), key=lambda passage: passage.start):
         if passage.heading != heading:
             heading = passage.heading
-            parts.append(section(passage))
-        parts.append(excerpt(passage.text, question))
+            parts.append(section(passage) + ("" if heading in shown else " …"))
+        if passage in passages:
+            parts.append(excerpt(passage.text, question))
     return "\n\n".join(filter(None, parts))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 
 _TABLE = Path(__file__).with_name("languages.tsv")
 # Words that may stand around a language's name in a wish such as "bitte auf Deutsch antworten".
@@ -28,8 +29,17 @@ _OF_COUNTRIES: dict[str, str] = dict(
 _MAX_CHARS = 2000
 # So likely, a first message is answered in a language, and below the second others are offered with
 # it. Nothing else is likelier, least of all the default: with 0.5 for both, a fifth of short
-# Indonesian questions (`models/data/everyday`) were answered in English.
+# Indonesian questions (`models/data/everyday`) were answered in English. A platform that names
+# another language than the default knows its customer better than a guess below the second.
 _FIRST, _SURE = 0.35, 0.5
+# The kanji of Shift-JIS's first level: those in use, without what only Chinese still writes.
+_FIRST_KANJI, _LAST_KANJI = b"\x88\x9f", b"\x98\x72"
+# What is written in these kanji, but in Chinese.
+_CHINESE = re.compile(
+    "這|請問|可以|我(?!慢)|幾天|多久|有没|有沒|能不|不能.|不是|是不|太大|^好的|不要了|便宜一|想要|幾時|中文"
+    "|多少$|退貨|到貨|付款|退款"
+)
+_LONGEST_NOTE = 8
 
 # Words that name no language in particular: alone they say nothing about the writer's.
 _ANYWHERE = re.compile(
@@ -42,14 +52,22 @@ _ANYWHERE = re.compile(
 # The same for scripts that put no space between words, longest first.
 _WISH_PIECES = re.compile(
     "请用|請用|请|請|用|说|說|讲|講|回答我|回答|回复我|回复|回覆|答复|跟我|和我|交流|沟通|吗|嗎|"
-    "可以|能|我想|我要|你|您|吧|谢谢|謝謝|换成|切换到|改成|改用|写|寫|以|来|"
-    "でお願いします|でおねがいします|でお願い|で答えてください|で答えて|で回答してください|で回答して|"
+    "能不能|可不可以|可以|能|我想|我要|你们|你們|你|您|吧|谢谢|謝謝|换成|切换到|改成|改用|以|来|"
+    "会不会|會不會|会|會|懂|再|重复|重複|一遍|一次|一下|同样|同樣|"
+    "できますか|出来ますか|で教えて|でお願いします|でおねがいします|でお願い|で答えてください|で答えて|で回答してください|で回答して|"
     "で返信してください|で返事して|で話してください|で話して|でいいですか|で|にしてください|に切り替えて|"
-    "ください|下さい|お願いします|"
+    "話せますか|話せる|話しますか|わかりますか|分かりますか|大丈夫ですか|対応していますか|"
+    "ください|下さい|お願いします|もう一度|もう1度|もう一回|同じことを|同じ内容を|言って|説明して|繰り返して|"
+    "もらえますか|いただけますか|は|を|が|"
     "으로|로|답변해주세요|답변해|답변|대답해주세요|대답해|대답|말해주세요|말해|해주세요|주세요|부탁합니다|부탁드려요|"
-    "부탁해요|써주세요|"
-    "กรุณา|โปรด|ช่วย|ตอบเป็น|ตอบ|เป็นภาษา|เป็น|พูด|ภาษา|ด้วย|ครับ|ค่ะ|คะ|หน่อย|ได้ไหม|ขอ"
+    "부탁해요|써주세요|가능한가요|가능해요|가능합니까|가능하세요|되나요|돼요|할|줄|수|있나요|있어요|있으세요|있습니까|"
+    "아세요|아시나요|하세요|하시나요|하나요|다시|한번|한|번|말씀해|말씀|반복해|같은|내용을|"
+    "กรุณา|โปรด|ช่วย|ตอบเป็น|ตอบ|เป็นภาษา|เป็น|พูด|ภาษา|ด้วย|ครับ|ค่ะ|คะ|หน่อย|ได้ไหม|ได้มั้ย|ขอ|"
+    "คุณ|อีกครั้ง|อีกที|ซ้ำ|ไหม"
 )
+# What is said about a thing as well, unless it is to be said "in" the language.
+_AGAIN = frozenset({"repeat", "that", "this", "it", "same", "again", "once", "more"})
+_OWN_DOING = re.compile(r"(?<!\w)(?:can|could|do|should|may) i(?!\w)")
 TAG_FORM = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}"
 _TAG = re.compile(TAG_FORM)
 _CLAUSE_END = re.compile(r"[.!?;:,\n。！？；，、؟،।…()\"«»„“”]+")
@@ -185,7 +203,11 @@ def language_name(tag: str, reader: str) -> str:
     except (UnknownLocaleError, ValueError):
         locale = Locale("en")
     try:
-        name = Locale.parse(tag, sep="-").get_display_name(locale)
+        # Who reads one way to write Chinese is told of the other by its script.
+        other = _family(tag) == "zh" and _family(reader) == "zh-Hant"
+        # Without what is likely: Babel takes a language that nobody knows (`und`) for English.
+        named = Locale.parse("zh-Hans" if other else tag, sep="-", resolve_likely_subtags=False)
+        name = named.get_display_name(locale)
     except (UnknownLocaleError, ValueError):
         # Many languages have a name, but no locale of their own.
         name = locale.languages.get(tag.partition("-")[0])
@@ -252,13 +274,17 @@ def choose(
     hint = _family(hint) if hint and _among(hint, supported) else None
     stay = previous or hint or default
     letters = count_letters(text)
-    if not letters or _says_nothing(text):
+    kanji = same_language(stay, "ja") and _may_be_japanese(text)
+    if not letters or _says_nothing(text) or kanji:
         return Choice(language=stay, sure=previous is not None)
     weighed = _weigh(guesses, letters, previous=previous, hint=hint)
     best, chance = next(((tag, p) for tag, p in weighed if _among(tag, supported)), (stay, 0.0))
     if previous and same_language(best, previous):
         return Choice(language=previous, sure=True)
-    if chance >= _bar(letters, first=previous is None):
+    if previous and _is_one_word(text) and _script(best) == _script(previous):
+        return Choice(language=previous, sure=True)
+    bar = _bar(letters) if previous else _FIRST if stay == default else _SURE
+    if chance >= bar:
         return Choice(language=best, sure=previous is not None or chance >= _SURE)
     return Choice(language=stay, sure=previous is not None)
 
@@ -292,9 +318,29 @@ def _weigh(
     return sorted(((tag, w / total) for tag, w in weights.items()), key=lambda pair: -pair[1])
 
 
-def _bar(letters: int, *, first: bool) -> float:
-    """The probability that a text of so many letters must reach to set or switch the language."""
-    return _FIRST if first else min(0.97, 0.55 + 4 / letters)
+def _bar(letters: int) -> float:
+    """The probability that a text of so many letters must reach to switch the language."""
+    return min(0.97, 0.55 + 4 / letters)
+
+
+def _is_one_word(text: str) -> bool:
+    return len(_WORD.findall(strip_noise(text[:_MAX_CHARS]))) == 1
+
+
+def _script(tag: str) -> str:
+    """The script that a language is mostly written in, such as `Latn`; empty if unknown."""
+    likely: str = get_global("likely_subtags").get(_family(tag).replace("-", "_"), "__")
+    return likely.split("_")[1]
+
+
+def _may_be_japanese(text: str) -> bool:
+    """Whether a text is in kanji alone that Japanese writes, as its short notes are."""
+    plain = strip_noise(text[:_MAX_CHARS])
+    signs = {sign for sign in plain if sign.isalpha() and not sign.isascii()} - {"々"}
+    codes = [sign.encode("shift_jis", "replace") for sign in signs]
+    in_use = all(_FIRST_KANJI <= code <= _LAST_KANJI for code in codes)
+    short = len(plain) <= _LONGEST_NOTE
+    return bool(codes) and short and in_use and not _CHINESE.search(plain)
 
 
 @cache
@@ -319,6 +365,9 @@ def _wish(clause: str, *, alone: bool) -> str | None:
     others = _WORD.findall(_names().sub(" ", clause))
     if not others and not alone:
         return None
+    # "Polish it", "the same Danish again".
+    if not _AGAIN.isdisjoint(others) and "in" not in others:
+        return None
     return tags.pop() if all(map(_belongs_to_a_wish, others)) else None
 
 
@@ -328,8 +377,8 @@ def _only_requests(clause: str, wanted: str) -> bool:
     if _wish(plain, alone=True) == wanted:
         return True
     words = _WORD.findall(plain)
-    numbered = any(map(str.isdigit, clause))
-    return bool(words) and not numbered and all(map(_belongs_to_a_wish, words))
+    asks = any(map(str.isdigit, clause)) or _OWN_DOING.search(plain)
+    return bool(words) and not asks and all(map(_belongs_to_a_wish, words))
 
 
 def _plain(text: str) -> str:

@@ -302,14 +302,25 @@ def _translated() -> frozenset[str]:
     return frozenset(path.name for path in LOCALE_DIR.iterdir())
 
 
+def _name(language: str) -> str:
+    """The catalogue that serves a language, `en` where none does."""
+    # Not gettext.translation: its own expansion of names tries zh before zh_Hant for zh_Hant_HK.
+    return next((name for name in _names(language) if name in _translated()), "en")
+
+
 @lru_cache(maxsize=64)
 def _catalogue(language: str) -> gettext.NullTranslations:
-    # Not gettext.translation: its own expansion of names tries zh before zh_Hant for zh_Hant_HK.
-    for name in _names(language):
-        if name in _translated():
-            with (LOCALE_DIR / name / "LC_MESSAGES" / "dragoman.mo").open("rb") as compiled:
-                return gettext.GNUTranslations(compiled)
-    return gettext.NullTranslations()
+    name = _name(language)
+    if name == "en":
+        return gettext.NullTranslations()
+    with (LOCALE_DIR / name / "LC_MESSAGES" / "dragoman.mo").open("rb") as compiled:
+        return gettext.GNUTranslations(compiled)
+
+
+def said_in(language: str) -> str:
+    """The tag of what `say` says in a language: its own with its region, or another's."""
+    tag, name = language.replace("_", "-"), _name(language).replace("_", "-")
+    return tag if tag.partition("-")[0].lower() == name.partition("-")[0] else name
 
 
 def say(phrase: Phrase, language: str, /, **fields: object) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from core import escalation, redaction
 from core.errors import Unavailable
 from core.escalation import Policy, Step
+from core.excerpt import excerpt, select
 from core.interpreting import Expects, with_time
 from core.language import Choice, choose, normalise_tag, same_language, without_request
 from core.phrases import Phrase, say
@@ -124,9 +125,11 @@ class _Here:
 
     async def answer(self, turn: Turn, show: ShowPartial) -> Served:
         clock = _Clock()
-        # What is far too long is told so below; cleaning all of it would take the others' time.
-        text = visible(turn.text[: 2 * self.policy.max_chars])
-        turn = replace(turn, text=escalation.chosen_title(text, turn.history) or text)
+        # What is far too long is told so below; reading all of it would take the others' time.
+        most = self.policy.max_chars
+        text = visible(turn.text[: 2 * most])
+        history = tuple(replace(said, text=said.text[:most]) for said in turn.history)
+        turn = replace(turn, text=escalation.chosen_title(text, history) or text, history=history)
         with clock.step("language"):
             choice, guesses = await self._language(turn)
         found, model = _NOTHING, ""
@@ -279,17 +282,29 @@ class _Here:
         before = without_request(escalation.last_question(asked.history))
         choosing = escalation.asked_back(asked.history)
         together = f"{before}\n{question}"
-        if before and escalation.is_ellipsis(question):
-            found, step = await self._judged(turn, asked, together, may_ask=False)
-            if step is Step.ANSWER:
-                return found, step, question
+        leans = bool(before) and escalation.leans_on_context(question)
+        half = leans and escalation.is_ellipsis(question)
+        if half and (joint := await self._jointly(turn, asked, together, question)):
+            return joint, Step.ANSWER, question
         found, step = await self._judged(turn, asked, question, may_ask=not choosing)
         if titled := escalation.picked(turn.text, found.passages):
             return replace(found, passages=titled), Step.ANSWER, together if choosing else question
-        if step is Step.ANSWER or not before or not escalation.leans_on_context(question):
-            return found, step, question
-        joint, again = await self._judged(turn, asked, together, may_ask=False)
-        return (joint, again, question) if again is Step.ANSWER else (found, step, question)
+        if leans and not half and step is not Step.ANSWER:
+            joint = await self._jointly(turn, asked, together, question)
+            return (joint, Step.ANSWER, question) if joint else (found, step, question)
+        return found, step, question
+
+    async def _jointly(
+        self, turn: Turn, asked: Asked, together: str, question: str
+    ) -> Found | None:
+        """What both questions together find; None if that is no answer, or the one just given."""
+        found, step = await self._judged(turn, asked, together, may_ask=False)
+        if step is not Step.ANSWER:
+            return None
+        chosen, _ = select(found.passages, question, asked.language)
+        parts = [visible(excerpt(passage.text, question)) for passage in chosen]
+        again = escalation.tells_nothing_new(parts, question, turn.history)
+        return None if again else found
 
     async def _judged(
         self, turn: Turn, asked: Asked, question: str, *, may_ask: bool

@@ -10,7 +10,7 @@ from core.errors import Unavailable
 from core.escalation import Policy
 from core.excerpt import compose, select
 from core.language import count_letters, language_name, same_language
-from core.phrases import Phrase, say
+from core.phrases import Phrase, said_in, say
 from core.ports import Generator, ShowPartial
 from core.prompt import Quotes, read_marks
 from core.sentences import Splitter
@@ -194,8 +194,9 @@ class _Reply:
 
 def verbatim(passages: Sequence[Passage], question: str, language: str) -> Answer:
     """The best document's own words; in another language than the customer's, said to be so."""
-    chosen = select(passages, question, language)
-    text = _introduced(visible(compose(chosen, question)), chosen[0].language, language)
+    chosen, left_out = select(passages, question, language)
+    said = visible(compose(chosen, question, left_out))
+    text = _introduced(said, chosen[0].language, language)
     return Answer(text=text, citations=chosen, verbatim=True)
 
 
@@ -207,5 +208,6 @@ def _introduced(text: str, written_in: str, language: str) -> str:
     """The words of an article; in another language than the customer's, said to be so."""
     if same_language(written_in, language):
         return text
-    told = say(Phrase.FOREIGN_ARTICLE, language, language=language_name(written_in, language))
+    name = language_name(written_in, said_in(language))
+    told = say(Phrase.FOREIGN_ARTICLE, language, language=name)
     return f"{told}\n\n{text}"

@@ -39,16 +39,19 @@ _LOOSE_LETTERS = str.maketrans("أإآى", "اااي")
 _SHOUTED_LETTERS = 12
 _SHOUTED_WORDS = 3
 _SHOUT = re.compile(r"[!！][!！?？]")
+# A thumb beside words may be what they are about.
+_ANGRY = re.compile(r"[😠😡🤬😤👿🖕]|\A\W*👎\W*\Z")
 
 
 def tone(text: str) -> Tone:
-    """How a message sounds by its words alone, in any language that we know phrases of."""
+    """How a message sounds by its words and faces, in any language that we know phrases of."""
     said = _said(text[:_LONGEST])
     said = _without_calm(said)
     for kind in (Tone.INSULT, Tone.URGENT, Tone.NEGATIVE):
         if _phrases(kind).first(said):
             return kind
-    return Tone.NEGATIVE if _shouts(text) else Tone.CALM
+    no_help = said and _phrases("no_help").first(said) == (0, len(said))
+    return Tone.NEGATIVE if no_help or _shouts(text) or _ANGRY.search(text) else Tone.CALM
 
 
 def _without_calm(said: str) -> str:

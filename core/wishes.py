@@ -25,11 +25,15 @@ class Wish(StrEnum):
 
     PERSON = "person"
     GREETING = "greeting"
+    # "Ciao": a greeting or a goodbye.
+    HAIL = "hail"
     THANKS = "thanks"
     GOODBYE = "goodbye"
     # "ok", "got it", "no": an answer was read, and nothing is asked.
     AGREED = "agreed"
     YES = "yes"
+    # A thumb or a heart, without a word.
+    PLEASED = "pleased"
     # "Are you a robot?"
     WHO = "who"
     NOTHING = "nothing"
@@ -41,12 +45,19 @@ _COURTESIES = {
     "who": Wish.WHO,
     "thanks": Wish.THANKS,
     "greetings": Wish.GREETING,
+    "hails": Wish.HAIL,
     "goodbyes": Wish.GOODBYE,
     "agreed": Wish.AGREED,
     "yes": Wish.YES,
     "around": None,
 }
 _ANY = frozenset({"any"})
+_PLACES = {"first": 1, "second": 2, "third": 3}
+_NUMBERED = re.compile(
+    r"(?:第|(?:no|nr|n|number|nummer|numero|номер|رقم|नंबर)\.? ?)?(\d)[\ufe0f\u20e3]*"
+    r" ?(?:番目?|つ目|個目?|个|번째?)?"
+)
+_PLEASED = re.compile("[👍👌👏🙏🤝💪❤♥🧡💛💚💙💜🤍🤎🖤💕💖☺😀😃😄😁😊🙂🤗😍🥰😘]")
 _LONGEST_COURTESY = 150
 _LONGEST_CALL = 200
 _CLAUSE_END = re.compile(r"([.,!?;:\n…。！？，、；：،؛؟।]+)")
@@ -60,7 +71,8 @@ _NOT = """
 not, don t, dont, never, without, instead, my, another, nicht, ohne, statt, meinem, meiner, meinen,
 anderen, anderer, pas, sans, autre, mon, no, sin, otra, otro, não, sem, outra, outro, non, senza,
 altra, altro, niet, zonder, mijn, andere, не, без, моим, моей, другим, другому, моїм, моєю, іншій,
-nie, bez, moim, innej, innemu, không, tidak, bukan, tanpa, lain, لا, بدون, آخر, नहीं, दूसरे
+nie, bez, moim, innej, innemu, không, tidak, bukan, tanpa, lain, لا, بدون, آخر, नहीं, दूसरे, dusre,
+dusri, doosre
 """
 # Somebody else's people, between the call and the word for a person.
 _OTHERS = """
@@ -121,7 +133,7 @@ def _spoken() -> Mapping[str, frozenset[str]]:
     """The languages that each phrase is said in; what stands around others may be anything."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for tag, language in _languages().items():
-        for key in ("greetings", "thanks", "agreed"):
+        for key in ("greetings", "hails", "thanks", "agreed"):
             for phrase in _phrases(language.get(key, "")):
                 found[_spelling(phrase)].add(tag)
     greeted = frozenset(found)
@@ -164,6 +176,11 @@ def is_courtesy(text: str) -> bool:
     return bool(_parts(said)) or not any(map(str.isalnum, said))
 
 
+def begins_with_thanks(text: str) -> bool:
+    """Whether a message begins with thanks, whatever follows: "thanks my friend"."""
+    return _courtesies().get(_first_courtesy(_spelling(text))) is Wish.THANKS
+
+
 def courtesy_languages(text: str) -> tuple[str, ...]:
     """The languages that a message of courtesies may be in; none where it does not tell.
 
@@ -185,6 +202,23 @@ def _first_courtesy(said: str) -> str:
 
 def _ends_word(said: str, end: int) -> bool:
     return said[end : end + 1] in ("", " ") or bool(_UNSPACED.match(said, end - 1))
+
+
+@cache
+def _places() -> Mapping[str, int]:
+    return {
+        _spelling(phrase): place
+        for language in _languages().values()
+        for key, place in _PLACES.items()
+        for phrase in _phrases(language.get(key, ""))
+    }
+
+
+def place_named(text: str) -> int:
+    """The place in a list that a message names, as "2" or "the second one" does; 0 if none."""
+    # With its other signs: "-1" and "2 €" are none.
+    number = _NUMBERED.fullmatch(_folded(text).strip(" #().!。"))
+    return unicodedata.digit(number[1]) if number else _places().get(_spelling(text), 0)
 
 
 def without_courtesies(text: str) -> str:
@@ -291,6 +325,6 @@ def wish(text: str, language: str = "") -> Wish | None:
     """
     said = _spelling(text)
     if not any(char.isalnum() for char in said):
-        return Wish.NOTHING
+        return Wish.PLEASED if _PLEASED.search(text) else Wish.NOTHING
     spoken = language.partition("-")[0]
     return _courteous(said, spoken) or (Wish.PERSON if _wants_person(text) else None)

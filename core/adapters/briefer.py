@@ -217,8 +217,9 @@ class Briefer:
             written = await self._writer.write(asked, passages, _unseen)
             if written is not None:
                 return written.text
-        chosen = select(passages, asked.text, asked.language)
-        text, source = visible(compose(chosen, asked.text)), chosen[0].language
+        chosen, left_out = select(passages, asked.text, asked.language)
+        text = visible(compose(chosen, asked.text, left_out))
+        source = chosen[0].language
         made = await self._translator.translate(
             workspace, text, source=source, target=asked.language
         )

@@ -16,7 +16,7 @@ from core import hours
 from core.adapters.database import Database, Now
 from core.adapters.preferences import SqlPreferences
 from core.hours import Expected
-from core.phrases import Phrase, say
+from core.phrases import Phrase, said_in, say
 from core.preferences import Preferences
 from core.turn import WorkspaceId
 
@@ -84,9 +84,8 @@ def _rounded(at: datetime) -> datetime:
 
 
 def _locale(language: str) -> Locale:
-    for tag in (language, language.partition("-")[0]):
-        try:
-            return Locale.parse(tag, sep="-")
-        except (ValueError, UnknownLocaleError):
-            continue
-    return Locale("en")
+    told_in = said_in(language)
+    try:
+        return Locale.parse(told_in, sep="-")
+    except (ValueError, UnknownLocaleError):
+        return Locale(told_in.partition("-")[0].lower())

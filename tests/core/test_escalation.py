@@ -150,7 +150,19 @@ def test_titles_that_share_no_word_with_the_question_are_not_offered() -> None:
         ("ok", [_message("You can.", Author.BOT)], Phrase.THANKS),
         ("ok", [_message(Phrase.WHICH_ONE, Author.BOT)], Phrase.ASK_FOR_WORDS),
         ("hello", [_message("You can.", Author.BOT)], Phrase.GREETING),
-        ("👍", [_message("You can.", Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("👍", [_message("You can.", Author.BOT)], Phrase.THANKS),
+        ("❤️", [_message(Phrase.HANDOFF_ASKED, Author.BOT)], Phrase.THANKS),
+        ("🙏", [_message(Phrase.THANKS, Author.BOT)], Phrase.CLOSING),
+        ("👍", [_message(Phrase.WHICH_ONE, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("👍", [], Phrase.ASK_FOR_WORDS),
+        ("🎉", [_message("You can.", Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("blz", [_message("You can.", Author.BOT)], Phrase.THANKS),
+        ("どうも", [_message("You can.", Author.BOT)], Phrase.THANKS),
+        ("どうも", [], Phrase.GREETING),
+        ("はい、お願いします", [_message(Phrase.THANKS, Author.BOT)], Phrase.ASK_FOR_WORDS),
+        ("salut", [], Phrase.GREETING),
+        ("salut", [_message("You can.", Author.BOT)], Phrase.GREETING),
+        ("salut", [_message(Phrase.THANKS, Author.BOT)], Phrase.CLOSING),
         ("no", [_message(Phrase.THANKS, Author.BOT)], Phrase.CLOSING),
         ("no, thanks", [_message(Phrase.THANKS, Author.BOT)], Phrase.CLOSING),
         ("no", [_message(Phrase.CLOSING, Author.BOT)], Phrase.CLOSING),
@@ -202,6 +214,9 @@ def test_a_yes_is_understood_in_the_language_of_the_conversation() -> None:
         ("returns", "Returns"),
         ("3", ""),
         ("12", ""),
+        ("٢", "Shipping"),
+        ("the first one", "Returns"),
+        ("第三个", ""),
         ("Where is my parcel?", ""),
     ],
 )
@@ -275,6 +290,25 @@ def test_only_a_very_short_follow_up_makes_no_sense_by_itself() -> None:
     assert not is_ellipsis("shoes?")
 
 
+@pytest.mark.parametrize(
+    ("whole", "half"),
+    [
+        ("And where is my parcel?", "and when?"),
+        ("and how do I cancel my order?", "and what about orders?"),
+        ("Und wie kann ich zahlen?", "Und wie ist es mit Zahlungen?"),
+        ("¿y cómo pago?", "¿y con PayPal?"),
+        ("а скільки коштує доставка", "а доставка?"),
+        ("और मेरा पार्सल कहाँ है?", "और पार्सल?"),
+        ("那运费多少？", "那多少？"),
+    ],
+)
+def test_a_question_word_and_what_it_is_about_make_sense_by_themselves(
+    whole: str, half: str
+) -> None:
+    assert is_ellipsis(half)
+    assert not is_ellipsis(whole)
+
+
 def test_a_wish_for_a_language_is_told_from_a_question_with_one() -> None:
     assert only_chooses_language("in Deutsch bitte")
     assert only_chooses_language("Hello! In English please.")
@@ -315,6 +349,7 @@ def _turn(text: str, **fields: Any) -> Turn:
     [
         ("You are useless!", Reason.INSULT, 1),
         ("This is ridiculous. Where is my parcel?", Reason.NEGATIVE, 1),
+        ("😡", Reason.NEGATIVE, 1),
         ("This is urgent, where is my parcel?", Reason.URGENT, 2),
         ("I want to talk to a human", Reason.ASKED, 0),
         ("It is urgent, let me talk to a human", Reason.ASKED, 2),

@@ -64,33 +64,33 @@ def test_the_sections_that_answer_come_with_the_introduction_that_ranked_first()
     far = replace(STEPS, id="5", score=0.4)
     long = replace(STEPS, id="6", text="Pay at the store within some hours. " * 30)
     chosen = select([INTRODUCTION, other, long, STEPS, far], QUESTION, "en")
-    assert chosen == (INTRODUCTION, STEPS)
+    assert chosen == ((INTRODUCTION, STEPS), (long,))
 
 
 def test_a_section_that_ranked_first_comes_only_with_what_says_as_much() -> None:
     more = replace(STEPS, id="7", text="Pay within 24 hours at the store, if it is convenient.")
-    assert select([STEPS, INTRODUCTION, more], QUESTION, "en") == (STEPS, more)
+    assert select([STEPS, INTRODUCTION, more], QUESTION, "en") == ((STEPS, more), ())
 
 
 def test_a_short_section_is_filled_up_only_where_words_do_not_tell_sections_apart() -> None:
     said = "How many hours have I got?"
-    assert select([STEPS, STORES], said, "en") == (STEPS,)
-    assert select([STEPS, STORES], "コンビニで払えますか", "ja") == (STEPS, STORES)
+    assert select([STEPS, STORES], said, "en") == ((STEPS,), ())
+    assert select([STEPS, STORES], "コンビニで払えますか", "ja") == ((STEPS, STORES), ())
 
 
 def test_what_stands_in_the_title_does_not_tell_one_section_from_another() -> None:
     long = replace(INTRODUCTION, text="You can pay at a convenience store. " * 9)
-    assert select([long, STORES, STEPS], "convenience stores?", "en") == (long,)
+    assert select([long, STORES, STEPS], "convenience stores?", "en") == ((long,), (STEPS,))
     assert select([long, STORES, STEPS], "convenience stores, how many hours?", "en") == (
-        long,
-        STEPS,
+        (long, STEPS),
+        (),
     )
 
 
 def test_what_follows_an_introduction_is_read_on_from_it() -> None:
     last = replace(STORES, heading="Convenience stores › Refunds", start=200, score=0.85)
     intro = replace(INTRODUCTION, text="You can pay at a convenience store. " * 8)
-    assert select([intro, last, STEPS], "convenience stores?", "en") == (intro, STEPS)
+    assert select([intro, last, STEPS], "convenience stores?", "en") == ((intro, STEPS), (last,))
 
 
 def test_in_another_language_only_what_is_written_the_same_tells_sections_apart() -> None:
@@ -98,9 +98,19 @@ def test_in_another_language_only_what_is_written_the_same_tells_sections_apart(
     much = replace(INTRODUCTION, id="9", text="Students receive 12% off with PayPal.")
     long = replace(STEPS, id="10", heading="Discount › Exceptions", text="No e-bikes. " * 20)
     asked = "Vocês têm desconto para estudantes universitários? De quanto?"
-    assert select([long, much, who], asked, "pt") == (long, much, who)
+    assert select([long, much, who], asked, "pt") == ((long, much, who), ())
     full = replace(long, text="No e-bikes. " * 30)
-    assert select([full, much, who], "É para universitários com PayPal?", "pt") == (full, much)
+    assert select([full, much, who], "É para universitários com PayPal?", "pt") == (
+        (full, much),
+        (),
+    )
+
+
+def test_a_word_of_the_title_tells_the_section_that_is_called_by_it() -> None:
+    intro = replace(INTRODUCTION, title="Pay with Pix or boleto", text="In Brazil you can. " * 17)
+    pix = replace(intro, id="11", heading="Pay › Pix", text="Scan the code. " * 9, start=80)
+    boleto = replace(intro, id="12", heading="Pay › Boleto", text="It falls due.", start=90)
+    assert select([intro, pix, boleto], "and boleto?", "en") == ((intro, boleto), ())
 
 
 def test_wide_characters_count_twice() -> None:
@@ -111,6 +121,14 @@ def test_wide_characters_count_twice() -> None:
 def test_passages_are_read_in_their_order_below_their_headings() -> None:
     text = compose((STEPS, INTRODUCTION), QUESTION)
     assert text == f"{INTRODUCTION.text}\n\nHow to pay\n\n{STEPS.text}"
+
+
+def test_the_sections_that_there_is_no_room_for_are_named_in_their_place() -> None:
+    stores = replace(STORES, heading="Convenience stores › Chains", text="Three chains. " * 60)
+    chosen, left_out = select([INTRODUCTION, stores, STEPS], "convenience stores?", "en")
+    assert compose(chosen, QUESTION, left_out) == (
+        f"{INTRODUCTION.text}\n\nChains …\n\nHow to pay\n\n{STEPS.text}"
+    )
 
 
 def test_a_document_of_one_section_has_no_heading_twice() -> None:

@@ -68,6 +68,15 @@ CONVERSATIONS = [
     # a single foreign word is no change
     ("Wo ist meine Bestellung?=de refund=de order status=de hello=de", None),
     ("Gdzie jest moje zamówienie?=pl thanks=pl help=pl", None),
+    ("Hoe lang duurt een terugbetaling?=nl retour=nl", None),
+    ("Where is my order?=en Rücksendung=en спасибо=ru", None),
+    # kanji alone are Japanese where Japanese is spoken, unless only Chinese writes so
+    (
+        "返品はできますか？=ja 保証期間=ja 電話番号=ja 領収書=ja 営業時間=ja 在庫確認=ja 退货=zh",
+        None,
+    ),
+    ("返金=ja 我的訂單在哪裡？=zh-Hant 保証期間=zh-Hant", "ja-JP"),
+    ("請問退貨期限是幾天？=zh-Hant", "ja-JP"),
     # a wish stays, whatever is written later
     ("Where is my order?=en in Deutsch bitte=de Where is it now? I waited for days=de", None),
     ("أين طلبي؟=ar answer in English please=en أين هو الآن؟ لقد انتظرت كثيرا=en", None),
@@ -76,6 +85,9 @@ CONVERSATIONS = [
     ("12345=fr Bonjour, je voudrais retourner un article=fr", "fr"),
     ("👍=uk Where can I find my invoice?=en", "uk-UA"),
     ("ok=pt", "pt_BR"),
+    ("mera order kahan hai=hi", "hi-IN"),
+    ("Cum resetez parola?=ro", None),
+    ("Cum resetez parola?=de", "de"),
 ]
 
 
@@ -117,6 +129,15 @@ WISHES = [
     ("de", "Where is my parcel? Answer in German please."), ("fr", "en francés por favor"),
     ("en", "English, please. How do I pay?"), ("hi", "mujhe hindi mein jawab do"),
     ("de", "Auf Deutsch bitte, wie lange dauert die Erstattung?"),
+    ("fr", "Can you repeat that in French?"), ("fr", "the same in French please"),
+    ("de", "Sag das nochmal auf Deutsch"), ("en", "¿me lo puede repetir en inglés?"),
+    ("en", "Répète ça en anglais"), ("en", "能不能用英文再说一遍"), ("en", "もう一度英語で"),
+    ("en", "то же самое на английском"), ("en", "영어로 다시 말해 주세요"),
+    ("pl", "czy mówicie po polsku?"), ("ko", "한국어 가능한가요?"), ("ja", "日本語できますか？"),
+    ("tr", "Türkçe konuşabilir misiniz"), ("uk", "розмовляєте українською?"),
+    ("pt", "vcs falam português?"), ("es", "¿habláis español?"), ("it", "parlate italiano?"),
+    ("nl", "spreekt u Nederlands?"), ("de", "Sprecht ihr Deutsch?"), ("zh", "你会说中文吗"),
+    ("ar", "هل تتكلم العربية؟"), ("hi", "hindi me batao"), ("fi", "Puhutteko suomea?"),
 ]  # fmt: skip
 
 
@@ -152,6 +173,10 @@ def test_what_is_said_beside_a_wish_for_a_language_remains(text: str, rest: str)
     "text",
     [
         "Is the manual available in German?",
+        "Do you have that in German?",
+        "Ist das auf Deutsch?",
+        "你们有中文的吗",
+        "日本語の説明書はありますか",
         "I bought a French press and it leaks",
         "Do not answer in English",
         "English or German?",
@@ -310,6 +335,10 @@ def test_a_language_is_named_as_its_reader_calls_it() -> None:
     assert language_name("de", "ja") == "ドイツ語"
     assert language_name("zh-Hant", "en") == "Chinese (Traditional)"
     assert language_name("de", "tlh") == "German"
+    assert language_name("zh", "zh-TW") == "中文 (簡體)"
+    assert language_name("zh", "zh") == "中文"
+    assert language_name("und", "de") == "Unbekannte Sprache"
+    assert language_name("tl", "en") == "Tagalog"
     # A name, but no locale.
     assert language_name("la", "en") == "Latin"
     assert [language_name(tag, "en") for tag in ("tlh", "", "../..", "x\0y")] == [

@@ -12,7 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from core.phrases import LOCALE_DIR, Phrase, say
+from core.phrases import LOCALE_DIR, Phrase, said_in, say
 
 PROMISED = {
     *("zh", "es", "fr", "de", "pt", "it", "nl", "ru", "ja"),
@@ -157,6 +157,28 @@ def test_a_tag_is_served_by_the_closest_catalogue(tag: str, name: str) -> None:
 @pytest.mark.parametrize("tag", ["en", "en-GB", "tlh", "", "-", "../../tests", "x\0y", "a" * 5000])
 def test_a_language_without_a_catalogue_is_served_in_english(tag: str) -> None:
     assert say(Phrase.GREETING, tag) == "Hello! How can I help you?"
+
+
+@pytest.mark.parametrize(
+    ("tag", "read"),
+    [
+        ("pt_BR", "pt-BR"),
+        ("en-GB", "en-GB"),
+        ("ms", "id"),
+        ("yue", "zh-Hant"),
+        ("sw", "en"),
+        ("", "en"),
+    ],
+)
+def test_dates_and_names_are_in_the_language_of_the_sentence(tag: str, read: str) -> None:
+    assert said_in(tag) == read
+
+
+@pytest.mark.parametrize(("name", "familiar"), [("vi", r"\b[Bb]ạn\b"), ("it", r"\b(?:lei|sua)\b")])
+def test_every_customer_is_addressed_as_politely_as_the_others(name: str, familiar: str) -> None:
+    texts = translated(name)
+    bot_says = list(Phrase)[: list(Phrase).index(Phrase.TALK_TO_PERSON)]
+    assert not [phrase.name for phrase in bot_says if re.search(familiar, texts[phrase])]
 
 
 def test_a_field_is_filled_in() -> None:

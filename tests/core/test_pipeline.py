@@ -235,6 +235,17 @@ async def test_invisible_text_is_taken_out_before_anything_reads_it() -> None:
     assert retriever.asked == ["Return shoes please now?"]
 
 
+async def test_of_what_was_far_too_long_before_only_the_beginning_is_read() -> None:
+    generator, retriever = FakeGenerator(GOOD), FakeRetriever(RETURNS)
+    history = (said("What does shipping cost? " * 2_000),)
+    await serve(
+        Pipeline(FakeDetector(), retriever, by(generator)), turn("And to Canada?", history=history)
+    )
+    most = Policy().max_chars
+    assert [len(line.text) for line in generator.histories[0]] == [most]
+    assert max(map(len, retriever.asked)) < most + 100
+
+
 # Faults
 
 
@@ -370,6 +381,37 @@ async def test_words_that_make_no_sense_alone_are_not_searched_alone() -> None:
     )
     assert isinstance(served.outcome, Answer)
     assert served.outcome.citations == (SHIPPING,)
+
+
+async def test_the_answer_just_given_is_none_to_what_it_does_not_speak_of() -> None:
+    history = (said(QUESTION), said(RETURNS.text, Author.BOT))
+
+    async def cited(text: str, alone: float) -> tuple[Passage, ...]:
+        retriever = FakeRetriever(SHIPPING, probability=alone)
+        joint = Found(passages=(RETURNS,), probability=0.9, index="i")
+        retriever.by_question[f"{QUESTION}\n{text}"] = joint
+        served = await serve(Pipeline(FakeDetector(), retriever), turn(text, history=history))
+        return served.outcome.citations if isinstance(served.outcome, Answer) else ()
+
+    assert await cited("And to Canada?", alone=0.9) == (SHIPPING,)
+    assert await cited("And to Canada?", alone=0.1) == ()
+    assert await cited("why?", alone=0.1) == ()
+    # It may have been overlooked.
+    assert await cited("And by post?", alone=0.9) == (RETURNS,)
+
+
+async def test_a_second_question_is_searched_alone_though_it_begins_with_and() -> None:
+    retriever = FakeRetriever(RETURNS)
+    together = f"{QUESTION}\nAnd where is my parcel?"
+    retriever.by_question["And where is my parcel?"] = Found(
+        passages=(SHIPPING,), probability=0.8, index="i"
+    )
+    history = (said(QUESTION), said("Within 30 days.", Author.BOT))
+    one = turn("And where is my parcel?", history=history)
+    outcome = (await serve(Pipeline(FakeDetector(), retriever), one)).outcome
+    assert isinstance(outcome, Answer)
+    assert outcome.citations == (SHIPPING,)
+    assert together not in retriever.asked
 
 
 async def test_a_greeting_before_a_question_is_not_searched_for() -> None:
@@ -607,7 +649,7 @@ async def test_the_third_question_in_the_same_words_goes_to_a_person() -> None:
     ("meaning", "reason"),
     [
         (Meaning.PERSON, Reason.ASKED),
-        (Meaning.INSULT, Reason.INSULT),
+        (Meaning.INSULT, Reason.NEGATIVE),
         (Meaning.URGENT, Reason.URGENT),
         (Meaning.NEGATIVE, Reason.NEGATIVE),
     ],
@@ -662,6 +704,8 @@ async def test_small_talk_is_led_back_to_business() -> None:
     history = (said(QUESTION), said(RETURNS.text, Author.BOT))
     served = await serve(pipeline, turn("Did you watch the match last night?", history=history))
     assert served.outcome == Clarify(text=say(Phrase.ASK_FOR_WORDS, "en"))
+    served = await serve(pipeline, turn("Thanks, dear bot of mine", history=history))
+    assert served.outcome == Clarify(text=say(Phrase.THANKS, "en"))
 
 
 async def test_an_ear_that_fails_changes_nothing() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from core.escalation import Policy
-from core.reply import Asked, Writer
+from core.reply import Asked, Writer, verbatim
 from core.turn import Passage
 from tests.fakes.ports import FakeGenerator
 
@@ -42,3 +42,12 @@ async def test_across_languages_a_claim_is_believed_only_where_a_person_judges_i
     generator = FakeGenerator(written)
     writer = Writer(generator, _guess, Policy(), across_languages=across_languages)
     assert (await writer.write(ASKED, [RETOURE], _unseen) is not None) == believed
+
+
+@pytest.mark.parametrize(("language", "name"), [("sw", "English"), ("ms", "Inggris")])
+def test_an_article_s_language_is_named_in_the_language_of_the_sentence(
+    language: str, name: str
+) -> None:
+    passage = Passage(id="a", document="a", title="A", text="You can.", language="en")
+    introduction = verbatim([passage], "x", language).text.splitlines()[0]
+    assert introduction.rstrip(":").endswith(name)

@@ -80,6 +80,34 @@ def test_shouting_and_drawn_out_words_are_heard(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
+    [
+        *("that doesn't help", "Das hilft mir nicht", "ça ne m'aide pas", "eso no me sirve"),
+        *("Isso não ajuda", "questo non aiuta", "dat helpt niet", "это не помогает"),
+        *("Це не допомагає", "to mi nie pomaga", "yardımcı olmadı", "tidak membantu sama sekali"),
+        *("không giúp được gì", "هذا لا يساعدني", "इससे मदद नहीं मिली", "根本没用", "根本沒用"),
+        *("役に立ちません", "도움이 안 돼요", "bakwas service hai paise wapas karo"),
+        *("😡", "where is my parcel 😠", "👎🏽"),
+    ],
+)
+def test_who_was_not_helped_is_heard(text: str) -> None:
+    assert tone(text) is Tone.NEGATIVE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "一次都还没用过呢",
+        "demain ça ne sert à rien",
+        "kod artık işe yaramıyor",
+        "paise wapas kab milenge",
+    ],
+)
+def test_what_a_product_does_not_do_is_no_anger(text: str) -> None:
+    assert tone(text) is Tone.CALM
+
+
+@pytest.mark.parametrize(
+    "text",
     ["", "!!!", "OK!!", "SKU AB-1 XL!!", "THANK YOU!!", "where is my parcel!!!", "我的订单！！！"],
 )
 def test_emphasis_alone_is_no_anger(text: str) -> None:

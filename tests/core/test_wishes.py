@@ -4,7 +4,14 @@ import time
 
 import pytest
 
-from core.wishes import Wish, courtesy_languages, wish, without_courtesies
+from core.wishes import (
+    Wish,
+    begins_with_thanks,
+    courtesy_languages,
+    place_named,
+    wish,
+    without_courtesies,
+)
 
 PERSON = [
     "I want to talk to a human",
@@ -92,6 +99,8 @@ PERSON = [
     "נציג אנושי בבקשה",
     "אני רוצה לדבר עם נציג",
     "תעבירו אותי לנציג",
+    "kisi insaan se baat karao",
+    "mujhe agent se baat karni hai",
 ]
 
 QUESTIONS = [
@@ -185,7 +194,7 @@ def test_a_question_that_merely_sounds_alike_stays_a_question(text: str) -> None
         "Bonjour !",
         "¡Hola!",
         "Olá",
-        "Ciao",
+        "slt",
         "Goedemorgen",
         "Здравствуйте!",
         "Привіт",
@@ -363,6 +372,26 @@ def test_a_yes_is_a_yes(text: str) -> None:
         "ロボットですか？",
         "로봇인가요?",
         "who are you",
+        "is this a human?",
+        "am I talking to a real person?",
+        "Are you a bot or a human?",
+        "Rede ich mit einem echten Menschen?",
+        "je parle à un robot ou à un humain ?",
+        "¿estoy hablando con una persona real?",
+        "Estou falando com uma pessoa de verdade?",
+        "sto parlando con una persona vera?",
+        "Praat ik met een mens of een robot?",
+        "Это бот или человек?",
+        "Я розмовляю з людиною?",
+        "czy rozmawiam z człowiekiem?",
+        "gerçek bir insanla mı konuşuyorum?",
+        "Apakah saya berbicara dengan manusia?",
+        "Tôi đang nói chuyện với người hay máy?",
+        "هل أتحدث مع شخص حقيقي؟",
+        "insaan ho ya robot?",
+        "你是真人还是机器人？",
+        "人間ですか、それともロボットですか？",
+        "사람과 대화하고 있나요?",
     ],
 )
 def test_who_asks_what_we_are_asks_no_article(text: str) -> None:
@@ -378,7 +407,7 @@ def test_who_asks_what_we_are_asks_no_article(text: str) -> None:
         ("tak", "cs", Wish.YES),
         ("tak", "hr", Wish.YES),
         ("tak, dziękuję", "pl", Wish.THANKS),
-        ("ciao", "it", Wish.GREETING),
+        ("ciao", "it", Wish.HAIL),
         ("ciao", "de", Wish.GOODBYE),
     ],
 )
@@ -388,7 +417,45 @@ def test_a_word_means_what_it_does_in_the_language_of_the_conversation(
     assert wish(text, language) is wanted
 
 
-@pytest.mark.parametrize("text", ["", "   ", "👍", "🎉🎉!!", "?!", "\u200b\u202e", "…"])
+@pytest.mark.parametrize("text", ["Ciao", "salut !", "Servus", "cześć", "안녕", "ahoj", "שלום"])
+def test_a_word_for_coming_and_leaving_is_told_from_both(text: str) -> None:
+    assert wish(text) is Wish.HAIL
+
+
+@pytest.mark.parametrize("text", ["👍", "👍🏽", "❤️", "🙏🙏", "👌!"])
+def test_a_thumb_or_a_heart_is_a_sign_of_pleasure(text: str) -> None:
+    assert wish(text) is Wish.PLEASED
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["merci bcp", "gracias guapa", "谢谢老板", "شكرا يا غالي", "obrigado viu", "Thanks my friend"],
+)
+def test_what_begins_with_thanks_is_told(text: str) -> None:
+    assert begins_with_thanks(text)
+    assert not begins_with_thanks(f"Hello, {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        *(
+            (text, 2)
+            for text in ("2", " 2. ", "#2", "２", "٢", "२", "2️⃣", "②", "2번", "第2", "2番目")
+        ),
+        *(
+            (text, 1)
+            for text in ("the first one", "第一个", "Der erste", "¿la primera?", "첫 번째")
+        ),
+        *((text, 3) for text in ("3つ目", "третий", "الثالث", "तीसरा वाला")),
+        *((text, 0) for text in ("", "0", "12", "-", "first class", "2 parcels", "½")),
+    ],
+)
+def test_the_place_that_a_message_names(text: str, place: int) -> None:
+    assert place_named(text) == place
+
+
+@pytest.mark.parametrize("text", ["", "   ", "😐", "🎉🎉!!", "?!", "\u200b\u202e", "…"])
 def test_a_message_without_words_says_nothing(text: str) -> None:
     assert wish(text) is Wish.NOTHING
 
@@ -422,6 +489,8 @@ def test_a_message_without_words_says_nothing(text: str) -> None:
         "None of these",
         "Nothing else",
         "Nein, das war alles",
+        "blz",
+        "どうも",
     ],
 )
 def test_assent_asks_nothing(text: str) -> None:

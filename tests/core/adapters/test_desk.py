@@ -26,7 +26,7 @@ from core.errors import Rejected, Unavailable
 from core.hours import Expected
 from core.phrases import Phrase, say
 from core.ports import ShowPartial
-from core.staff import Account, Role
+from core.staff import Account, AccountId, Role
 from core.turn import (
     Attachment,
     Author,
@@ -905,6 +905,20 @@ async def test_an_agent_puts_a_conversation_back_in_the_queue(database: Database
         assert isinstance(await rig.desk.change(ben, where, Act.CLAIM), Case)
         # An admin need not wait for who is away.
         assert isinstance(await rig.desk.change(cora, where, Act.RELEASE), Case)
+
+
+@pytest.mark.parametrize("act", [Act.RETURN, Act.RESOLVE, Act.RELEASE])
+async def test_an_admin_who_names_another_than_has_it_ends_nothing(
+    database: Database, act: Act
+) -> None:
+    async with open_rig(database) as rig:
+        anna, where = await claimed(rig)
+        ben, cora = rig.agents[1:3]
+        taken = Refused(why=Why.TAKEN, holder="Anna")
+        # Who presses at the same time as another has not seen that it is theirs.
+        for who, over in ((ben, anna.id), (cora, AccountId(0)), (cora, ben.id)):
+            assert await rig.desk.change(who, where, act, over=over) == taken
+        assert isinstance(await rig.desk.change(cora, where, act, over=anna.id), Case)
 
 
 async def test_an_admin_takes_over_from_a_colleague_whom_they_name(database: Database) -> None:

@@ -77,3 +77,22 @@ async def test_a_list_has_lengths_instead_of_texts(database: Database) -> None:
     (listed,) = await documents.list(SHOP)
     assert (listed.title, listed.characters, listed.language) == ("Returns", 8, "en")
     assert listed.added_at > 1_700_000_000
+
+
+async def test_documents_are_found_by_title_id_text_and_language(database: Database) -> None:
+    documents = Documents(database)
+    tents = Document(id="cs/stany", title="Čekání na Řeku", text="100 % bavlna", language="cs")
+    await documents.publish(SHOP, "v1", instead_of=None, put=[RETURNS, COSTS, tents])
+    await documents.publish(OTHER, "w1", instead_of=None, put=[COSTS])
+
+    async def found(words: str = "", language: str = "", limit: int = 9) -> list[str]:
+        listed = await documents.find(SHOP, words=words, language=language, limit=limit)
+        return [each.id for each in listed]
+
+    assert await found() == ["cs/stany", "de/kosten", "en/returns"]
+    assert await found(limit=2) == ["cs/stany", "de/kosten"]
+    assert await found("KOSTENLOS") == await found(language="de") == ["de/kosten"]
+    assert await found("čekání") == await found("STANY") == await found("0 %") == ["cs/stany"]
+    assert await found("ČEKÁNÍ NA ŘEKU") == await found("čekání na řeku") == ["cs/stany"]
+    assert await found("returns", "de") == await found("%s") == []
+    assert await documents.languages(SHOP) == {"cs": 1, "de": 1, "en": 1}

@@ -42,6 +42,12 @@ def test_chinese_sentences_stand_together() -> None:
     assert "。最晚" in told.text
 
 
+def test_a_language_without_a_catalogue_reads_dates_in_english_as_well() -> None:
+    assert expected(OFFICE, EVENING, "sw") == expected(OFFICE, EVENING, "en")
+    assert expected(OFFICE, EVENING, "ms") == expected(OFFICE, EVENING, "id")
+    assert "24 November" in expected(OFFICE, EVENING, "en-GB").text
+
+
 @pytest.mark.parametrize(
     ("preferences", "text"),
     [
