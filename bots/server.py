@@ -16,7 +16,6 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -110,6 +109,14 @@ class _Server(uvicorn.Server):
         await self._serve([listener])
 
 
+def check_free(host: str, port: int) -> None:
+    """See whether `serving` could listen there, before what takes minutes.
+
+    Raises: Misconfigured: the port is taken, or the address is not of this machine.
+    """
+    _listen(host, port).close()
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -121,23 +128,26 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _answer(error: DragomanError) -> Response:
+def refusal(error: DragomanError) -> HTTPException:
     """The one place where an error of ours becomes an HTTP status; its text stays with us."""
     if isinstance(error, Rejected):
         log.info("request_rejected", reason=str(error))
-        return JSONResponse({"error": "rejected"}, 400)
+        return HTTPException(400, "rejected")
     if isinstance(error, Unavailable):
         log.warning("request_unserved", dependency=error.dependency, reason=str(error))
         wait_s = math.ceil(error.retry_after_s or RETRY_AFTER_S)
-        return JSONResponse({"error": "unavailable"}, 503, headers={"Retry-After": str(wait_s)})
+        return HTTPException(503, "unavailable", headers={"Retry-After": str(wait_s)})
     log.error("request_failed", exc_info=error)
-    return JSONResponse({"error": "failed"}, 500)
+    return HTTPException(500, "failed")
 
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:
     """What a route refuses itself, in words meant for the reader."""
-    refusal = cast("HTTPException", error)
-    return JSONResponse({"error": refusal.detail}, refusal.status_code, headers=refusal.headers)
+    return _answer(cast("HTTPException", error))
+
+
+def _answer(refused: HTTPException) -> Response:
+    return JSONResponse({"error": refused.detail}, refused.status_code, headers=refused.headers)
 
 
 class _Edge:
@@ -179,7 +189,7 @@ class _Edge:
         except ClientDisconnect:
             return None
         except DragomanError as error:
-            return _answer(error)
+            return _answer(refusal(error))
         except Exception:
             log.exception("request_failed", path=scope["path"])
             return PlainTextResponse("Something went wrong on our side.", 500)
@@ -192,17 +202,35 @@ class _Edge:
 
 
 class _BodyLimit:
-    """Takes no more of a body than its path is for."""
+    """Takes no more of a body than its path is for: whoever reads on is refused.
+
+    Starlette's own answers in place of whoever reads, who could say it in the reader's language.
+    """
 
     def __init__(self, app: ASGIApp, *, most_bytes: int, larger: Mapping[str, int]) -> None:
-        self._limited = RequestBodyLimitMiddleware(app, max_body_size=most_bytes)
-        self._larger = {
-            path: RequestBodyLimitMiddleware(app, max_body_size=size)
-            for path, size in larger.items()
-        }
+        self._app = app
+        self._most_bytes = most_bytes
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._larger.get(scope.get("path", ""), self._limited)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most_bytes = left_bytes = self._larger.get(scope["path"], self._most_bytes)
+        size = Headers(scope=scope).get("content-length", "")
+        declared_bytes = int(size) if size.isdecimal() else 0
+
+        async def receive_within() -> Message:
+            nonlocal left_bytes
+            # Who says beforehand how much it is need not send it.
+            if declared_bytes <= most_bytes:
+                message = await receive()
+                left_bytes -= len(message.get("body", b""))
+                if left_bytes >= 0:
+                    return message
+            raise HTTPException(413, "too_large")
+
+        await self._app(scope, receive_within, send)
 
 
 class _BehindProxy:

@@ -43,7 +43,8 @@ def refusal(
     """Why `agent` may not do this to a conversation in that state; None if they may.
 
     An admin takes it from a colleague by naming them as `over`: who merely presses at the same
-    time as another is told that they were second.
+    time as another is told that they were second. A desk that shows who has it where the button is
+    names nobody; there an admin may end what a colleague has.
     """
     if agent.disabled or not agent.role.covers(Role.AGENT):
         return Refused(why=Why.ONLY_READS)
@@ -51,10 +52,10 @@ def refusal(
         return None
     if owner is not Owner.HUMAN:
         return Refused(why=_NOBODYS[owner])
-    takes_over = act is Act.CLAIM and over is not None and over == holder
     if holder == agent.id:
         return None
-    if agent.role is Role.ADMIN and (act in _ADMIN_MAY or takes_over):
+    may = act in _ADMIN_MAY if over is None else over == holder or act is Act.WAKE
+    if agent.role is Role.ADMIN and may:
         return None
     return Refused(why=Why.TAKEN, holder=holder_name)
 

@@ -210,12 +210,20 @@ class Chat:
 
         async def events() -> AsyncIterator[str]:
             with self._seats.taken(client), self._port.watching(address.place) as watcher:
-                async for event in stream(watcher, read, lines, after=after, poll_s=self._poll_s):
+                async for event in stream(
+                    watcher,
+                    read,
+                    lines,
+                    conversation=visitor.conversation,
+                    after=after,
+                    poll_s=self._poll_s,
+                ):
                     yield event
 
         # Without the second header nginx would keep events back until it has a page of them.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(events(), headers=headers, media_type="text/event-stream")
+        body = () if request.method == "HEAD" else events()
+        return StreamingResponse(body, headers=headers, media_type="text/event-stream")
 
     async def _texts(self, request: Request) -> Response:
         wanted = [tag[:35] for tag in request.query_params.getlist("language")[:5]]

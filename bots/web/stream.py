@@ -26,14 +26,20 @@ log = structlog.get_logger()
 
 
 async def stream(
-    watcher: Watcher, read: ReadAfter, lines: Sequence[Line], *, after: int, poll_s: float
+    watcher: Watcher,
+    read: ReadAfter,
+    lines: Sequence[Line],
+    *,
+    conversation: str,
+    after: int,
+    poll_s: float,
 ) -> AsyncIterator[str]:
-    """Yield events: the `lines` so far, `caught_up`, then whatever comes.
+    """Yield events: which `conversation`, its `lines` so far, `caught_up`, then whatever comes.
 
     `read` gives the lines above an id, and those changed since a time; it is asked when the
     watcher is told, and every `poll_s`. A browser that comes back is shown every change again.
     """
-    yield "retry: 1000\n\n"
+    yield "retry: 1000\n" + _event("conversation", {"conversation": conversation})
     shown = _Shown(after)
     for event in shown.events(lines):
         yield event

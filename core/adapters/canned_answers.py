@@ -40,14 +40,14 @@ class CannedAnswers:
 
     async def put(
         self, workspace: WorkspaceId, *, title: str, text: str, language: str, id: int | None = None
-    ) -> None:
-        """Add an answer, or change the one with this id.
+    ) -> bool:
+        """Add an answer, or change the one with this id; False if there is none.
 
         Raises: Rejected: another one has this title.
         """
         values = {"title": title, "text": text, "language": language}
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
             taken = connection.scalar(
                 select(canned_answers.c.id).where(
                     canned_answers.c.workspace == workspace, canned_answers.c.title == title
@@ -60,11 +60,12 @@ class CannedAnswers:
                 connection.execute(
                     statement.values(workspace=workspace, **values).on_conflict_do_nothing()
                 )
-            else:
-                mine = (canned_answers.c.workspace == workspace) & (canned_answers.c.id == id)
-                connection.execute(update(canned_answers).where(mine).values(**values))
+                return True
+            mine = (canned_answers.c.workspace == workspace) & (canned_answers.c.id == id)
+            changed = connection.execute(update(canned_answers).where(mine).values(**values))
+            return changed.rowcount > 0
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def remove(self, workspace: WorkspaceId, id: int) -> None:
         """Forget an answer."""

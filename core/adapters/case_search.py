@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from core.adapters.cases import events_in, these_cases
 from core.adapters.database import Database
@@ -88,18 +88,12 @@ def _said(workspace: WorkspaceId, text: str, limit: int) -> Select[Any]:
             select(handoffs.c.id)
             .where(handoffs.c.conversation_id == messages.c.conversation_id)
             .exists(),
-            or_(_holds(messages.c.text, text), _holds(messages.c.translation, text)),
+            or_(
+                messages.c.text.icontains(text, autoescape=True),
+                messages.c.translation.icontains(text, autoescape=True),
+            ),
         )
         .group_by(messages.c.conversation_id)
         .order_by(last.desc())
         .limit(limit)
-    )
-
-
-def _holds(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    # SQLite knows upper and lower case of ASCII only: the likely spellings are asked for as well.
-    spellings = {text, text.lower(), text.upper(), text.capitalize()}
-    return or_(
-        column.icontains(text, autoescape=True),
-        *(column.contains(each, autoescape=True) for each in spellings),
     )

@@ -54,7 +54,7 @@ class Desk:
         snooze_s: float = 0.0,
         over: AccountId | None = None,
     ) -> Case | Refused:
-        """Claim, return, release, resolve, snooze or wake; an admin claims `over` who has it.
+        """Claim, return, release, resolve, snooze or wake; an admin may name who has it as `over`.
 
         Raises: Unavailable: the database does not answer.
         """

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, or_, select
 
 from core.adapters.canaries import CANARY, VERSION, canary_of, keep_in_step
 from core.adapters.database import Database, Now
@@ -91,12 +92,37 @@ class Documents:
 
     async def list(self, workspace: WorkspaceId) -> tuple[Listed, ...]:
         """Every document without its text, by id."""
-        length = func.length(documents.c.text).label("characters")
-        columns = [documents.c[name] for name in ("id", "title", "language", "source", "added_at")]
-        mine = documents.c.workspace == workspace
-        statement = select(*columns, length).where(mine).order_by(documents.c.id)
+        statement = _listed(workspace)
         rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return tuple(Listed(**row._mapping) for row in rows)
+
+    async def find(
+        self, workspace: WorkspaceId, *, words: str, language: str, limit: int
+    ) -> tuple[Listed, ...]:
+        """The first of those that have these words in title, id or text, without it, by id.
+
+        Without `words` or a `language` any will do.
+        """
+        statement = _listed(workspace).limit(limit)
+        if words:
+            columns = (documents.c.title, documents.c.id, documents.c.text)
+            statement = statement.where(
+                or_(*(each.icontains(words, autoescape=True) for each in columns))
+            )
+        if language:
+            statement = statement.where(documents.c.language == language)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return tuple(Listed(**row._mapping) for row in rows)
+
+    async def languages(self, workspace: WorkspaceId) -> dict[str, int]:
+        """How many documents there are in each language."""
+        counted = (
+            select(documents.c.language, func.count().label("documents"))
+            .where(documents.c.workspace == workspace)
+            .group_by(documents.c.language)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(counted).all())
+        return {row.language: row.documents for row in rows}
 
     async def titles(self, workspace: WorkspaceId) -> tuple[str, ...]:
         """The title of every document, in order of id."""
@@ -180,6 +206,13 @@ class Documents:
             return True
 
         return await self._database.write(work)
+
+
+def _listed(workspace: WorkspaceId) -> Select[Any]:
+    length = func.length(documents.c.text).label("characters")
+    columns = [documents.c[name] for name in ("id", "title", "language", "source", "added_at")]
+    mine = documents.c.workspace == workspace
+    return select(*columns, length).where(mine).order_by(documents.c.id)
 
 
 def _put(connection: Connection, workspace: WorkspaceId, put: Sequence[Document]) -> None:

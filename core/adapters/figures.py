@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, or_, select
 
@@ -12,7 +14,6 @@ from core.adapters.database import Database, Now
 from core.adapters.tables import conversations, handoffs, messages
 from core.turn import Author, WorkspaceId
 
-DAY_S = 86_400.0
 # A rating of so many of 5 is a good one (csat).
 GOOD = 4
 
@@ -27,11 +28,20 @@ class LanguageFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DayFigures:
+    """Conversations begun on one day, and of these handed over."""
+
+    date: date
+    begun: int
+    handed_over: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A period in numbers; what nothing was counted for is None.
 
-    Formulas: `docs/glossary.md`. Times are medians in seconds, from the handoff on. `days` are
-    conversations begun, and of these handed over, by day, the last day last.
+    Formulas: `docs/glossary.md`. Times are medians in seconds, from the handoff on. The last of
+    the `days` is the last.
     """
 
     conversations: int
@@ -42,7 +52,7 @@ class Report:
     resolution_s: float | None
     ratings: int
     csat: float | None
-    days: tuple[tuple[int, int], ...]
+    days: tuple[DayFigures, ...]
     languages: tuple[LanguageFigures, ...]
     reasons: Mapping[str, int]
     suggestions: Mapping[str, int]
@@ -70,16 +80,18 @@ class Figures:
         rows = await self._database.read(lambda connection: connection.execute(wanted).all())
         return Counter({row[0]: row[1] for row in rows})
 
-    async def report(self, workspace: WorkspaceId, days: int) -> Report:
-        """The last `days` days, today included, by the database's clock."""
+    async def report(self, workspace: WorkspaceId, days: int, *, zone: str) -> Report:
+        """The last `days` days of a time zone, today included, by the database's clock."""
+        clock = ZoneInfo(zone)
 
         def work(connection: Connection) -> Report:
-            now = float(connection.scalar(select(Now())) or 0.0)
-            since = (now // DAY_S - days + 1) * DAY_S
+            today = _day(float(connection.scalar(select(Now())) or 0.0), clock)
+            dates = [today - timedelta(days=ago) for ago in reversed(range(days))]
+            since = datetime(*dates[0].timetuple()[:3], tzinfo=clock).timestamp()
             begun = connection.execute(_begun(workspace, since)).all()
             cases = connection.execute(_cases(workspace, since)).all()
             verdicts = connection.scalars(_verdicts(workspace, since)).all()
-            return _report(begun, cases, verdicts, since=since, days=days)
+            return _report(begun, cases, verdicts, dates=dates, clock=clock)
 
         return await self._database.read(work)
 
@@ -89,8 +101,8 @@ def _report(
     cases: Sequence[Row[Any]],
     verdicts: Sequence[int | None],
     *,
-    since: float,
-    days: int,
+    dates: Sequence[date],
+    clock: ZoneInfo,
 ) -> Report:
     over = [row for row in begun if row.handed_over]
     alone = [row for row in begun if not row.handed_over]
@@ -102,6 +114,8 @@ def _report(
     resolved = [row.ended_at - row.opened_at for row in cases if row.ending == "resolved"]
     spoken = Counter(row.language or "und" for row in begun)
     spoken_over = Counter(row.language or "und" for row in over)
+    begun_on = Counter(_day(row.created_at, clock) for row in begun)
+    over_on = Counter(_day(row.created_at, clock) for row in over)
     return Report(
         conversations=len(begun),
         handed_over=len(over),
@@ -111,7 +125,9 @@ def _report(
         resolution_s=median(resolved) if resolved else None,
         ratings=len(good),
         csat=_share(sum(good), len(good)),
-        days=tuple(zip(_by_day(begun, since, days), _by_day(over, since, days), strict=True)),
+        days=tuple(
+            DayFigures(date=each, begun=begun_on[each], handed_over=over_on[each]) for each in dates
+        ),
         languages=tuple(
             LanguageFigures(language=tag, conversations=n, handed_over=spoken_over[tag])
             for tag, n in spoken.most_common()
@@ -125,9 +141,8 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _by_day(rows: Sequence[Row[Any]], since: float, days: int) -> list[int]:
-    counted = Counter(int((row.created_at - since) // DAY_S) for row in rows)
-    return [counted[day] for day in range(days)]
+def _day(at: float, clock: ZoneInfo) -> date:
+    return datetime.fromtimestamp(at, clock).date()
 
 
 def _begun(workspace: WorkspaceId, since: float) -> Any:

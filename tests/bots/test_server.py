@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from bots.server import build_app, serving
 from core.errors import LeaseLost, Misconfigured, Rejected, Unavailable
-from tests.patience import http_client
+from tests.patience import PATIENCE_S, http_client
 
 ERRORS: dict[str, Exception] = {
     "rejected": Rejected("secret"),
@@ -168,6 +168,18 @@ async def test_a_body_over_the_limit_is_413_in_our_form() -> None:
     async with served(max_body_bytes=1_000) as client:
         assert (await client.post("/show", content=b"x" * 1_000)).status_code == 200
         assert (await client.post("/show", content=b"x" * 1_001)).status_code == 413
+
+
+async def test_who_says_that_a_body_is_over_the_limit_need_not_send_it() -> None:
+    async with served(max_body_bytes=1_000) as client:
+        port = client.base_url.port
+        reader, writer = await asyncio.open_connection(client.base_url.host, port)
+        async with asyncio.timeout(PATIENCE_S):
+            writer.write(b"POST /show HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n")
+            writer.write(b"Expect: 100-continue\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_taken_port_is_one_clear_line() -> None:

@@ -16,7 +16,6 @@ STATIC = Path(__file__).parent / "static"
 def console_routes(needs: ConsoleNeeds) -> list[BaseRoute]:
     """Everything under `/desk`: the guarded doors, and files that anybody may read."""
     guard = Guard(needs, Screens())
-    routes: list[BaseRoute] = [
-        Route(door.path, guard.endpoint(door), methods=[door.method]) for door in DOORS
-    ]
-    return [*routes, Mount("/desk/static", StaticFiles(directory=STATIC))]
+    doors = [Route(door.path, guard.endpoint(door), methods=[door.method]) for door in DOORS]
+    # The last of the doors takes every path below `/desk`.
+    return [Mount("/desk/static", StaticFiles(directory=STATIC)), *doors]

@@ -3,15 +3,15 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Match
 
+from bots.server import MAX_BODY_BYTES, refusal
 from bots.web.console.cookies import form_token, keep_form_token, session_token
 from bots.web.console.doors import LARGER_BODIES, Anyone, Door
 from bots.web.console.needs import ConsoleNeeds
@@ -21,17 +21,19 @@ from bots.web.console.visit import Visit
 from bots.web.console.wording import console_language
 from bots.web.texts import accepted
 from bots.web.visitor import refuse_other_sites
-from core.errors import Rejected
+from core.errors import Rejected, Unavailable
 from core.staff import Account
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf"
 SAFE = frozenset({"GET", "HEAD"})
 # Sent by our script; what it fetches by itself is no sign that somebody is at work.
 PART = "x-part"
+# What was written is shown, to be sent again: not what another site has sent.
+_MAY_COME_AGAIN = frozenset({"csrf", "signed_out", "unavailable"})
 
 
 class Guard:
-    """Asks who it is, whether they may, and whether our own page sent them, in this order."""
+    """Asks whether another site sent them, who it is, and whether they may, in this order."""
 
     def __init__(self, needs: ConsoleNeeds, screens: Screens) -> None:
         """Guard the doors of one workspace."""
@@ -42,15 +44,20 @@ class Guard:
         """What stands behind the door, guarded."""
 
         async def guarded(request: Request) -> Response:
-            visit = await self._visit(request)
+            visit = self._visit(request, None)
             try:
+                if request.method not in SAFE:
+                    refuse_other_sites(request)
+                visit = self._visit(request, await self._account(request))
                 turned_away = await self._refusal(door, visit)
                 response = turned_away or await door.handler(visit)
-            except HTTPException as refusal:
-                response = self._explain(visit, refusal)
-            except Rejected as refusal:
+            except HTTPException as refused:
+                response = await self._explain(visit, refused)
+            except Rejected as refused:
                 # Written for whoever works here: it names what is wrong, and nothing of ours.
-                response = self._explain(visit, HTTPException(422, str(refusal)))
+                response = await self._explain(visit, HTTPException(422, str(refused)))
+            except Unavailable as error:
+                response = await self._explain(visit, refusal(error))
             finally:
                 # Uploaded files lie in temporary ones.
                 await request.close()
@@ -60,21 +67,25 @@ class Guard:
 
         return guarded
 
-    async def _visit(self, request: Request) -> Visit:
-        account, token = None, session_token(request)
-        if token:
-            account = await self._needs.sessions.find(
-                self._needs.workspace, token, touch=PART not in request.headers
-            )
-        if account is None:
-            token = form_token(request) or secrets.token_urlsafe(32)
+    async def _account(self, request: Request) -> Account | None:
+        token = session_token(request)
+        if not token:
+            return None
+        return await self._needs.sessions.find(
+            self._needs.workspace, token, touch=PART not in request.headers
+        )
+
+    def _visit(self, request: Request, account: Account | None) -> Visit:
+        session = session_token(request)
+        token = session if account else form_token(request) or secrets.token_urlsafe(32)
         return Visit(
             request=request,
             needs=self._needs,
             screens=self._screens,
             language=self._language(request, account),
             token=token,
-            csrf=self._csrf(token),
+            # While the database is away nobody knows whose session it is, yet it may be one.
+            csrf=self._csrf(session or token),
             account=account,
         )
 
@@ -89,38 +100,67 @@ class Guard:
         request = visit.request
         if not isinstance(door.takes, Anyone):
             if visit.account is None:
+                if _is_for_people(request) and await _written(request):
+                    raise HTTPException(401, "signed_out")
                 return _to_sign_in(request)
             if not visit.account.role.covers(door.takes):
                 raise HTTPException(403, "role")
         if request.method not in SAFE:
-            refuse_other_sites(request)
             # How large a form may be is said by its path; no field of it is too large for itself.
             posted = await request.form(max_part_size=max(LARGER_BODIES.values()))
             given = request.headers.get(CSRF_HEADER) or posted.get(CSRF_FIELD)
             if not isinstance(given, str) or not hmac.compare_digest(
                 given.encode(), visit.csrf.encode()
             ):
+                if isinstance(door.takes, Anyone) and visit.account is not None:
+                    # They came in by another tab: where they go from here its page knows.
+                    return visit.go(request.url.path, next=str(posted.get("next", "")))
                 raise HTTPException(403, "csrf")
         return None
 
     def _csrf(self, token: str) -> str:
         return hmac.new(self._needs.secret, b"csrf " + token.encode(), hashlib.sha256).hexdigest()
 
-    def _explain(self, visit: Visit, refusal: HTTPException) -> Response:
-        why = explained(visit, refusal)
+    async def _explain(self, visit: Visit, refused: HTTPException) -> Response:
+        why = explained(visit, refused)
         if PART in visit.request.headers:
             told = f"{why.sentence} {why.detail}".rstrip()
-            return JSONResponse({"error": told, "why": refusal.detail}, refusal.status_code)
+            answer = {"error": told, "why": refused.detail}
+            return JSONResponse(answer, refused.status_code, headers=refused.headers)
+        may_come_again = refused.status_code == 422 or refused.detail in _MAY_COME_AGAIN
+        written = await _written(visit.request) if may_come_again else {}
         response = visit.page(
-            "refused.html", status=refusal.status_code, why=why, code=refusal.status_code
+            "refused.html",
+            status=refused.status_code,
+            why=why,
+            code=refused.status_code,
+            written=written,
         )
-        response.headers.update(refusal.headers or {})
+        response.headers.update(refused.headers or {})
         return response
 
 
+def _is_for_people(request: Request) -> bool:
+    asks = request.method in SAFE or "text/html" in request.headers.get("accept", "")
+    return asks and PART not in request.headers
+
+
+async def _written(request: Request) -> Mapping[str, str]:
+    """The fields of a form with a text in it; what is larger than a text needs is not read."""
+    size = request.headers.get("content-length", "")
+    if request.method in SAFE or not size.isdecimal() or int(size) > MAX_BODY_BYTES:
+        return {}
+    posted = await request.form()
+    fields = {
+        name: value
+        for name, value in posted.items()
+        if isinstance(value, str) and name != CSRF_FIELD
+    }
+    return fields if fields.get("text", "").strip() else {}
+
+
 def _to_sign_in(request: Request) -> Response:
-    for_people = request.method in SAFE or "text/html" in request.headers.get("accept", "")
-    if PART in request.headers or not for_people:
+    if not _is_for_people(request):
         return JSONResponse({"error": "signed_out"}, HTTPStatus.UNAUTHORIZED)
     back = _page(request)
     query = urlencode({"next": back}) if back != "/desk" else ""
@@ -132,7 +172,4 @@ def _page(request: Request) -> str:
     if request.method in SAFE:
         return request.url.path + (f"?{request.url.query}" if request.url.query else "")
     _, _, back = request.headers.get("referer", "").partition(request.url.netloc)
-    # A page that itself answered a post may stand at an address that nobody can get.
-    asked = {"type": "http", "method": "GET", "path": back.partition("?")[0]}
-    got = any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
-    return back if got else "/desk"
+    return back if back.startswith("/desk") else "/desk"

@@ -14,6 +14,9 @@ _SENTENCES: Mapping[str, str] = {
     "other_site": _("This was sent from another site, so it was not done."),
     "link_spent": _("This link was used already or has expired. Please ask for a new one."),
     "malformed": _("Something in this form cannot be right. Please check it."),
+    "signed_out": _("You are signed out."),
+    "unavailable": _("This did not work. Please try again."),
+    "too_large": _("This is too large to be taken."),
 }
 
 

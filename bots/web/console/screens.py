@@ -1,14 +1,14 @@
 """Templates of the console, put into a language."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -17,7 +17,7 @@ from bots.attached import in_words, on_map
 from bots.web.console.wording import console_languages, translations
 from bots.web.shown import as_html
 from bots.web.texts import page_languages
-from core.language import autonym, is_right_to_left
+from core.language import autonym, is_right_to_left, language_name
 from core.staff import Role
 
 if TYPE_CHECKING:
@@ -69,11 +69,13 @@ def _environment(language: str) -> Environment:
     }
     environment.filters |= {
         "autonym": autonym,
+        "language": lru_cache(maxsize=512)(partial(language_name, reader=language)),
         "side": lambda tag: "rtl" if is_right_to_left(tag) else "ltr",
         "html": lambda text: Markup(as_html(text)),
         "when": partial(when, locale=locale),
         "in_words": in_words,
         "on_map": on_map,
+        "day": partial(day, locale=locale),
         "ago": partial(ago, locale=locale),
         "days": lambda seconds: format_timedelta(
             seconds, granularity="day", threshold=1_000, locale=locale
@@ -105,6 +107,11 @@ def when(at: float, zone: str, *, locale: Locale) -> str:
     """A moment in the workspace's time zone."""
     moment = datetime.fromtimestamp(at, UTC)
     return str(format_datetime(moment, "short", tzinfo=ZoneInfo(zone), locale=locale))
+
+
+def day(of: date, *, locale: Locale) -> str:
+    """A day of the calendar."""
+    return str(format_date(of, locale=locale))
 
 
 def ago(seconds: float, *, locale: Locale) -> str:

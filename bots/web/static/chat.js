@@ -16,6 +16,9 @@ let live = false;
 let source = null;
 let gapTimer = 0;
 let again = 0;
+// Of a browser's hidden windows one listens, as each stream takes one of six connections. A page
+// without TLS has no locks.
+let listensHidden = !navigator.locks;
 let spoken = document.documentElement.lang;
 
 function begin() {
@@ -43,7 +46,11 @@ function sent(item, answer) {
   view.markSent(item);
   // That another one was refused stands there until the next is written.
   for (const name of ["OFFLINE", "TOO_FAST"]) view.withdraw(name);
-  // Another window began a new conversation: what is said there would never show here.
+  follow(answer);
+}
+
+/** Another window may have begun a new conversation: what is said there would never show here. */
+function follow(answer) {
   if (answer.conversation === conversation) return;
   outgoing.handOver();
   location.reload();
@@ -74,8 +81,17 @@ async function act(path, body) {
     return response;
   }
   if (response.status === 401) reopen();
+  // The turn is of another conversation.
+  else if (response.status === 404) follow({});
   else view.notice(response.status === 429 ? "TOO_FAST" : "NOT_SENT");
   return null;
+}
+
+/** Do something in the conversation that stands here. */
+async function actHere(path, body) {
+  const response = await act(path, body);
+  if (response) follow(await response.json());
+  return response;
 }
 
 /** The cookie is gone or too old. The next page brings a new one, but is asked for it only once. */
@@ -85,7 +101,7 @@ function reopen() {
 }
 
 async function chooseLanguage(language) {
-  const response = await act("/chat/language", { key: newKey(), language });
+  const response = await actHere("/chat/language", { key: newKey(), language });
   if (response) await speak(language);
   else $("language").value = document.documentElement.lang;
 }
@@ -149,7 +165,9 @@ function listen() {
   source?.close();
   clearTimeout(again);
   live = false;
+  if (document.hidden && !listensHidden) return;
   source = new EventSource(`/chat/events?after=${lastId}`);
+  source.addEventListener("conversation", (event) => follow(JSON.parse(event.data)));
   source.addEventListener("line", (event) => arrived(JSON.parse(event.data)));
   source.addEventListener("changed", (event) => view.changeLine(JSON.parse(event.data)));
   source.addEventListener("working", () => view.showPassing());
@@ -256,7 +274,7 @@ $("language").addEventListener("blur", choosePicked);
 $("new").addEventListener("click", () => startAnew(false));
 $("leave").addEventListener("close", () => $("leave").returnValue === "leave" && startAnew(true));
 $("person").addEventListener("click", async () => {
-  if (await act("/chat/person", { key: newKey() })) view.showPassing();
+  if (await actHere("/chat/person", { key: newKey() })) view.showPassing();
 });
 $("main").addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -265,16 +283,25 @@ $("main").addEventListener("click", (event) => {
   else if (button.dataset.language) chooseLanguage(button.dataset.language);
   else if (button.dataset.rating) {
     const { rating, turn } = button.dataset;
-    act("/chat/rating", { key: newKey(), rating: Number(rating), turn: Number(turn) });
+    actHere("/chat/rating", { key: newKey(), rating: Number(rating), turn: Number(turn) });
   }
   else if (button.classList.contains("choice")) write(button.textContent);
 });
 addEventListener("online", () => {
   outgoing.flush();
-  if (source.readyState === EventSource.CLOSED) listen();
+  if (source?.readyState === EventSource.CLOSED) listen();
 });
 addEventListener("offline", () => view.notice("OFFLINE"));
-document.addEventListener("visibilitychange", () => document.hidden || view.seen());
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) view.seen();
+  if (!listensHidden) listen();
+});
+// Held until this window is gone; then it is another's turn.
+navigator.locks?.request("dragoman.chat", () => {
+  listensHidden = true;
+  if (document.hidden) listen();
+  return new Promise(() => {});
+});
 
 if (keptDraft()) setText(keptDraft());
 listen();

@@ -126,7 +126,8 @@ async def test_the_beginning_of_a_reply_is_shown_while_it_is_written(
                 desk.script.go.set()
             elif name == "line" and data["author"] == "bot":
                 break
-    assert [name for name in seen if name != "working"] == ["caught_up", "partial", "line", "line"]
+    told = [name for name in seen if name != "working"]
+    assert told == ["conversation", "caught_up", "partial", "line", "line"]
 
 
 async def test_a_reply_of_another_process_is_seen_by_looking(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ async def test_unusual_texts_are_kept_as_they_are(visitor: httpx.AsyncClient) ->
         async for name, data in events(response):
             if name == "caught_up":
                 break
-            if data["author"] == "customer":
+            if name == "line" and data["author"] == "customer":
                 kept.append(data["text"])
     assert kept == [text.replace("\x00", "") for text in texts]
 
@@ -309,6 +310,13 @@ async def test_a_visitor_has_only_so_many_streams(desk: Desk, visitor: httpx.Asy
         while refused.status_code != 200:
             async with visitor.stream("GET", "/chat/events") as refused:
                 pass
+
+
+async def test_who_asks_for_the_head_of_a_stream_may_ask_on(visitor: httpx.AsyncClient) -> None:
+    head = await visitor.head("/chat/events")
+    assert head.headers["Content-Type"].startswith("text/event-stream")
+    # On the same connection.
+    assert (await visitor.get("/chat/texts")).status_code == 200
 
 
 async def test_a_verdict_is_kept_and_a_strangers_is_not(
@@ -380,7 +388,9 @@ async def test_a_second_window_learns_that_the_conversation_is_over(
 ) -> None:
     before = (await send(visitor, "first")).json()["conversation"]
     await visitor.post("/chat/new", json={"key": "key-00002"})
-    assert (await send(visitor, "again")).json()["conversation"] != before
+    begun = (await send(visitor, "again")).json()["conversation"]
+    assert begun != before
+    assert (await until_reply(visitor))[0] == ("conversation", {"conversation": begun})
 
 
 async def test_the_page_is_closed_to_frames_scripts_and_caches(desk: Desk) -> None:

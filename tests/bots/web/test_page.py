@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -312,6 +313,58 @@ async def test_a_browser_that_keeps_no_cookie_asks_for_one_once(
         await write(page, "two")
         await expect(page.locator("#notice")).to_have_text(say(Phrase.NOT_SENT, "en"))
         await expect(page.locator("#lines .pending .said")).to_have_text(["one", "two"])
+
+
+# A browser without a screen shows every page.
+HIDE = "window.away = true; Object.defineProperty(document, 'hidden', { get: () => away });"
+LOOK = "window.away = false; document.dispatchEvent(new Event('visibilitychange'));"
+
+
+@pytest.mark.parametrize("does", ["asks for a person", "rates a reply", "looks again"])
+async def test_a_window_whose_conversation_another_has_ended_shows_the_new_one(
+    browser: Browser, desk: Desk, does: str
+) -> None:
+    async with opened(browser, desk.url) as page:
+        await write(page, "How do I return it?")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        second = await page.context.new_page()
+        await second.goto(desk.url)
+        await expect(second.locator("#lines .bot")).to_have_count(1)
+        await page.get_by_role("button", name=say(Phrase.NEW_CONVERSATION, "en")).click()
+        await expect(page.locator("#lines .line")).to_have_count(0)
+        lines = second.locator("#lines .line")
+        if does == "asks for a person":
+            await second.get_by_role("button", name=say(Phrase.TALK_TO_PERSON, "en")).click()
+            await expect(lines.locator(".said")).to_have_text([say(Phrase.HANDOFF_ASKED, "en")])
+        elif does == "rates a reply":
+            await second.get_by_role("button", name="Helpful", exact=True).click()
+            await expect(lines).to_have_count(0)
+        else:
+            await second.evaluate(LOOK)
+            await expect(lines).to_have_count(0)
+        await expect(second.locator("#notice")).to_be_hidden()
+
+
+async def test_of_hidden_windows_one_listens_and_each_catches_up_when_it_is_seen(
+    browser: Browser, desk: Desk
+) -> None:
+    """More at once than a browser connects to one host."""
+    async with opened(browser, desk.url) as page:
+        await expect(page.locator("#lines")).to_have_attribute("aria-live", "polite")
+        await page.context.add_init_script(HIDE)
+        others = [await page.context.new_page() for _ in range(6)]
+        for other in others:
+            await other.goto(desk.url)
+        await write(page, "first")
+        await expect(page.locator("#lines .bot")).to_have_count(1)
+        await others[-1].evaluate(LOOK)
+        await expect(others[-1].locator("#lines .bot")).to_have_count(1)
+        assert await others[0].locator("#lines .line").count() == 0
+        # The next one listens for it, and says in its title that there is news.
+        await page.close()
+        await expect(others[0].locator("#lines .bot")).to_have_count(1)
+        await write(others[-1], "second")
+        await expect(others[0]).to_have_title(re.compile(r"^\(1\)"))
 
 
 async def test_the_enter_that_picks_a_word_sends_nothing(browser: Browser, desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -58,6 +59,70 @@ def test_a_link_opens_a_window_that_knows_nothing_of_ours() -> None:
     html = as_html("See [returns](https://shop.example/r) or <mailto:help@shop.example>.")
     assert '<a href="https://shop.example/r" target="_blank" rel="noopener' in html
     assert 'href="mailto:help@shop.example"' in html
+
+
+@pytest.mark.parametrize(
+    ("text", "href", "label"),
+    [
+        ("See https://shop.example/t?id=5&n=a_b_c.", "https://shop.example/t?id=5&n=a_b_c", ""),
+        ("请见https://shop.example/t?id=5。谢谢", "https://shop.example/t?id=5", ""),
+        ("(**https://shop.example/a_(b)**!)", "https://shop.example/a_(b)", ""),
+        ("'https://shop.example/L'Avare'.", "https://shop.example/L'Avare", ""),
+        ("“https://пример.рф”", "https://xn--e1afmkfd.xn--p1ai", "https://пример.рф"),
+        ("Write to help@shop.example.", "mailto:help@shop.example", "help@shop.example"),
+        ("邮箱：help@shop.example谢谢", "mailto:help@shop.example", "help@shop.example"),
+        ("[https://a.example](https://b.example)", "https://b.example", "https://a.example"),
+    ],
+)
+@pytest.mark.parametrize("author", [Author.BOT, Author.AGENT])
+def test_an_address_that_stands_as_it_is_is_a_link(
+    author: Author, text: str, href: str, label: str
+) -> None:
+    found = Tags()
+    html = str(shown(line(author, text))["html"])
+    found.feed(html)
+    [link] = [attributes for tag, attributes in found.seen if tag == "a"]
+    rel = "noopener noreferrer nofollow"
+    assert link == {"href": href, "target": "_blank", "rel": rel}
+    assert f">{escape(label or href, quote=False)}</a>" in html
+
+
+@pytest.mark.parametrize("text", ["readme.md", "ftp://a.example/b", "`https://a.example`", "ü@b"])
+def test_what_is_no_address_or_stands_in_code_is_no_link(text: str) -> None:
+    assert "<a" not in as_html(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["*21*0301#", "2*3*4", r"C:\_data\*", "# 1 &amp; 2", "24. Dezember\n1. Januar", "- a"]
+)
+def test_an_agents_words_are_shown_letter_by_letter(text: str) -> None:
+    html = escape(text).replace("\n", "<br>\n")
+    assert shown(line(Author.AGENT, text))["html"] == f"<p>{html}</p>\n"
+
+
+@pytest.mark.parametrize("author", [Author.BOT, Author.AGENT])
+def test_no_words_but_a_customers_let_a_tag_script_or_picture_through(author: Author) -> None:
+    text = f"{EVIL}\n\n[x](javascript:alert(1)) ![x](https://tracker.example/x.png)"
+    found = Tags()
+    found.feed(str(shown(line(author, text))["html"]))
+    assert {tag for tag, _ in found.seen} <= {"p", "a"}
+
+
+@pytest.mark.parametrize(
+    ("written", "numbers"),
+    [
+        ("24. Dezember: zu\n31. Dezember: bis 14 Uhr\n1. Januar: zu", ["24", "31", "1"]),
+        ("1. ledna: zavřeno\n6. dubna: zavřeno", ["1", "6"]),
+        ("6. joulukuuta: kiinni\n\n24. joulukuuta: kiinni", ["6", "24"]),
+        ("1. Open it\n1. Close it", [None, None]),
+    ],
+)
+def test_a_date_at_the_start_of_a_line_stays_the_day_it_is(
+    written: str, numbers: list[str | None]
+) -> None:
+    found = Tags()
+    found.feed(as_html(written))
+    assert [attributes.get("value") for tag, attributes in found.seen if tag == "li"] == numbers
 
 
 def test_a_picture_is_its_description() -> None:

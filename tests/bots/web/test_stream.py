@@ -30,7 +30,9 @@ async def test_the_beginning_of_a_reply_never_shows_after_the_whole() -> None:
         watcher.stop()
         return ()
 
-    told = [event async for event in stream(watcher, read, [], after=0, poll_s=0.01)]
+    told = [
+        event async for event in stream(watcher, read, [], conversation="c", after=0, poll_s=0.01)
+    ]
     assert [event.splitlines()[0] for event in told[2:]] == ["id: 1"]
 
 
@@ -42,7 +44,9 @@ async def test_an_event_is_one_line_of_json_under_its_number() -> None:
         return ()
 
     lines = [line(7, Author.AGENT)]
-    told = [event async for event in stream(watcher, read, lines, after=0, poll_s=1.0)]
+    told = [
+        event async for event in stream(watcher, read, lines, conversation="c", after=0, poll_s=1.0)
+    ]
     number, name, data, *end = told[1].split("\n")
     assert (number, name, end) == ("id: 7", "event: line", ["", ""])
     assert json.loads(data.removeprefix("data: "))["text"] == "two\nlines"
@@ -60,7 +64,10 @@ async def test_a_line_that_is_changed_or_taken_back_is_told_once_and_moves_no_nu
             watcher.stop()
         return (changed, gone) if len(asked) == 1 else ()
 
-    told = [event async for event in stream(watcher, read, [line(1)], after=0, poll_s=0.01)]
+    told = [
+        event
+        async for event in stream(watcher, read, [line(1)], conversation="c", after=0, poll_s=0.01)
+    ]
     [change] = told[3:]
     assert change.startswith("event: changed\ndata: ")
     assert json.loads(change.splitlines()[1].removeprefix("data: "))["text"] == "better"
@@ -74,7 +81,9 @@ async def test_a_stream_ends_with_the_database_so_that_the_browser_comes_back() 
     async def read(after: int, changed_after: float) -> tuple[Line, ...]:
         raise Unavailable("database", "gone")
 
-    told = [event async for event in stream(watcher, read, [], after=0, poll_s=0.01)]
+    told = [
+        event async for event in stream(watcher, read, [], conversation="c", after=0, poll_s=0.01)
+    ]
     assert len(told) == 2
 
 

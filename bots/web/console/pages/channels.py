@@ -7,10 +7,7 @@ from bots.web.console.visit import Visit
 
 async def page(visit: Visit) -> Response:
     """Ask each of them now."""
-    documents = await visit.needs.documents.list(visit.workspace)
-    articles: dict[str, int] = {}
-    for document in documents:
-        articles[document.language] = articles.get(document.language, 0) + 1
+    articles = await visit.needs.documents.languages(visit.workspace)
     spoken = await visit.needs.figures.languages(visit.workspace)
     tags = sorted({*articles, *spoken}, key=lambda tag: (-spoken.get(tag, 0), tag))
     return visit.page(

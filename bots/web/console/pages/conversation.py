@@ -1,6 +1,7 @@
 """One conversation: what was said, what happened, and what an agent does with it."""
 
 import secrets
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -12,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from bots.web.console.pages.inbox import listed
 from bots.web.console.visit import Visit
 from core.adapters.briefings import read_briefing
-from core.cases import Act, Case, DeskEvent, DeskLine, EventKind, Refused
-from core.handoff import MAX_REPLY_CHARS, explain
+from core.cases import Act, Case, DeskEvent, DeskLine, EventKind, Refused, Why
+from core.handoff import explain
 from core.staff import AccountId
 from core.suggestions import Fate, fate_of
 from core.turn import ConversationId, Owner
@@ -30,7 +31,7 @@ SNOOZES_S = (3600, 4 * 3600, 24 * 3600, 3 * 24 * 3600, 7 * 24 * 3600)
 
 class _Words(BaseModel):
     mode: str = Field(pattern="^(reply|note)$")
-    text: str = Field(max_length=MAX_REPLY_CHARS + 1)
+    text: str
     # Made up by the page: the same words sent again are not said twice.
     key: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")
     taken: bool = False
@@ -40,10 +41,17 @@ class _Snooze(BaseModel):
     seconds: float = Field(default=SNOOZES_S[0], gt=0)
 
 
-class _Claim(BaseModel):
-    """`over`: who had it as the page was made, and is to have it no longer."""
+class _Change(BaseModel):
+    """`over`: which colleague had it as the page was made, and is to have it no longer."""
 
-    over: int | None = Field(default=None, ge=1, lt=2**63)
+    over: int = Field(default=0, ge=0, lt=2**63)
+
+
+class _Edit(BaseModel):
+    """`reply` is the event id of what is changed; without a text it is taken back."""
+
+    reply: str = Field(min_length=1)
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,15 +97,33 @@ async def act(visit: Visit) -> Response:
     if wanted not in DEEDS:
         raise HTTPException(404, "no_act")
     snooze_s = (await visit.form(_Snooze)).seconds if wanted == Act.SNOOZE else 0.0
-    over = (await visit.form(_Claim)).over if wanted == Act.CLAIM else None
+    over = (await visit.form(_Change)).over
     doing = visit.needs.desk.change(
         visit.me,
         _wanted(visit),
         Act(wanted),
         snooze_s=snooze_s,
-        over=AccountId(over) if over else None,
+        # 0 is nobody: the page always tells whom it shows.
+        over=AccountId(over),
     )
     return await _done(visit, doing)
+
+
+async def edit(visit: Visit) -> Response:
+    """Change what one has written, also where the customer has read it, or take it back."""
+    given, version = await visit.form(_Edit), time.time()
+    # A box of blanks may be a slip; what the customer reads is taken back by its own button only.
+    if given.text is not None and not given.text.strip():
+        return await _refused(visit, Refused(why=Why.EMPTY), given)
+    doing = visit.needs.desk.edit(
+        visit.me,
+        _wanted(visit),
+        given.text or "",
+        reply=given.reply,
+        event_id=f"{DESK}:{given.reply}:{version:f}",
+        version=version,
+    )
+    return await _done(visit, doing, given)
 
 
 async def discard(visit: Visit) -> Response:
@@ -115,13 +141,15 @@ async def alive(visit: Visit) -> Response:
 
 
 async def _done(
-    visit: Visit, doing: Awaitable[Case | Refused | None], given: _Words | None = None
+    visit: Visit, doing: Awaitable[Case | Refused | None], given: _Words | _Edit | None = None
 ) -> Response:
     done = await doing
     visit.needs.news.hurry()
-    if not isinstance(done, Refused):
-        return _back(visit)
-    why = explain(done, visit.language)
+    return await _refused(visit, done, given) if isinstance(done, Refused) else _back(visit)
+
+
+async def _refused(visit: Visit, refused: Refused, given: _Words | _Edit | None) -> Response:
+    why = explain(refused, visit.language)
     if PART in visit.request.headers:
         return JSONResponse({"error": why}, 409)
     return await _page(visit, status=409, error=why, given=given)
@@ -130,15 +158,20 @@ async def _done(
 def _back(visit: Visit) -> Response:
     if PART in visit.request.headers:
         return Response(status_code=204)
-    return visit.go(f"/desk/conversations/{_wanted(visit)}")
+    query = visit.request.url.query
+    return visit.go(f"/desk/conversations/{_wanted(visit)}" + (f"?{query}" if query else ""))
 
 
 async def _page(
-    visit: Visit, *, status: int = 200, error: str = "", given: _Words | None = None
+    visit: Visit, *, status: int = 200, error: str = "", given: _Words | _Edit | None = None
 ) -> Response:
     case = await _case(visit)
     listing = await listed(visit)
     moments, earlier = await _moments(visit, case.conversation)
+    changes = await _changed(visit, given)
+    # An edit of what is not theirs to change leaves no words for a new message.
+    written = given if changes or isinstance(given, _Words) else None
+    own = changes.text if changes else ""
     preferences = await visit.needs.preferences.of(visit.workspace)
     return visit.page(
         "conversation.html",
@@ -155,8 +188,9 @@ async def _page(
         snoozes=SNOOZES_S,
         key=secrets.token_urlsafe(12),
         error=error,
-        text=given.text if given else "",
-        mode=given.mode if given else "",
+        changes=changes,
+        text=own if written is None or written.text is None else written.text,
+        mode=given.mode if isinstance(given, _Words) else "",
         shared=listing,
     )
 
@@ -176,6 +210,16 @@ async def _moments(visit: Visit, conversation: ConversationId) -> tuple[Sequence
     # Who reads on does so from where they were.
     more = urlencode({**query, "last": 2 * shown})
     return found[-shown:], f"?{more}#{found[-shown].key}"
+
+
+async def _changed(visit: Visit, given: _Words | _Edit | None) -> DeskLine | None:
+    """The reply of theirs that the composer is to change; None while it is for a new one."""
+    asked = visit.request.query_params.get("change", "")
+    reply = given.reply if isinstance(given, _Edit) else asked
+    # It may be older than what the page shows.
+    lines = await visit.needs.cases.lines(visit.workspace, _wanted(visit)) if reply else ()
+    theirs = (line for line in lines if line.account == visit.me.id and not line.deleted_at)
+    return next((line for line in theirs if line.event_id == reply), None)
 
 
 def _has_left(case: Case, moments: Sequence[Moment]) -> bool:

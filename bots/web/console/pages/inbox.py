@@ -36,7 +36,8 @@ async def news(visit: Visit) -> Response:
 
     # Without the second header nginx would keep events back until it has a page of them.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(), headers=headers, media_type="text/event-stream")
+    body = () if visit.request.method == "HEAD" else events()
+    return StreamingResponse(body, headers=headers, media_type="text/event-stream")
 
 
 async def listed(visit: Visit) -> dict[str, object]:
@@ -44,7 +45,7 @@ async def listed(visit: Visit) -> dict[str, object]:
     # Read first: what happens while the rest is read is told once more, and not lost.
     seen = await visit.needs.cases.latest(visit.workspace)
     words = visit.request.query_params.get("q", "").strip()[:MAX_WORDS_CHARS]
-    show, limit = _shown(visit), _limit(visit)
+    show, limit = _shown(visit), how_many(visit)
     found = await _found(visit, show, words, limit + 1)
     which: dict[str, object] = {"show": show, **({"q": words} if words else {})}
     longer: dict[str, object] = {"more": limit} if limit > LISTED else {}
@@ -68,8 +69,8 @@ async def _found(visit: Visit, show: Filter, words: str, limit: int) -> Sequence
     return await visit.needs.cases.list(visit.workspace, show, agent=visit.me.id, limit=limit)
 
 
-def _limit(visit: Visit) -> int:
-    """How long the list may be."""
+def how_many(visit: Visit) -> int:
+    """How long a list may be."""
     asked = visit.request.query_params.get("more", "")
     limit = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else LISTED
     return max(LISTED, min(limit, MAX_LISTED))

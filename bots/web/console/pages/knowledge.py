@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from bots.web.console.needs import Change
+from bots.web.console.pages import inbox
 from bots.web.console.visit import Visit
 from bots.web.console.wording import _
 from bots.web.shown import as_html, is_web_address
@@ -26,6 +28,8 @@ MAX_TEXT_CHARS = 200_000
 MAX_FILE_BYTES = 20_000_000
 _PIECE_BYTES = 1 << 20
 TOO_LONG = _("The text is longer than 200,000 characters.")
+CHANGED = _("Somebody has changed this meanwhile. What it says now stands below.")
+GONE = _("Somebody has removed this meanwhile. What you wrote is still here.")
 _NOT_IN_NAMES = re.compile(r"[^\w .()-]+")
 
 
@@ -33,6 +37,8 @@ class _Article(BaseModel):
     id: str = Field(default="", max_length=240)
     # The id that a new article will have: published twice, it is one.
     new: str = Field(default="", pattern=r"^(written/[0-9a-f]{12})?$")
+    # The wording that was shown to be changed.
+    base: str = Field(default="", max_length=64)
     title: str = Field(max_length=MAX_TITLE_CHARS)
     text: str
     language: str = Field(max_length=35)
@@ -54,7 +60,7 @@ class _Which(BaseModel):
 
 
 async def listing(visit: Visit) -> Response:
-    """Every article, those with a word in the title first asked for."""
+    """The articles, or those with some words."""
     return await _listing(visit)
 
 
@@ -67,7 +73,8 @@ async def editor(visit: Visit) -> Response:
     """A new article, or an old one to change."""
     query = visit.request.query_params
     if "id" in query:
-        return _editor(visit, await _wanted(visit))
+        shown = await _wanted(visit)
+        return _editor(visit, shown, base=shown.sha256)
     language = page_language(
         [query.get("language"), visit.me.language], visit.needs.default_language
     )
@@ -86,10 +93,26 @@ async def save(visit: Visit) -> Response:
         language=normalise_tag(given.language),
         source=given.source.strip(),
     )
-    if error := _fault(document):
-        again = replace(document, id=given.id)
-        return _editor(visit, again, new=given.new, error=error, answers=given.answers)
-    await visit.needs.knowledge.put(visit.workspace, [document])
+    shown = replace(document, id=given.id)
+    if error := fault_of(document):
+        return _editor(
+            visit, shown, new=given.new, base=given.base, answers=given.answers, error=error
+        )
+    async with visit.needs.proposals.deciding(visit.workspace):
+        now = await visit.needs.documents.get(visit.workspace, document.id)
+        base = now.sha256 if now else ""
+        # Whoever publishes must have seen what is there now: it would be gone.
+        if given.id and base not in (given.base, document.sha256):
+            return _editor(
+                visit,
+                shown,
+                base=base,
+                answers=given.answers,
+                error=CHANGED if now else GONE,
+                status=409,
+                now=now,
+            )
+        await visit.needs.knowledge.put(visit.workspace, [document])
     if given.answers:
         replies = [int(each) for each in given.answers.split(",")]
         await visit.needs.unanswered.settle(visit.workspace, replies)
@@ -139,29 +162,30 @@ async def reindex(visit: Visit) -> Response:
 async def _listing(
     visit: Visit, *, error: str = "", change: Change | None = None, hidden: str = ""
 ) -> Response:
-    documents = await visit.needs.documents.list(visit.workspace)
+    query = visit.request.query_params
+    asked, language = query.get("q", "").strip()[: inbox.MAX_WORDS_CHARS], query.get("language", "")
+    limit = inbox.how_many(visit)
+    found = await visit.needs.documents.find(
+        visit.workspace, words=asked, language=language, limit=limit + 1
+    )
+    articles = await visit.needs.documents.languages(visit.workspace)
     standing = await visit.needs.documents.standing(visit.workspace, ())
-    asked = visit.request.query_params.get("q", "").strip()
-    language = visit.request.query_params.get("language", "")
-    shown = [
-        document
-        for document in documents
-        if asked.casefold() in f"{document.title} {document.id}".casefold()
-        and language in ("", document.language)
-    ]
+    further = {"q": asked, "language": language, "more": limit + inbox.LISTED}
     refused = [each.reason.replace(hidden, "") for each in change.faults] if change else []
     return visit.page(
         "knowledge.html",
         status=422 if error or refused else 200,
-        documents=shown,
-        total=len(documents),
-        spoken=sorted({document.language for document in documents}),
+        documents=found[:limit],
+        more=urlencode(further) if len(found) > limit else "",
+        total=sum(articles.values()),
+        spoken=sorted(articles),
         index=standing.pointer,
         asked=asked,
         language=language,
         error=error,
         change=change,
         refused=refused,
+        max_bytes=MAX_FILE_BYTES,
     )
 
 
@@ -179,19 +203,31 @@ def _new_id() -> str:
 
 
 def _editor(
-    visit: Visit, article: Document, *, new: str = "", error: str = "", answers: str = ""
+    visit: Visit,
+    article: Document,
+    *,
+    new: str = "",
+    base: str = "",
+    answers: str = "",
+    error: str = "",
+    status: int = 422,
+    now: Document | None = None,
 ) -> Response:
+    """The form with `article` in it; `now` is what it would change, if that is not what it was."""
     return visit.page(
         "article_editor.html",
-        status=422 if error else 200,
+        status=status if error else 200,
         article=article,
         new=new,
-        error=error,
+        base=base,
         answers=answers,
+        error=error,
+        now=now,
     )
 
 
-def _fault(document: Document) -> str:
+def fault_of(document: Document) -> str:
+    """Why this can be no article, in words for who wrote it; empty if it can."""
     if not document.title or not document.text:
         return _("An article needs a title and a text.")
     if len(document.text) > MAX_TEXT_CHARS:

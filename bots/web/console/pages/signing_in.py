@@ -41,10 +41,11 @@ class _Joining(BaseModel):
 
 
 async def page(visit: Visit) -> Response:
-    """The form to sign in."""
+    """The form to sign in; who has done so in another tab goes on to where they were going."""
+    forward = visit.request.query_params.get("next", "")
     if visit.account is not None:
-        return visit.go("/desk")
-    return _sign_in_page(visit, forward=visit.request.query_params.get("next", ""))
+        return visit.go(_inside(forward))
+    return _sign_in_page(visit, forward=forward)
 
 
 async def sign_in(visit: Visit) -> Response:
@@ -53,7 +54,9 @@ async def sign_in(visit: Visit) -> Response:
     login = tidy_login(given.login)
     if not visit.needs.throttle.admits(visit.request, login):
         text = _("Too many attempts. Please wait a few minutes and try again.")
-        response = _sign_in_page(visit, status=429, error=text, login=given.login)
+        response = _sign_in_page(
+            visit, status=429, error=text, login=given.login, forward=given.next
+        )
         response.headers["Retry-After"] = "60"
         return response
     account, kept = await visit.needs.accounts.for_login(visit.workspace, login)

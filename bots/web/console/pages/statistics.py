@@ -12,13 +12,15 @@ async def page(visit: Visit) -> Response:
     """The last days in numbers."""
     asked = visit.request.query_params.get("days", "")
     days = int(asked) if asked in {str(period) for period in PERIODS} else PERIODS[1]
-    report = await visit.needs.figures.report(visit.workspace, days)
-    most = max((begun for begun, _ in report.days), default=0)
+    preferences = await visit.needs.preferences.of(visit.workspace)
+    report = await visit.needs.figures.report(visit.workspace, days, zone=preferences.time_zone)
+    begun = [day.begun for day in report.days]
+    most = max(begun)
     return visit.page(
         "statistics.html",
         report=report,
         days=days,
         periods=PERIODS,
-        begun=bars([begun for begun, _ in report.days], most=most),
-        over=bars([over for _, over in report.days], most=most),
+        begun=bars(begun, most=most),
+        over=bars([day.handed_over for day in report.days], most=most),
     )

@@ -1,5 +1,6 @@
 """Try a question: which passages it finds, how sure the search is, what the bot would say."""
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from bots.web.console.visit import Visit
@@ -8,16 +9,25 @@ from bots.web.texts import is_language
 MAX_CHARS = 2_000
 
 
+class _Question(BaseModel):
+    question: str
+    language: str = ""
+
+
 async def page(visit: Visit) -> Response:
+    """The form."""
+    return visit.page(
+        "trial.html", question="", language="", reply=None, found=None, answers_from=0.0
+    )
+
+
+async def ask(visit: Visit) -> Response:
     """The form, and below it what became of the question."""
-    query = visit.request.query_params
-    question = query.get("question", "").strip()[:MAX_CHARS]
-    language = query.get("language", "")
-    language = language if language and is_language(language) else ""
+    given = await visit.form(_Question)
+    question = given.question.strip()[:MAX_CHARS]
+    language = given.language if is_language(given.language) else ""
     if not question:
-        return visit.page(
-            "trial.html", question="", language=language, reply=None, found=None, answers_from=0.0
-        )
+        return await page(visit)
     reply = await visit.needs.ask(question, language or None)
     found = await visit.needs.search(question, language or str(reply["language"]))
     return visit.page(

@@ -197,6 +197,7 @@ async function postQuietly(form, button) {
     if (answer.why === "csrf") return location.reload();
     say(response.ok ? "" : answer.error || failed);
     if (!response.ok) return;
+    if (form.matches("[action$='/claim']")) begin();
     clear(form, text);
     const shown = refresh();
     // What is pressed twice must wait until the first shows; words may follow words at once.
@@ -208,6 +209,12 @@ async function postQuietly(form, button) {
   }
 }
 
+/** Whoever takes over writes to the customer, unless something else stands there already. */
+function begin() {
+  if (!$("text").value) pick("reply");
+  $("text").focus();
+}
+
 /** Other words than were sent under a key need another: the server may have kept the first. */
 function takeKey(form) {
   const { key, mode, text } = form.elements;
@@ -215,17 +222,21 @@ function takeKey(form) {
   const words = JSON.stringify([mode.value, text.value]);
   if (form.dataset.sent && form.dataset.sent !== words) key.value = newKey();
   form.dataset.sent = words;
+  keep(form);
 }
 
 /** Make room for the next message. It is for whom the last one was: no note is followed by a reply unasked. */
 function clear(form, sent) {
   const { key, taken, text } = form.elements;
   const mode = form.elements.mode?.value;
-  if (key) key.value = newKey();
+  if (key) {
+    key.value = newKey();
+    delete form.dataset.sent;
+  }
   // A reset leaves hidden fields as they are.
   if (taken) taken.value = "false";
   // Somebody went on typing while it was sent.
-  if (text && text.value !== sent) return;
+  if (text && text.value !== sent) return keep(form);
   form.reset();
   if (mode) pick(mode);
   forget(form);
@@ -236,30 +247,31 @@ function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What is being written survives a reload together with whom it is for, and is gone once it was sent. */
-function draftNames(box) {
-  const name = `dragoman.draft.${box.dataset.draft}`;
-  return { text: name, mode: `${name}.mode` };
+/** What is being written survives a reload with whom it is for and under which key it was sent, and is gone once that is known to be kept. */
+function draftOf(box) {
+  return `dragoman.draft.${box.dataset.draft}`;
 }
 function keep(form) {
   for (const box of form.querySelectorAll("[data-draft]")) {
-    const names = draftNames(box);
-    sessionStorage.setItem(names.text, box.value);
-    sessionStorage.setItem(names.mode, form.elements.mode.value);
+    const { key, mode } = form.elements;
+    const draft = { text: box.value, mode: mode.value, key: key.value, sent: form.dataset.sent };
+    sessionStorage.setItem(draftOf(box), JSON.stringify(draft));
   }
 }
 function restore(box) {
-  const names = draftNames(box);
-  const text = sessionStorage.getItem(names.text);
+  const draft = JSON.parse(sessionStorage.getItem(draftOf(box)));
   // What the server has put there came with its own mode.
-  if (!text || box.value) return;
-  box.value = text;
-  pick(sessionStorage.getItem(names.mode));
+  if (!draft?.text || box.value) return;
+  box.value = draft.text;
+  // A tab's copy has its drafts too: two that write under one key would be told of each other's words.
+  if (draft.sent) {
+    box.form.elements.key.value = draft.key;
+    box.form.dataset.sent = draft.sent;
+  }
+  pick(draft.mode);
 }
 function forget(form) {
-  for (const box of form.querySelectorAll("[data-draft]")) {
-    for (const name of Object.values(draftNames(box))) sessionStorage.removeItem(name);
-  }
+  for (const box of form.querySelectorAll("[data-draft]")) sessionStorage.removeItem(draftOf(box));
 }
 
 document.addEventListener("submit", (event) => {
@@ -312,6 +324,14 @@ for (const box of document.querySelectorAll("[data-draft]")) restore(box);
 for (const box of document.querySelectorAll("[data-select]")) {
   box.addEventListener("focus", () => box.select());
   box.select();
+}
+// The server would cut the connection of what is far too large, and nobody could read why.
+for (const box of document.querySelectorAll("[data-max]")) {
+  box.addEventListener("change", () => {
+    const isTooLarge = [...box.files].some((file) => file.size > Number(box.dataset.max));
+    box.setCustomValidity(isTooLarge ? box.dataset.tooLarge : "");
+    box.reportValidity();
+  });
 }
 for (const box of document.querySelectorAll("[data-preview]")) {
   let timer = 0;
@@ -417,7 +437,9 @@ document.addEventListener("keydown", (event) => {
 function act(keys) {
   const link = document.querySelector(`[data-key="${CSS.escape(keys)}"]`);
   if (link) {
-    link.click();
+    // What the customer is told cannot be taken back: Enter does it, and no letter that was meant for the box.
+    if ("asks" in link.dataset) link.focus();
+    else link.click();
     return true;
   }
   if (keys === "?") $("shortcuts")?.showModal();

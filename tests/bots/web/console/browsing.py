@@ -62,7 +62,8 @@ async def hands_over(console: Console, place: str, text: str, *, number: int = 1
 async def resolve_all(console: Console) -> None:
     admin = await console.person(Role.ADMIN)
     for each in await console.needs.cases.list(HERE, Filter.OPEN):
-        await console.needs.desk.change(admin, each.case.conversation, Act.RESOLVE)
+        where, over = each.case.conversation, each.case.agent
+        await console.needs.desk.change(admin, where, Act.RESOLVE, over=over)
 
 
 @asynccontextmanager
@@ -98,6 +99,7 @@ async def in_hand(
     async with in_sight(browser, console, place, words, login=login) as page:
         await page.keyboard.press("c")
         await expect(page.locator("#who")).to_contain_text("You have it")
+        await page.locator("#text").press("Escape")
         yield page
 
 

@@ -6,7 +6,13 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from core.staff import Role
-from tests.bots.web.console.browsing import hands_over, in_hand, opened, resolve_all
+from tests.bots.web.console.browsing import (
+    hands_over,
+    in_hand,
+    in_sight,
+    opened,
+    resolve_all,
+)
 from tests.bots.web.console.world import HERE, Console
 from tests.patience import until
 
@@ -74,6 +80,23 @@ async def test_the_escape_of_an_input_method_leaves_the_box_to_whoever_writes(
         assert await page.locator("#lines .agent").count() == 0
 
 
+async def test_what_is_written_right_after_taking_over_resolves_nothing(
+    browser: Browser, console: Console
+) -> None:
+    async with in_sight(browser, console, "eager") as page:
+        await page.keyboard.press("c")
+        await expect(page.locator("#text")).to_be_focused()
+        await page.keyboard.type("be")
+        await expect(page.locator("#text")).to_have_value("be")
+        await page.keyboard.press("Escape")
+        for key, button in (("b", "Return to the bot"), ("e", "Resolve")):
+            await page.keyboard.press(key)
+            await expect(page.get_by_role("button", name=button)).to_be_focused()
+        await expect(page.locator("#who")).to_contain_text("You have it")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#who")).to_contain_text("Resolved")
+
+
 @pytest.mark.long
 async def test_keys_theme_and_phone(browser: Browser, console: Console) -> None:
     ana = await console.person(Role.AGENT, "ana@shop.example")
@@ -93,7 +116,7 @@ async def test_keys_theme_and_phone(browser: Browser, console: Console) -> None:
         assert ground == "rgb(14, 17, 20)"
     phone = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True}
     async with opened(browser, console, ana, **phone) as page:
-        for path in ("/desk", "/desk/knowledge", "/desk/statistics", "/desk/try?question=return"):
+        for path in ("/desk", "/desk/knowledge", "/desk/statistics", "/desk/try"):
             await page.goto(console.url + path)
             assert await page.evaluate("document.documentElement.scrollWidth") == 360, path
         await page.locator("#menu").click()

@@ -50,6 +50,30 @@ async def test_after_a_lost_answer_the_same_words_are_said_once_and_others_as_we
             await expect(said.nth(number)).to_contain_text(words)
 
 
+async def test_after_a_lost_answer_and_a_reload_the_same_words_are_said_once(
+    browser: Browser, console: Console
+) -> None:
+    async with in_hand(browser, console, "lost-page") as page:
+        said = page.locator("#lines .agent")
+        for number, words in enumerate(("I look into it.", "One moment."), start=1):
+            await page.route("**/say", lose_answer, times=1)
+            await send(page, words)
+            await expect(page.locator("#lost")).to_be_visible()
+            await page.reload()
+            await expect(page.locator("#text")).to_have_value(words)
+            await page.locator("#text").press("Control+Enter")
+            await expect(page.locator("#text")).to_have_value("")
+            await expect(said).to_have_count(number)
+        # Other words than the server may have kept are others after a reload as well.
+        await page.route("**/say", lose_answer, times=1)
+        await send(page, "Two days.")
+        await expect(page.locator("#lost")).to_be_visible()
+        await page.reload()
+        await send(page, "Three days.")
+        await expect(said.last).to_contain_text("Three days.")
+        await expect(said).to_have_count(4)
+
+
 @pytest.mark.long
 async def test_what_is_typed_while_a_reply_is_sent_stays(
     browser: Browser, console: Console

@@ -98,6 +98,7 @@ async def test_a_handoff_arrives_is_taken_answered_in_two_languages_and_resolved
         await other.locator(".composer .primary").click()
         await expect(other.locator("#lost")).to_contain_text("Ana")
         await expect(other.locator("#text")).to_have_value("Me too!")
+        await desk.keyboard.press("Escape")
         await desk.keyboard.press("n")
         await desk.keyboard.type("VIP, be quick")
         await desk.keyboard.press("Control+Enter")
@@ -130,8 +131,11 @@ async def test_what_an_agent_writes_survives_news_and_a_reload(
         await hands_over(console, "draft-2", "A person for me, too, please.")
         await expect(page.locator(".case")).to_have_count(2)
         await expect(page.locator("#text")).to_have_value("half a sent")
+        key = await page.locator("[name=key]").input_value()
         await page.reload()
         await expect(page.locator("#text")).to_have_value("half a sent")
+        # A copy of the tab has the draft as well, and what it sends has a key of its own.
+        await expect(page.locator("[name=key]")).not_to_have_value(key)
 
 
 @pytest.mark.long
@@ -160,6 +164,54 @@ async def test_a_note_stays_one_until_somebody_says_otherwise(
         await expect(page.locator("#lines .note")).to_have_count(2)
 
 
+async def test_who_takes_over_what_a_colleague_had_writes_to_the_customer(
+    browser: Browser, console: Console
+) -> None:
+    ben = await console.person(Role.AGENT, "ben@shop.example")
+    async with in_sight(browser, console, "put-back") as page:
+        where = (await console.needs.cases.list(HERE, Filter.OPEN))[0].case.conversation
+        await console.needs.desk.change(ben, where, Act.CLAIM)
+        await page.reload()
+        await expect(page.get_by_label("Note", exact=True)).to_be_checked()
+        await console.needs.desk.change(ben, where, Act.RELEASE)
+        await page.locator("#who [data-key=c]").click()
+        await expect(page.get_by_label("To the customer")).to_be_checked()
+
+
+async def test_what_an_agent_sent_is_changed_and_taken_back_by_the_keyboard(
+    browser: Browser, console: Console
+) -> None:
+    await resolve_all(console)
+    ana = await console.person(Role.AGENT, "ana@shop.example")
+    async with (
+        opened(browser, console, ana, locale="en") as page,
+        opened(browser, console, None, locale="ja") as customer,
+    ):
+        await customer_writes(customer, console, JAPANESE)
+        await page.goto(f"{console.url}/desk")
+        await page.locator(".case").click()
+        await page.wait_for_url(re.compile("/desk/conversations/"))
+        await page.keyboard.press("c")
+        await expect(page.locator("#text")).to_be_focused()
+        await page.keyboard.type("It comes on Friday.")
+        await page.keyboard.press("Control+Enter")
+        said = customer.locator("#lines .agent .said")
+        await expect(said).to_contain_text("It comes on Friday.")
+        await page.locator("#lines").get_by_role("link", name="Edit").press("Enter")
+        await expect(page.locator("#text")).to_be_focused()
+        await expect(page.locator("#text")).to_have_value("It comes on Friday.")
+        await page.keyboard.press("Control+a")
+        await page.keyboard.type(ANSWER)
+        await page.keyboard.press("Control+Enter")
+        await expect(said).to_contain_text(IN_JAPANESE)
+        await expect(page.locator("#lines .agent .meta").first).to_contain_text("edited")
+        await page.locator("#lines").get_by_role("link", name="Edit").press("Enter")
+        await page.get_by_role("button", name="Take back").press("Enter")
+        await expect(page.locator("#lines .agent")).to_contain_text("Taken back")
+        await expect(customer.locator("#lines")).not_to_contain_text(IN_JAPANESE)
+        await expect(page.locator("#lines").get_by_role("link", name="Edit")).to_have_count(0)
+
+
 @pytest.mark.long
 async def test_a_page_older_than_the_session_recovers_with_its_draft(
     browser: Browser, console: Console
@@ -178,6 +230,22 @@ async def test_a_page_older_than_the_session_recovers_with_its_draft(
         await page.locator("#text").press("Control+Enter")
         await expect(page.locator("#lines .note")).to_contain_text("VIP")
         await expect(page.locator("#lines .agent")).to_have_count(0)
+
+
+async def test_nobody_finds_the_draft_of_who_was_signed_in_before(
+    browser: Browser, console: Console
+) -> None:
+    ben = await console.person(Role.AGENT, "ben@shop.example")
+    async with in_sight(browser, console, "shared-tab") as page:
+        await page.locator("#text").fill("Between us: he is rude")
+        where = page.url
+        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_label("Login").fill(ben.login or "")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+        await page.goto(where)
+        await expect(page.locator("#text")).to_have_value("")
 
 
 async def test_who_asks_for_what_was_said_earlier_goes_on_from_where_they_were(
@@ -225,6 +293,9 @@ async def test_news_touches_only_what_is_new_and_leaves_the_keyboard_its_place(
         await expect(take_over).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.locator("#who")).to_contain_text("You have it")
+        await expect(page.locator("#text")).to_be_focused()
+        await page.get_by_role("button", name="Put back in the queue").press("Enter")
+        await expect(page.locator("#who")).to_contain_text("Waits for a person")
         # That button has gone: whoever hears the page hears what became of it.
         await expect(page.locator("#who")).to_be_focused()
         touched = await page.evaluate("touched")
@@ -350,6 +421,10 @@ async def test_an_article_as_long_as_it_may_be_is_published_and_files_are_found_
         await page.get_by_role("button", name="Publish").click()
         await expect(page.get_by_role("status").first).to_contain_text("Saved.")
         await page.goto(f"{console.url}/desk/knowledge")
+        large = FilePayload(name="a.md", mimeType="text/plain", buffer=b"x" * 20_000_001)
+        await page.locator("[name=file]").set_input_files(large)
+        told = await page.locator("[name=file]").evaluate("box => box.validationMessage")
+        assert told == "The file is larger than 20 MB."
         file = FilePayload(
             name="Tents.md", mimeType="text/plain", buffer=b"# Tents\n\nThey dry fast."
         )
@@ -377,17 +452,14 @@ async def test_a_form_sent_without_scripts_after_the_session_ended_comes_back_to
 ) -> None:
     ana = await console.person(Role.AGENT, "ana@shop.example")
     async with opened(browser, console, ana, java_script_enabled=False) as page:
-        await page.goto(f"{console.url}/desk/replies?of=signature")
+        await page.goto(f"{console.url}/desk/profile?of=signature")
         (cookie,) = await page.context.cookies()
         await console.needs.sessions.end(cookie["value"])
-        form = page.locator("form[action='/desk/replies']").last
-        await form.locator("[name=title]").fill("Greeting")
-        await form.locator("[name=text]").fill("Good morning!")
-        await form.locator("button").click()
+        await page.locator("form[action='/desk/profile'] button").click()
         await page.get_by_label("Login").fill("ana@shop.example")
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
-        await expect(page).to_have_url(f"{console.url}/desk/replies?of=signature")
+        await expect(page).to_have_url(f"{console.url}/desk/profile?of=signature")
 
 
 @pytest.mark.parametrize("path", ["/desk", "/desk/settings", "/desk/people", "/desk/knowledge"])

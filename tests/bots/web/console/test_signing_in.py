@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bots.web.console.throttle import LOGIN_AT_ONCE
 from core.adapters.tables import sessions
 from core.staff import Role
-from tests.bots.web.console.world import HERE, PASSWORD, Client, Console, browser_of
+from tests.bots.web.console.world import HERE, PASSWORD, Client, Console, browser_of, fields_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -119,7 +119,10 @@ async def test_guessing_is_slowed_down_by_login_and_the_right_password_waits_too
             client.http.headers["X-Test-Address"] = f"guesser-{n}"
             codes[(await sign_in(client, "guessed@shop.example", f"guess {n}")).status_code] += 1
         assert codes == {401: LOGIN_AT_ONCE, 429: 5}
-        assert (await sign_in(client, "guessed@shop.example")).status_code == 429
+        right = {"login": "guessed@shop.example", "password": PASSWORD, "next": "/desk/people"}
+        later = await client.post("/desk/sign-in", **right)
+        assert later.status_code == 429
+        assert 'name="next" value="/desk/people"' in later.text
         # Others come in as ever.
         await console.person(Role.VIEWER)
         assert (await sign_in(client, "viewer@shop.example")).status_code == 303
@@ -171,6 +174,21 @@ async def test_after_signing_in_nobody_is_led_away(
     assert response.headers["location"] == goes
 
 
+async def test_who_has_signed_in_by_another_tab_goes_on_to_where_this_one_was_going(
+    console: Console, stranger: Client
+) -> None:
+    await console.person(Role.ADMIN)
+    stranger.http.headers["X-Test-Address"] = "two tabs"
+    await sign_in(stranger, "admin@shop.example")
+    # The form of this tab is older than the session.
+    fields = {"login": "admin@shop.example", "password": PASSWORD, "next": "/desk/people"}
+    response = await stranger.post("/desk/sign-in", **fields)
+    assert response.headers["location"] == "/desk/sign-in?next=%2Fdesk%2Fpeople"
+    for forward, goes in (("/desk/people", "/desk/people"), ("//evil.example", "/desk")):
+        response = await stranger.http.get("/desk/sign-in", params={"next": forward})
+        assert response.headers["location"] == goes
+
+
 async def test_signing_out_ends_the_session_on_the_server(console: Console) -> None:
     account = await console.person(Role.VIEWER)
     async with browser_of(console, account) as client:
@@ -187,8 +205,8 @@ async def test_signing_out_ends_the_session_on_the_server(console: Console) -> N
         ("/desk/replies", "?next=%2Fdesk%2Freplies"),
         ("/desk/conversations/7?filter=mine", "?next=%2Fdesk%2Fconversations%2F7%3Ffilter%3Dmine"),
         ("/desk", ""),
-        # A page that a post has answered with: nobody can come back to its address.
-        ("/desk/people/invite", ""),
+        # A page that a post has answered with.
+        ("/desk/people/invite", "?next=%2Fdesk%2Fpeople%2Finvite"),
         ("//[", ""),
         (None, ""),
     ],
@@ -201,12 +219,39 @@ async def test_a_form_of_an_ended_session_leads_to_the_sign_in_and_back_to_its_p
         headers["Referer"] = console.url + came_from
     async with browser_of(console, await console.person(Role.AGENT)) as client:
         await console.needs.sessions.end(client.http.cookies["dragoman-desk"])
-        response = await client.http.post("/desk/replies", data={"text": "Hi"}, headers=headers)
+        response = await client.http.post("/desk/replies", data={"title": "Hi"}, headers=headers)
         assert response.status_code == 303
         assert response.headers["location"] == f"/desk/sign-in{back}"
         elsewhere = {**headers, "Referer": "https://evil.example/desk/replies"}
         response = await client.http.post("/desk/replies", headers=elsewhere)
         assert response.headers["location"] == "/desk/sign-in"
+
+
+async def test_what_was_written_outlives_the_session(console: Console) -> None:
+    agent = await console.person(Role.AGENT)
+    written = {"title": "Opening", "text": "We open at\n<b>nine</b>.", "language": "en"}
+    async with browser_of(console, agent) as client:
+        client.http.headers["Accept"] = "text/html"
+        await console.needs.sessions.end(client.http.cookies["dragoman-desk"])
+        page = await client.post("/desk/replies", **written)
+        assert (page.status_code, "You are signed out." in page.text) == (401, True)
+        # Meanwhile they sign in, in another tab.
+        client.http.cookies.set("dragoman-desk", await console.needs.sessions.begin(agent))
+        stale = await client.http.post("/desk/replies", data=fields_of(page.text))
+        assert (stale.status_code, "Please try again." in stale.text) == (403, True)
+        assert fields_of(stale.text).items() >= written.items()
+        assert await console.needs.canned.of(HERE) == ()
+        kept = await client.http.post("/desk/replies", data=fields_of(stale.text))
+        assert kept.status_code == 303
+        (answer,) = await console.needs.canned.of(HERE)
+        assert (answer.title, answer.text) == (written["title"], written["text"])
+        await console.needs.canned.remove(HERE, answer.id)
+
+
+async def test_no_more_is_read_of_a_stranger_than_anybody_writes(stranger: Client) -> None:
+    stranger.http.headers["Accept"] = "text/html"
+    response = await stranger.post("/desk/knowledge/write", text="x" * 1_100_000)
+    assert (response.status_code, response.headers["location"]) == (303, "/desk/sign-in")
 
 
 @pytest.mark.parametrize(

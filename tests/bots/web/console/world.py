@@ -1,9 +1,11 @@
 """A desk with its console for tests: real server, database, knowledge and accounts."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -146,6 +148,14 @@ class Client:
 
     async def post(self, path: str, **fields: str) -> httpx.Response:
         return await self.http.post(path, data={"csrf": self.csrf, **fields})
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """What the last form of a page would post, without what is picked or written on one line."""
+    form = page.rpartition('<form method="post"')[2].partition("</form>")[0]
+    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    texts = re.findall(r'<textarea name="([^"]+)"[^>]*>([^<]*)</textarea>', form)
+    return {name: unescape(value) for name, value in (*hidden, *texts)}
 
 
 async def _threshold() -> float:
