@@ -8,7 +8,13 @@ import torch
 from peft import TaskType
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from workers.training.loading import dropped_out, load_model, new_model, with_adapter
+from workers.training.loading import (
+    dropped_out,
+    load_model,
+    new_model,
+    positions,
+    with_adapter,
+)
 from workers.training.recipe import Recipe
 
 # What the loss passes over.
@@ -48,13 +54,12 @@ def load_classifier(
 
 def longest(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
     """How many tokens of a text are read: no more than the model has positions for."""
-    limits = [recipe.max_tokens, tokenizer.model_max_length]
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions:
-        # RoBERTa and its kin count positions from behind the number of their padding.
-        skipped = tokenizer.pad_token_id + 1 if "roberta" in model.config.model_type else 0
-        limits.append(positions - skipped)
-    return int(min(limits))
+    limits = (
+        recipe.max_tokens,
+        tokenizer.model_max_length,
+        positions(model.config, recipe.adapter),
+    )
+    return int(min(limit for limit in limits if limit is not None))
 
 
 def weighted_loss(smoothing: float, weights: Sequence[float] | None = None) -> Any:

@@ -11,6 +11,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 
 from core.errors import Misconfigured
 from retrieval.model_folder import check_safe, model_folder
+from workers.training.loading import positions
 
 ENGLISH = "english"
 """Names all-MiniLM-L6-v2, of which the encoder that ships was made."""
@@ -48,6 +49,7 @@ def open_folder(
     # The library raises whatever its loaders stumble over; the folder is at fault each time.
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
         raise Misconfigured(f"{folder}: cannot be loaded as an encoder ({error})") from error
-    if max_tokens is not None and model.transformers_model is not None:
-        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+    if model.transformers_model is not None:
+        limits = (max_tokens, model.max_seq_length, positions(model.transformers_model.config))
+        model.max_seq_length = min((limit for limit in limits if limit), default=None)
     return model

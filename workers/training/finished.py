@@ -1,30 +1,28 @@
-"""A folder with a finished model, the recipe it was made by and the figures of that."""
+"""A folder with a finished model, what it was made by and the figures of that."""
 
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from core.errors import Rejected
+from workers.training.dataset.folder import Dataset
+from workers.training.kept import check_kept, keep_to, write_json
 from workers.training.recipe import Block
-from workers.training.run import RECIPE, RESULT
+
+RESULT = "result.json"
 
 Result = Mapping[str, Any]
-R = TypeVar("R", bound=Block)
 
 
-def finished(folder: Path, recipe: R) -> Result | None:
+def finished(folder: Path, recipe: Block, dataset: Dataset | None = None) -> Result | None:
     """The figures, if the folder holds what the recipe asks for.
 
-    Raises: Rejected: it holds the model of another recipe.
+    Raises: Rejected: it holds the model of another recipe, or of other rows.
     """
     if not (folder / RESULT).exists():
         return None
-    if type(recipe).model_validate_json((folder / RECIPE).read_bytes()) != recipe:
-        raise Rejected(
-            f"{folder} holds the model of another recipe; name another folder, or remove this one"
-        )
+    check_kept(folder, recipe, dataset)
     result: Result = json.loads((folder / RESULT).read_bytes())
     return result
 
@@ -37,9 +35,9 @@ def unfinished(folder: Path) -> Path:
     return place
 
 
-def finish(folder: Path, recipe: Block, result: Result) -> None:
+def finish(folder: Path, recipe: Block, result: Result, dataset: Dataset | None = None) -> None:
     """Put the model in its place, and the figures beside it, which say that all is there."""
     shutil.rmtree(folder / "model", ignore_errors=True)
     (folder / "model.part").rename(folder / "model")
-    (folder / RECIPE).write_text(recipe.model_dump_json(indent=1) + "\n")
-    (folder / RESULT).write_text(json.dumps(result, indent=1) + "\n")
+    keep_to(folder, recipe, dataset)
+    write_json(folder / RESULT, result)

@@ -12,7 +12,7 @@ none. It writes model/head.safetensors and result.json.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -64,10 +64,10 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
     Raises: Rejected, Misconfigured: the recipe is wrong, or does not fit the data.
     """
     recipe = _read(path)
-    if (result := finished(folder, recipe)) is not None:
+    dataset = open_dataset(recipe.dataset)
+    if (result := finished(folder, recipe, dataset)) is not None:
         return result
     began_s = time.monotonic()
-    dataset = open_dataset(recipe.dataset)
     encoder = open_encoder(recipe.encoder or None)
     rows = {part: dataset.rows(part, Label) for part in Part}
     learnt = [row for row in rows[Part.TRAIN] if _learns_from(recipe, row.lang)]
@@ -80,7 +80,8 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
     ]
     names = sorted({row.label for row in learnt})
     _check(dataset, names, chosen, tested)
-    _check_usual(dataset, names, learnt, recipe.usual)
+    if recipe.usual:
+        _check_usual(dataset, names, learnt, recipe.usual)
     seen = _encode(encoder, learnt, progress)
     tried = _encode(encoder, chosen, progress)
     asked = _encode(encoder, tested, progress)
@@ -111,7 +112,7 @@ def fit_head(path: Path, folder: Path, progress: Progress) -> Result:
     place = unfinished(folder)
     place.mkdir()
     save_head(head, place / FILE)
-    finish(folder, recipe, result)
+    finish(folder, recipe, result, dataset)
     return result
 
 
@@ -145,10 +146,17 @@ def _check(
 def _check_usual(
     dataset: Dataset, names: Sequence[str], learnt: Sequence[Label], usual: str
 ) -> None:
-    if usual and usual not in names:
+    if usual not in names:
         raise Rejected(f'{dataset.folder}: no train row has the usual label "{usual}"')
-    if usual and len({row.group for row in learnt}) < 2:
+    if len({row.group for row in learnt}) < 2:
         raise Rejected(f"{dataset.folder}: usual needs train rows of two groups or more")
+    for learn, _ in _folds(learnt):
+        left = {learnt[at].label for at in learn}
+        if usual not in left or len(left) < 2:
+            raise Rejected(
+                f'{dataset.folder}: usual needs train rows of "{usual}", and of other labels, in'
+                " more groups: without some of them only one of the two is left"
+            )
 
 
 def _encode(encoder: Encoder, rows: Sequence[Label], progress: Progress) -> Vectors:
@@ -178,12 +186,10 @@ def _floor(
     strength: float,
 ) -> float:
     """The least probability from which a text that is called unusual is so often enough."""
-    groups = [row.group for row in rows]
-    folds = GroupKFold(n_splits=min(_FOLDS, len(set(groups))))
     gold = _codes(rows, names)
     usual = names.index(recipe.usual)
     unusual = np.zeros(len(rows))
-    for learn, judge in folds.split(vectors, gold, groups):
+    for learn, judge in _folds(rows):
         model = _fit(vectors[learn], gold[learn], strength)
         at = list(model.classes_).index(usual)
         unusual[judge] = 1 - model.predict_proba(vectors[judge])[:, at]
@@ -192,6 +198,14 @@ def _floor(
     enough = np.flatnonzero(right >= recipe.precision)
     # Above every probability: never.
     return float(unusual[order[enough[-1]]]) if len(enough) else 2.0
+
+
+def _folds(rows: Sequence[Label]) -> Iterator[tuple[Any, Any]]:
+    """The places of rows to learn from, and of those that are then judged; no group is in both."""
+    groups = [row.group for row in rows]
+    folds = GroupKFold(n_splits=min(_FOLDS, len(set(groups))))
+    found: Iterator[tuple[Any, Any]] = folds.split(groups, groups=groups)
+    return found
 
 
 def _head(model: Any, names: Sequence[str], encoder: str) -> Head:

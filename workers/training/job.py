@@ -82,7 +82,7 @@ def arguments(
         log.warning("trains_in_float32", reason="this processor multiplies bfloat16 very slowly")
     per_epoch = -(-rows // recipe.batch)
     every = recipe.evaluate_every or per_epoch
-    updates = min(recipe.max_steps or 2**60, int(per_epoch * recipe.epochs) or 1)
+    updates = recipe.max_steps or int(per_epoch * recipe.epochs) or 1
     every = min(every, updates)
     # The accelerator gets its directory by the environment only.
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "tensorboard")

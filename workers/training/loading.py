@@ -26,7 +26,21 @@ _LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError,
 # What queries and keys of new layers are multiplied with, so that they look at little.
 _SHARP = 3.0
 # Their first token has the position after that of padding.
-_COUNTS_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"})
+_COUNTS_FROM_PADDING = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
 # The layers that IA3 scales, by the names that architectures give them.
 _IA3 = (
     ("k_proj", "v_proj", "down_proj"),
@@ -198,14 +212,25 @@ def _positions(
     return sum((kind[0] for kind in kinds), start=given)
 
 
-def check_length(config: PretrainedConfig, max_tokens: int) -> None:
+def positions(config: PretrainedConfig, adapter: Adapter | None = None) -> int | None:
+    """How many tokens of a text an architecture has positions for; None if for any number."""
+    count: int | None = getattr(config, "max_position_embeddings", None)
+    # XLNet and its kin say -1.
+    if count is None or count < 0:
+        return None
+    if config.model_type in _COUNTS_FROM_PADDING:
+        count -= (config.pad_token_id or 0) + 1
+    if adapter is not None and adapter.method == "prefix":
+        count -= adapter.rank
+    return count
+
+
+def check_length(config: PretrainedConfig, max_tokens: int, adapter: Adapter | None = None) -> None:
     """Refuse rows that are longer than what an architecture has positions for.
 
     Raises: Rejected: as said.
     """
-    limit = getattr(config, "max_position_embeddings", None)
-    if limit is not None and config.model_type in _COUNTS_FROM_PADDING:
-        limit -= (config.pad_token_id or 0) + 1
+    limit = positions(config, adapter)
     if limit is not None and max_tokens > limit:
         raise Rejected(f"max_tokens: {max_tokens} is more than the {limit} this model can take")
 

@@ -106,8 +106,8 @@ class Recipe(Block):
 
     `base` is a model folder or hub id, `new` a model from scratch instead. `batch` counts the rows
     of one update over all processes, `device_batch` those that one process takes at once: what is
-    left is accumulated. `warmup` is a share of all updates. `max_steps` cuts `epochs` short;
-    `evaluate_every` counts updates, None is once an epoch. `patience` stops after so many
+    left is accumulated. `warmup` is a share of all updates; `max_steps` counts them in place of
+    `epochs`. `evaluate_every` counts updates, None is once an epoch. `patience` stops after so many
     evaluations without a better one. `checkpointing` computes activations anew instead of keeping
     them; `sharded` shares weights and optimiser out over the processes (FSDP) instead of copying
     them to each (DDP).

@@ -1,9 +1,11 @@
 """The Trainer of a dialogue model: its loss counts the tokens of the reply alone."""
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 import torch
+from peft import PeftModel
 from transformers.trainer_utils import EvalLoopOutput
 
 from workers.training.adversarial import AdversarialTrainer
@@ -67,7 +69,7 @@ class ReplyTrainer(AdversarialTrainer):
         first = int((labels != IGNORED).any(dim=0).nonzero()[0])
         # What comes next is told by the place before it.
         kept = labels.shape[1] - first + 1
-        takes = inspect.signature(self.accelerator.unwrap_model(model).forward).parameters
+        takes = _takes(self.accelerator.unwrap_model(model))
         if "logits_to_keep" in takes:
             inputs |= {"labels": labels[:, -kept:], "logits_to_keep": kept}
         if "position_ids" in takes:
@@ -92,6 +94,13 @@ class ReplyTrainer(AdversarialTrainer):
                 # Every process has rows of its own, and has to come to the same bias.
                 self._read.append(Read(*self.accelerator.gather_for_metrics(tuple(read))))
         return (loss, outputs) if return_outputs else loss
+
+
+def _takes(model: Any) -> Collection[str]:
+    """What a model can be told; low-rank weights hand on whatever they are given."""
+    if isinstance(model, PeftModel) and not model.active_peft_config.is_prompt_learning:
+        model = model.get_base_model()
+    return inspect.signature(model.forward).parameters
 
 
 def prefix_mask(mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """A training run in a folder of its own: started, resumed after a kill, measured, saved.
 
 recipe.json   what it does; another recipe needs another folder
+data.json     the hashes of the dataset; one that was built anew needs another folder
 log.jsonl     one line a log entry, as it goes
 curves.png    loss and scores over updates; tensorboard/ has them in detail
 checkpoints/  the last two and the best; gone once the run is finished
@@ -24,7 +25,6 @@ from typing import Any
 
 import datasets
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
@@ -35,15 +35,18 @@ from core.errors import DragomanError, Rejected, Unavailable
 from retrieval.writing import Progress
 from workers.training.curves import SPEED
 from workers.training.dataset.folder import Dataset, Part, open_dataset
+from workers.training.finished import RESULT, finished
 from workers.training.job import Build, Job
+from workers.training.kept import RECIPE, check_kept, keep_to, write_json
 from workers.training.loading import count_parameters
 from workers.training.ranks import RankBudget, gives_out_ranks
 from workers.training.recipe import Recipe
 from workers.training.watching import Watcher
 
-RECIPE, RESULT = "recipe.json", "result.json"
 # How safetensors and torch's own writer tell of a full disk.
 _FULL_DISK = ("No space left", "PytorchStreamWriter", "inline_container")
+# How torch tells that a CPU has no more memory; of a GPU's it has an error of its own.
+_FULL_MEMORY = "DefaultCPUAllocator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +82,9 @@ def train(
     """
     run = Run(folder=folder)
     with _faults(run), _alone(run) as first:
-        if (folder / RESULT).exists():
-            return _finished(run, recipe)
         dataset = open_dataset(recipe.dataset)
+        if (known := finished(folder, recipe, dataset)) is not None:
+            return known
         if first:
             _claim(run, recipe, dataset)
         _silence()
@@ -112,37 +115,15 @@ def _silence() -> None:
     datasets.disable_progress_bars()
 
 
-def _finished(run: Run, recipe: Recipe) -> Mapping[str, Any]:
-    _same_recipe(run, recipe)
-    result: Mapping[str, Any] = json.loads((run.folder / RESULT).read_bytes())
-    return result
-
-
 def _claim(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     """Make the folder this recipe's, and clear away what a kill left half written."""
     if (run.folder / RECIPE).exists():
-        _same_recipe(run, recipe)
+        check_kept(run.folder, recipe, dataset)
     run.checkpoints.mkdir(exist_ok=True)
-    _write(run.folder / RECIPE, recipe.model_dump(mode="json"))
+    keep_to(run.folder, recipe, dataset)
     for checkpoint in run.checkpoints.glob("checkpoint-*"):
         if not _is_whole(checkpoint):
             shutil.rmtree(checkpoint)
-
-
-def _same_recipe(run: Run, recipe: Recipe) -> None:
-    kept = json.loads((run.folder / RECIPE).read_bytes())
-    now = recipe.model_dump(mode="json")
-    try:
-        # A run that began before there was a setting, or one of its parts, has its default.
-        known = type(recipe).model_validate(kept).model_dump(mode="json")
-    except ValidationError:
-        known = kept
-    changed = sorted(key for key in known | now if known.get(key) != now.get(key))
-    if changed:
-        raise Rejected(
-            f"{run.folder} holds a run of another recipe ({', '.join(changed)} differ);"
-            " name another folder, or remove this one"
-        )
 
 
 def _last_checkpoint(run: Run) -> str | None:
@@ -230,14 +211,8 @@ def _save(
     job.save(unfinished, *weights)
     shutil.rmtree(run.model, ignore_errors=True)
     unfinished.rename(run.model)
-    _write(run.folder / RESULT, result)
+    write_json(run.folder / RESULT, result)
     shutil.rmtree(run.checkpoints)
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    unfinished.rename(path)
 
 
 @contextmanager
@@ -257,15 +232,13 @@ def _alone(run: Run) -> Iterator[bool]:
 
 @contextmanager
 def _faults(run: Run) -> Iterator[None]:
-    """Say in one line what gave out; the libraries have many names for a full disk."""
+    """Say in one line what gave out; the libraries have many names for each."""
     try:
         yield
     except DragomanError:
         raise
-    except torch.OutOfMemoryError as error:
-        raise Unavailable(
-            "memory", "the rows do not fit: halve device_batch, or set checkpointing: true"
-        ) from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _too_large() from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _full(run) from error
@@ -273,7 +246,15 @@ def _faults(run: Run) -> Iterator[None]:
     except Exception as error:
         if any(words in str(error) for words in _FULL_DISK):
             raise _full(run) from error
+        if _FULL_MEMORY in str(error):
+            raise _too_large() from error
         raise
+
+
+def _too_large() -> Unavailable:
+    return Unavailable(
+        "memory", "the rows do not fit: halve device_batch, or set checkpointing: true"
+    )
 
 
 def _full(run: Run) -> Unavailable:

@@ -209,8 +209,18 @@ def test_a_second_call_finds_the_model_done_unless_the_recipe_is_another(tmp_pat
     made = (tmp_path / "out/model/model.safetensors").stat().st_mtime_ns
     assert run(tmp_path, base, weights="bfloat16") == first
     assert (tmp_path / "out/model/model.safetensors").stat().st_mtime_ns == made
-    with pytest.raises(Rejected, match="holds the model of another recipe"):
+    with pytest.raises(Rejected, match=r"holds a run of another recipe \(weights differ\)"):
         run(tmp_path, base, weights="int8")
+
+
+def test_a_corpus_that_was_built_anew_is_read_anew(tmp_path: Path) -> None:
+    base = tiny_model.build(tmp_path / "base")
+    named = corpus(tmp_path)
+    run(tmp_path, base, corpus=named)
+    row = Text(**ABOUT, lang="en", paragraphs=("Another text.",))
+    write_dataset(tmp_path / named, [row], [row])
+    with pytest.raises(Rejected, match="holds a run on other rows"):
+        run(tmp_path, base, corpus=named)
 
 
 def test_more_dimensions_than_there_are_is_said(tmp_path: Path, encoder: Path) -> None:

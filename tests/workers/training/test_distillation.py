@@ -126,6 +126,13 @@ def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path, teacher: Path) -> 
         distil(tmp_path, teacher, base=str(other), new=None)
 
 
+def test_rows_that_the_student_has_no_positions_for_are_refused(
+    tmp_path: Path, teacher: Path
+) -> None:
+    with pytest.raises(Rejected, match="max_tokens: 1000 is more than the 64"):
+        distil(tmp_path, teacher, new={"config": SMALLER | {"max_position_embeddings": 64}})
+
+
 def test_a_recipe_without_a_teacher_says_so(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("task: distillation\ndataset: data\nbase: model\n")

@@ -107,6 +107,15 @@ async def test_a_text_finds_what_belongs_to_it(tmp_path: Path, base: Path) -> No
     assert not (model / "README.md").exists()
 
 
+@pytest.mark.parametrize("architecture", ["bert", "camembert"])
+def test_a_text_longer_than_the_base_has_positions_is_cut(
+    architecture: str, tmp_path: Path
+) -> None:
+    base = build_encoder(tmp_path / "base", TEXTS, architecture)
+    long = [row.model_copy(update={"passage": row.passage * 20}) for row in QUESTIONS]
+    assert learn(tmp_path, long, base=str(base), max_tokens=128, max_steps=1)["updates"] == 1
+
+
 @pytest.mark.long
 async def test_a_static_encoder_is_made_from_nothing(tmp_path: Path) -> None:
     new = {"config": {"model_type": "static", "hidden_size": 32}, "vocabulary": 300}

@@ -102,6 +102,27 @@ def test_what_cannot_be_learnt_from_is_named(
         fit_head(recipe(tmp_path, train, felt("en"), **settings), tmp_path / "run", silent)
 
 
+def test_a_folder_is_kept_to_one_run_and_its_rows(tmp_path: Path, base: Path) -> None:
+    fit_head(recipe(tmp_path, felt("en"), felt("en")), tmp_path / "run", silent)
+    path = recipe(tmp_path, felt("en") * 2, felt("en"))
+    with pytest.raises(Rejected, match="holds a run on other rows"):
+        fit_head(path, tmp_path / "run", silent)
+    (tmp_path / "run/recipe.json").write_text('{"task": "labels", "base": "x"}')
+    with pytest.raises(Rejected, match="holds another run; name another folder"):
+        fit_head(path, tmp_path / "run", silent)
+
+
+def test_a_usual_label_of_one_group_is_told_before_texts_are_read(
+    tmp_path: Path, base: Path
+) -> None:
+    rows = [row.model_copy(update={"group": row.label}) for row in felt("en")]
+    encoded: list[str] = []
+    path = recipe(tmp_path, rows, rows, usual="calm")
+    with pytest.raises(Rejected, match='usual needs train rows of "calm", and of other labels'):
+        fit_head(path, tmp_path / "run", lambda stage, done, total: encoded.append(stage))
+    assert not encoded
+
+
 async def test_another_label_than_the_usual_one_must_be_all_but_sure(
     tmp_path: Path, base: Path
 ) -> None:

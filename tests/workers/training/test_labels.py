@@ -97,10 +97,20 @@ def test_a_rare_class_counts_as_much_as_a_frequent_one(tmp_path: Path, base: Pat
     assert weighted["dev"]["loss"] / plain["dev"]["loss"] == pytest.approx(10 / 2, rel=1e-3)
 
 
-def test_a_text_longer_than_the_model_has_positions_is_cut(tmp_path: Path) -> None:
-    base = build_encoder(tmp_path / "base", [one.text for one in ROWS], "xlm-roberta")
+@pytest.mark.parametrize(
+    ("architecture", "adapter"),
+    [
+        ("xlm-roberta", None),
+        ("camembert", None),
+        ("bert", {"method": "prefix", "rank": 4}),
+    ],
+)
+def test_a_text_longer_than_the_model_has_positions_is_cut(
+    architecture: str, adapter: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    base = build_encoder(tmp_path / "base", [one.text for one in ROWS], architecture)
     write_dataset(tmp_path / "data", [row("parcel " * 90, "delivery"), ROWS[0]], ROWS[:1])
-    result = learn(tmp_path, base, max_steps=1, max_tokens=400)
+    result = learn(tmp_path, base, max_steps=1, max_tokens=400, adapter=adapter)
     assert result["updates"] == 1
 
 

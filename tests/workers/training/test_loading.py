@@ -12,11 +12,32 @@ import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.errors import Misconfigured
 from tests.workers.training.named_models import build_gemma3, build_qwen3
-from workers.training.loading import load_model, load_tokenizer
+from workers.training.loading import load_model, load_tokenizer, positions
+from workers.training.recipe import Adapter
+
+
+@pytest.mark.parametrize(
+    ("architecture", "adapter", "count"),
+    [
+        ("bert", None, 514),
+        ("mpnet", None, 512),
+        ("camembert", None, 512),
+        ("bert", Adapter(method="prefix", rank=16), 498),
+        ("bert", Adapter(method="lora", rank=16), 514),
+        ("t5", None, None),
+        ("xlnet", None, None),
+    ],
+)
+def test_positions_are_those_that_are_left_for_a_text(
+    architecture: str, adapter: Adapter | None, count: int | None
+) -> None:
+    sizes = {} if count is None else {"max_position_embeddings": 514}
+    config = AutoConfig.for_model(architecture, pad_token_id=1, **sizes)
+    assert positions(config, adapter) == count
 
 
 def refusal(folder: str) -> str:

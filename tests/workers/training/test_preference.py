@@ -154,6 +154,7 @@ def test_what_a_row_asks_is_what_production_asks(tmp_path: Path, base: Path) -> 
             {"max_tokens": 20},
             r"no reply beside a rejected one of at most 20 tokens with its conversation",
         ),
+        ([pair(at) for at in range(4)], {"max_tokens": 3_000}, r"3000 is more than the 2048"),
     ],
 )
 def test_data_that_teaches_no_preference_is_refused(

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,13 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 from structlog.testing import capture_logs
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPTBigCodeConfig,
+    GPTBigCodeForCausalLM,
+    TrainerCallback,
+)
 
 from core.errors import DragomanError, Rejected, Unavailable
 from core.turn import Author
@@ -23,7 +29,9 @@ from tests.workers import tiny_model
 from tests.workers.training.small import ABOUT, silent, write_dataset
 from workers.training import start
 from workers.training.dataset.examples import Evidence, Reply, Said
+from workers.training.dataset.folder import open_dataset
 from workers.training.recipe import read_recipe
+from workers.training.tasks import chat
 
 RETURNS = "You can return unused items within 30 days."
 
@@ -86,6 +94,39 @@ def test_a_folder_belongs_to_one_recipe(shop: Path, tmp_path: Path) -> None:
     run(write_recipe(shop, "mine", max_steps=1), tmp_path / "run")
     with pytest.raises(Rejected, match=r"another recipe \(learning_rate differ\)"):
         run(write_recipe(shop, "mine", max_steps=1, learning_rate=0.1), tmp_path / "run")
+
+
+def test_rows_that_were_built_anew_are_not_those_of_the_run(shop: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows"
+    write_dataset(rows, map(reply, range(16)), map(reply, range(100, 104)))
+    recipe = write_recipe(shop, "anew", dataset=str(rows), max_steps=1)
+    first = run(recipe, tmp_path / "run")
+    write_dataset(rows, map(reply, range(16)), map(reply, range(100, 104)))
+    assert run(recipe, tmp_path / "run") == first
+    write_dataset(rows, map(reply, range(17)), map(reply, range(100, 104)))
+    with pytest.raises(Rejected, match=r"holds a run on other rows, for .*rows was built anew"):
+        run(recipe, tmp_path / "run")
+    # Nor does one that was killed go on with them.
+    (tmp_path / "run/result.json").unlink()
+    with pytest.raises(Rejected, match="holds a run on other rows"):
+        run(recipe, tmp_path / "run")
+
+
+def test_a_folder_without_a_recipe_holds_another_run(shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/result.json").write_text("{}")
+    with pytest.raises(Rejected, match="holds another run; name another folder"):
+        run(write_recipe(shop, "searched", max_steps=1), tmp_path / "run")
+
+
+def test_updates_that_are_counted_take_the_place_of_epochs(shop: Path, tmp_path: Path) -> None:
+    lengths = {"epochs": 0.25, "max_steps": 3, "evaluate_every": 3, "warmup": 0.67, "batch": 8}
+    result = run(write_recipe(shop, "counted", **lengths), tmp_path / "run")
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert result["updates"] == 3
+    assert next(entry["step"] for entry in log if "eval_loss" in entry) == 3
+    rates = [entry["learning_rate"] for entry in log if "learning_rate" in entry]
+    assert rates.index(max(rates)) == 2
 
 
 @pytest.mark.long
@@ -175,6 +216,25 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_once_there_is_room(
     assert run(recipe, small_disk / "run")["updates"] == 2
 
 
+class Greedy(TrainerCallback):
+    """Takes more memory than there is."""
+
+    def __init__(self, take: Callable[[int], object]) -> None:
+        self._take = take
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._take(10**15)
+
+
+@pytest.mark.parametrize("take", [torch.empty, bytearray])
+def test_a_lack_of_memory_is_told_in_one_line(
+    take: Callable[[int], object], shop: Path, tmp_path: Path
+) -> None:
+    recipe = read_recipe(write_recipe(shop, "greedy"), TypeAdapter(start.AnyRecipe))
+    with pytest.raises(Unavailable, match="the rows do not fit: halve device_batch"):
+        start.train_recipe(recipe, tmp_path / "run", silent, Greedy(take))
+
+
 def test_a_loss_that_is_no_number_ends_the_run(shop: Path, tmp_path: Path) -> None:
     recipe = write_recipe(shop, "nan", learning_rate=1e20, epochs=10, warmup=0.0)
     with pytest.raises(Rejected, match="is not a number: lower learning_rate"):
@@ -203,6 +263,11 @@ def test_two_runs_never_share_a_folder(shop: Path, tmp_path: Path) -> None:
         ({"dataset": "nothing"}, "nothing: holds no dataset"),
         ({"max_tokens": 10}, "its train part has no conversation of at most 10 tokens"),
         ({"task": "chatt"}, "chatt"),
+        (
+            {"task": "translation", "base": "", "new": {"config": {"model_type": "m2m_100"}}},
+            "new: a translator starts from a base",
+        ),
+        ({"adapter": {"method": "prefix"}, "max_tokens": 2_040}, "is more than the 2032"),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_one_line(
@@ -243,6 +308,47 @@ def test_a_base_without_a_chat_template_is_no_dialogue_model(shop: Path, tmp_pat
     (mute / "chat_template.jinja").unlink()
     with pytest.raises(Rejected, match="has no chat template"):
         run(write_recipe(shop, "mute", base=str(mute)), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ raise_exception('System role not supported') }}", "(System role not supported)"),
+        ("{{ messages", "prompts (unexpected end of template"),
+    ],
+)
+def test_a_template_that_refuses_our_prompts_is_told_in_one_line(
+    template: str, said: str, shop: Path, tmp_path: Path
+) -> None:
+    narrow = tiny_model.build(tmp_path / "narrow")
+    (narrow / "chat_template.jinja").write_text(template)
+    with pytest.raises(Rejected, match="the base's chat template cannot write") as caught:
+        run(write_recipe(shop, "narrow", base=str(narrow)), tmp_path / "run")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_low_rank_weights_begin_where_their_base_is(shop: Path, tmp_path: Path) -> None:
+    """What is padded in front moves no position, and only what is learnt is worked out."""
+    base = tiny_model.build(tmp_path / "base")
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 1_000}
+    marks: dict[str, Any] = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    config = GPTBigCodeConfig(vocab_size=400, initializer_range=0.3, **sizes, **marks)
+    GPTBigCodeForCausalLM(config).save_pretrained(base)
+    losses, lengths = [], []
+    for name, adapter in (("whole", None), ("low", {"method": "lora"})):
+        path = write_recipe(shop, name, base=str(base), adapter=adapter)
+        recipe = read_recipe(path, TypeAdapter(start.AnyRecipe))
+        trainer = chat.build(recipe, open_dataset(shop / "rows"), tmp_path / name).trainer
+        batch = next(iter(trainer.get_eval_dataloader()))
+        trainer.model.eval()
+        with torch.no_grad():
+            loss, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
+        losses.append(float(loss))
+        lengths.append(outputs.logits.shape[1])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert lengths[0] == lengths[1] < batch["input_ids"].shape[1] / 4
 
 
 @pytest.mark.long

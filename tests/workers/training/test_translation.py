@@ -113,6 +113,8 @@ def test_what_cannot_be_learnt_is_refused(nllb: Path, tmp_path: Path) -> None:
         learn(tmp_path / "a", nllb, [row("en", "good", "qqq", "bon")])
     with pytest.raises(Rejected, match="train part has no translation of at most 8 tokens"):
         learn(tmp_path / "b", nllb, ROWS, max_tokens=8)
+    with pytest.raises(Rejected, match="max_tokens: 67 is more than the 66"):
+        learn(tmp_path / "d", nllb, ROWS, max_tokens=67)
     encoder = build_encoder(tmp_path / "encoder", ["good morning"])
     with pytest.raises(Misconfigured, match="cannot be loaded for this task") as caught:
         learn(tmp_path / "c", encoder, ROWS)

@@ -28,7 +28,7 @@ from workers.training.compression.graph import write_graph
 from workers.training.compression.vectors import truncate
 from workers.training.compression.vocabulary import prune
 from workers.training.compression.weights import save_int8
-from workers.training.dataset.folder import Part, open_dataset
+from workers.training.dataset.folder import Dataset, Part, open_dataset
 from workers.training.finished import Result, finish, finished, unfinished
 from workers.training.loading import count_parameters, load_model
 from workers.training.recipe import Block
@@ -63,25 +63,28 @@ def compress(path: Path, folder: Path, progress: Progress) -> Result:
     recipe = _read(path)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
     base = check_safe(model_folder(recipe.base))
-    if (result := finished(folder, recipe)) is not None:
+    corpus = None if recipe.corpus is None else open_dataset(recipe.corpus)
+    if (result := finished(folder, recipe, corpus)) is not None:
         return result
     place = unfinished(folder)
     shutil.copytree(base, place, ignore=shutil.ignore_patterns(".*", "onnx", "*.md"))
-    figures = _shrink(recipe, place, progress)
+    figures = _shrink(recipe, corpus, place, progress)
     result = {"task": recipe.task, "before": _size(base), "after": _size(place), **figures}
-    finish(folder, recipe, result)
+    finish(folder, recipe, result, corpus)
     return result
 
 
-def _shrink(recipe: Compression, folder: Path, progress: Progress) -> dict[str, Any]:
+def _shrink(
+    recipe: Compression, corpus: Dataset | None, folder: Path, progress: Progress
+) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     stages = [recipe.corpus, recipe.dimensions, recipe.weights, recipe.graph]
     total = sum(stage is not None for stage in stages)
     place = _transformer(folder)
     model = _load(place)
-    if recipe.corpus is not None:
+    if corpus is not None:
         size = model.config.get_text_config().vocab_size
-        kept = prune(place, model, _texts(recipe.corpus))
+        kept = prune(place, model, _texts(corpus))
         figures["tokens"] = {"before": size, "after": len(kept)}
         progress("compressing", 1, total)
     if recipe.dimensions is not None:
@@ -135,11 +138,10 @@ def _load(place: Path) -> PreTrainedModel:
     return loaded
 
 
-def _texts(corpus: Path) -> Iterator[str]:
+def _texts(corpus: Dataset) -> Iterator[str]:
     """Every text of all parts of a dataset."""
-    dataset = open_dataset(corpus)
     for part in Part:
-        for row in dataset.stream(part):
+        for row in corpus.stream(part):
             yield from _strings(row.model_dump(exclude={"source", "licence", "group", "kind"}))
 
 

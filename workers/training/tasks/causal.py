@@ -110,7 +110,7 @@ def _decoder(recipe: Causal, tokenizer: PreTrainedTokenizerBase) -> PreTrainedMo
         model = new_model(AutoModelForCausalLM, recipe.new, tokenizer, **changes)
     else:
         model = load_model(AutoModelForCausalLM, recipe.base, **changes)
-    check_length(model.config, recipe.max_tokens)
+    check_length(model.config, recipe.max_tokens, recipe.adapter)
     if _looks_ahead(model):
         raise Rejected(
             f"this {model.config.model_type} model sees the token it is to say, so it is no"

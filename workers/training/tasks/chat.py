@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from datasets import Dataset as Columns
+from jinja2 import TemplateError
 from peft import TaskType
 from pydantic import model_validator
 from transformers import (
@@ -134,7 +135,7 @@ def _model(recipe: Chat, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         model = new_model(AutoModelForCausalLM, recipe.new, tokenizer, **changes)
     else:
         model = load_model(AutoModelForCausalLM, recipe.base, **changes)
-    check_length(model.config, recipe.max_tokens)
+    check_length(model.config, recipe.max_tokens, recipe.adapter)
     return model
 
 
@@ -186,17 +187,21 @@ def tokenize(
     """A conversation by the tokenizer's chat template.
 
     Returns: its tokens up to the end of the reply, and how many of them come before the reply.
-    Raises: Rejected: the tokenizer has no template, or one that a reply changes.
+    Raises: Rejected: the tokenizer has no template, or one that a reply changes or that refuses.
     """
     if not tokenizer.chat_template:
         raise Rejected("the base has no chat template, so it is no dialogue model")
     messages = [asdict(said) for said in question]
-    before: Any = tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, return_dict=False
-    )
-    whole: Any = tokenizer.apply_chat_template(
-        [*messages, {"role": "assistant", "content": reply}], return_dict=False
-    )
+    try:
+        before: Any = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_dict=False
+        )
+        whole: Any = tokenizer.apply_chat_template(
+            [*messages, {"role": "assistant", "content": reply}], return_dict=False
+        )
+    except TemplateError as error:
+        said = " ".join((error.message or "").split())
+        raise Rejected(f"the base's chat template cannot write our prompts ({said})") from error
     if whole[: len(before)] != before:
         raise Rejected("the base's chat template writes a conversation anew once it has a reply")
     return whole, len(before)

@@ -21,6 +21,7 @@ from workers.training.adversarial import AdversarialTrainer
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import (
+    check_length,
     dropped_out,
     load_model,
     load_tokenizer,
@@ -101,6 +102,9 @@ def build(recipe: Distillation, dataset: Dataset, checkpoints: Path) -> Job:
     """
     tokenizer = load_tokenizer(recipe.teacher)
     student = _student(recipe, tokenizer)
+    teacher: Any = load_model(AutoModelForCausalLM, recipe.teacher)
+    check_length(student.config, recipe.max_tokens, recipe.adapter)
+    check_length(teacher.config, recipe.max_tokens)
     train, _ = columns(dataset, Part.TRAIN, tokenizer, recipe)
     dev, languages = columns(dataset, Part.DEV, tokenizer, recipe)
     trainer = DistillingTrainer(
@@ -113,7 +117,6 @@ def build(recipe: Distillation, dataset: Dataset, checkpoints: Path) -> Job:
     )
     trainer.adversary = recipe.adversary
     trainer.temperature, trainer.soft = recipe.temperature, recipe.soft
-    teacher: Any = load_model(AutoModelForCausalLM, recipe.teacher)
     trainer.teacher = teacher.eval().requires_grad_(False).to(trainer.args.device)
     return Job(
         trainer=trainer,

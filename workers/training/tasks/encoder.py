@@ -128,7 +128,7 @@ def build(recipe: Encoder, dataset: Dataset, checkpoints: Path) -> Job:
         data_collator=SortingCollator(
             model.preprocess,
             prompts=_prompts(model, train),
-            max_length=recipe.max_tokens,
+            max_length=min(recipe.max_tokens, model.max_seq_length or recipe.max_tokens),
             teacher=_teacher(recipe, model),
         ),
         callbacks=patience(recipe),

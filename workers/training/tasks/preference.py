@@ -21,7 +21,13 @@ from core.errors import Rejected
 from workers.training.dataset.examples import Reply
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
-from workers.training.loading import adapter_config, load_model, load_tokenizer, save_model
+from workers.training.loading import (
+    adapter_config,
+    check_length,
+    load_model,
+    load_tokenizer,
+    save_model,
+)
 from workers.training.recipe import Positive, Recipe
 from workers.training.tasks.chat import asked, tokenize
 
@@ -69,6 +75,7 @@ def build(recipe: Preference, dataset: Dataset, checkpoints: Path) -> Job:
             " collect more, or lower batch"
         )
     model = load_model(AutoModelForCausalLM, recipe.base)
+    check_length(model.config, recipe.max_tokens, recipe.adapter)
     form, settings = _form(recipe, train, checkpoints)
     # trl and peft ask transformers at each step for a property by its old name.
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from datasets import Dataset as Columns
 from peft import TaskType
-from pydantic import Field
+from pydantic import Field, model_validator
 from transformers import (
     AutoModelForSeq2SeqLM,
     DataCollatorForSeq2Seq,
@@ -26,6 +26,7 @@ from workers.training.dataset.examples import Parallel
 from workers.training.dataset.folder import Dataset, Part
 from workers.training.job import Job, arguments, by_language, patience
 from workers.training.loading import (
+    check_length,
     dropped_out,
     load_model,
     load_tokenizer,
@@ -48,6 +49,14 @@ class Translation(Recipe):
     task: Literal["translation"]
     translated: Annotated[int, Field(ge=0)] = 100
 
+    @model_validator(mode="after")
+    def _starts_from_one_that_translates(self) -> Self:
+        if self.new is not None:
+            raise ValueError(
+                "new: a translator starts from a base that knows its languages; name one"
+            )
+        return self
+
 
 def build(recipe: Translation, dataset: Dataset, checkpoints: Path) -> Job:
     """A trainer whose scores are told apart by pair of languages, such as `de-en`.
@@ -58,6 +67,7 @@ def build(recipe: Translation, dataset: Dataset, checkpoints: Path) -> Job:
     """
     tokenizer = load_tokenizer(recipe.base)
     model = load_model(AutoModelForSeq2SeqLM, recipe.base, **dropped_out(recipe))
+    check_length(model.config, recipe.max_tokens, recipe.adapter)
     rows = {part: _by_pair(dataset, part) for part in (Part.TRAIN, Part.DEV)}
     columns = {part: _columns(rows[part], model, tokenizer, recipe) for part in rows}
     for part, (found, _) in columns.items():

@@ -70,10 +70,10 @@ def widen(path: Path, folder: Path, progress: Progress) -> Result:
     """
     recipe = _read(path)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no stubs
-    if (result := finished(folder, recipe)) is not None:
+    dataset = open_dataset(recipe.dataset)
+    if (result := finished(folder, recipe, dataset)) is not None:
         return result
     began_s = time.monotonic()
-    dataset = open_dataset(recipe.dataset)
     encoder = open_folder(encoder_folder(recipe.base))
     progress("reading", 0, 0)
     english, foreign, meant = _texts(dataset)
@@ -94,7 +94,7 @@ def widen(path: Path, folder: Path, progress: Progress) -> Result:
         "took_s": round(time.monotonic() - began_s, 1),
     }
     encoder.save_pretrained(str(unfinished(folder)), create_model_card=False)
-    finish(folder, recipe, result)
+    finish(folder, recipe, result, dataset)
     return result
 
 
