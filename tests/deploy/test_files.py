@@ -104,6 +104,16 @@ def test_no_secret_stands_in_a_file() -> None:
             assert not secret.search(variable) or "${" in value, (name, variable)
 
 
+def test_no_proxy_logs_an_address() -> None:
+    """One-time links stand in addresses, and what staff search for."""
+    ingresses = [each for each in manifests.kubernetes() if each["kind"] == "Ingress"]
+    assert ingresses
+    for each in ingresses:
+        kept = each["metadata"]["annotations"]["nginx.ingress.kubernetes.io/enable-access-log"]
+        assert kept == "false"
+    assert "request>uri delete" in (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+
+
 def test_probes_ask_for_routes_that_are_served() -> None:
     served = {
         route.path for route in build_app([], ready=_nothing).routes if isinstance(route, Route)
