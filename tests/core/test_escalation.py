@@ -300,6 +300,17 @@ def test_only_a_very_short_follow_up_makes_no_sense_by_itself() -> None:
         ("а скільки коштує доставка", "а доставка?"),
         ("और मेरा पार्सल कहाँ है?", "और पार्सल?"),
         ("那运费多少？", "那多少？"),
+        ("but how can I come on Sunday?", "And does it come in blue?"),
+        ("а как отменить заказ?", "а как насчёт велосипеда?"),
+        ("а як повернути товар?", "а як щодо велосипеда?"),
+        ("e quanto custa o frete?", "e quanto à bicicleta?"),
+        ("¿y cuánto cuesta el envío?", "y en cuanto a la bicicleta?"),
+        ("e come posso pagare il pacco?", "e come regalo?"),
+        ("e como faço a devolução?", "e como convidado?"),
+        ("lalu bagaimana membatalkan pesanan?", "lalu bagaimana dengan sepeda?"),
+        ("und wie storniere ich Bestellungen?", "und wie steht es mit Fahrrädern?"),
+        ("en hoe betaal ik facturen?", "en hoe dan met fietsen?"),
+        ("peki nasıl iptal ederim?", "peki bisiklet nasıl?"),
     ],
 )
 def test_a_question_word_and_what_it_is_about_make_sense_by_themselves(

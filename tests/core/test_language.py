@@ -77,6 +77,8 @@ CONVERSATIONS = [
     ),
     ("返金=ja 我的訂單在哪裡？=zh-Hant 保証期間=zh-Hant", "ja-JP"),
     ("請問退貨期限是幾天？=zh-Hant", "ja-JP"),
+    ("有没有大一点的尺寸=zh", "ja-JP"),
+    ("送信不能=ja 能不能便宜一点=zh", "ja-JP"),
     # a wish stays, whatever is written later
     ("Where is my order?=en in Deutsch bitte=de Where is it now? I waited for days=de", None),
     ("أين طلبي؟=ar answer in English please=en أين هو الآن؟ لقد انتظرت كثيرا=en", None),
@@ -163,6 +165,9 @@ async def test_a_wish_in_words_sets_the_language_for_good(tag: str, text: str) -
         ("in Deutsch bitte", ""),
         ("Is the manual available in German?", "Is the manual available in German?"),
         ("You and me, please", "You and me, please"),
+        ("Can I use it again? In English please", "Can I use it again?"),
+        ("Can I repeat it? In German please.", "Can I repeat it?"),
+        ("Can you repeat that? In German please.", ""),
     ],
 )
 def test_what_is_said_beside_a_wish_for_a_language_remains(text: str, rest: str) -> None:
@@ -177,6 +182,10 @@ def test_what_is_said_beside_a_wish_for_a_language_remains(text: str, rest: str)
         "Ist das auf Deutsch?",
         "你们有中文的吗",
         "日本語の説明書はありますか",
+        *("Can you polish it", "please polish this again", "i want the same danish again"),
+        *("Can I repeat English?", "可以写英文吗", "英語を教えて", "英語を教えてもらえますか"),
+        *("フランス語は可能ですか", "это на английском?", "на английском ли это", "это по-русски?"),
+        *("هل هذا بالعربية", "apakah itu bahasa inggris?", "kya yeh hindi hai?"),
         "I bought a French press and it leaks",
         "Do not answer in English",
         "English or German?",

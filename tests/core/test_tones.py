@@ -86,7 +86,7 @@ def test_shouting_and_drawn_out_words_are_heard(text: str) -> None:
         *("Це не допомагає", "to mi nie pomaga", "yardımcı olmadı", "tidak membantu sama sekali"),
         *("không giúp được gì", "هذا لا يساعدني", "इससे मदद नहीं मिली", "根本没用", "根本沒用"),
         *("役に立ちません", "도움이 안 돼요", "bakwas service hai paise wapas karo"),
-        *("😡", "where is my parcel 😠", "👎🏽"),
+        *("😡", "where is my parcel 😠", "👎🏽", "Thanks for nothing", "danke für nichts"),
     ],
 )
 def test_who_was_not_helped_is_heard(text: str) -> None:
@@ -100,6 +100,15 @@ def test_who_was_not_helped_is_heard(text: str) -> None:
         "demain ça ne sert à rien",
         "kod artık işe yaramıyor",
         "paise wapas kab milenge",
+        *("Haben Sie Kamine im Sortiment?", "beef harami?", "没有帮助页面吗"),
+        *("这没用过的商品可以退吗？", "这没有用完的优惠券还能用吗？", "這沒用過的可以退嗎"),
+        *("El pantalón no me sirvió, ¿cómo lo cambio?", "Esto no me sirve, ¿puedo devolverlo?"),
+        *("Isso não serve em mim, posso trocar?", "Il codice non è utile dopo la scadenza?"),
+        *("What if this doesn't help?", "Neustart hilft nicht weiter, was nun?"),
+        *("Et si ça n'aide pas ?", "¿Qué hago si el manual no me ayuda?"),
+        *("Se il reset non mi aiuta, cosa faccio?", "Что делать, если это не помогает?"),
+        *("Co zrobić, jeśli to nie pomaga?", "もし再起動が役に立たない場合は？"),
+        *("a 👎 icon appears, what does it mean?", "Wie viele 👎 hat mein Beitrag?"),
     ],
 )
 def test_what_a_product_does_not_do_is_no_anger(text: str) -> None:

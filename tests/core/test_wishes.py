@@ -101,6 +101,7 @@ PERSON = [
     "תעבירו אותי לנציג",
     "kisi insaan se baat karao",
     "mujhe agent se baat karni hai",
+    "order cancel karo aur agent se baat karao",
 ]
 
 QUESTIONS = [
@@ -172,6 +173,13 @@ QUESTIONS = [
     "yes, where is my order?",
     "Goodbye Kitty tent",
     "Ja, und wie bezahle ich?",
+    "kisi dusre device se connect kaise kare",
+    "kisi aur ke account se jodna hai",
+    "agent portal se connect nahi ho raha",
+    "manager app se connect",
+    "kya mai kisi ko bula sakta hu party me",
+    "dusre agent se baat karne ka charge",
+    "Executive please",
 ]
 
 
@@ -448,7 +456,9 @@ def test_what_begins_with_thanks_is_told(text: str) -> None:
             for text in ("the first one", "第一个", "Der erste", "¿la primera?", "첫 번째")
         ),
         *((text, 3) for text in ("3つ目", "третий", "الثالث", "तीसरा वाला")),
-        *((text, 0) for text in ("", "0", "12", "-", "first class", "2 parcels", "½")),
+        *((text, 0) for text in ("", "0", "12", "-", "first class", "2 parcels", "½", "Prima!")),
+        *((text, 0) for text in ("2€", "-1", "5 $")),
+        *((text, 2) for text in ("No. 2", "Nº 2", "2!", "number 2")),
     ],
 )
 def test_the_place_that_a_message_names(text: str, place: int) -> None:

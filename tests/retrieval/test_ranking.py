@@ -152,8 +152,8 @@ async def test_customers_get_the_translation_in_their_language(
     assert found[0][1].document == "en/returns"
     headed = [passage.document for _, passage in best_translation_only(found)]
     assert headed[0] == first
-    # What says the same in another language takes the place of nothing.
-    assert sorted(headed) == sorted([first, "de/shipping", "en/jobs"])
+    # What was found stays: its translation may lack the section.
+    assert sorted(headed) == sorted({first, "en/returns", "de/shipping", "en/jobs"})
 
 
 @pytest.mark.parametrize(("language", "first"), [("fr", "en/returns"), ("de", "de/returns")])
@@ -164,6 +164,17 @@ async def test_of_translations_into_other_languages_customers_get_the_english_on
     found = await ranked(snapshot, encoder, TRANSLATED[1].text, language)
     assert found[0][1].document == "de/returns"
     assert best_translation_only(found)[0][1].document == first
+
+
+async def test_translations_make_way_save_the_passage_that_was_found(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    third = document("fr/returns", "parcel retour", "fr")
+    snapshot = await snapshot_of(tmp_path, encoder, *TRANSLATED, third)
+    found = await ranked(snapshot, encoder, "parcel retour express policy", "de")
+    headed = [passage.document for _, passage in best_translation_only(found)]
+    assert headed[:2] == ["de/returns", "en/returns"]
+    assert "fr/returns" not in headed
 
 
 async def test_what_is_about_something_else_is_not_put_first_for_its_language(

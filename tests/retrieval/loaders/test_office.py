@@ -13,7 +13,7 @@ from pypdf import PdfReader, PdfWriter
 
 from retrieval.hygiene import tidy
 from retrieval.loaders.drafts import Body
-from retrieval.loaders.office import docx_body, pdf_body
+from retrieval.loaders.office import _unwrap, docx_body, pdf_body
 from tests.retrieval.loaders.test_files import pdf
 
 
@@ -172,8 +172,17 @@ def titled_word(title: str) -> Body:
         ),
         (["For free ship-", "ping."], "For free shipping."),
         (
-            ["Our service: self-", "service, by e-", "mail."],
-            "Our service: self-service, by e-mail.",
+            ["Self-service: self-", "service, by e-", "mail."],
+            "Self-service: self-service, by e-mail.",
+        ),
+        (["The costs are high. Ship-", "costs rose."], "The costs are high. Shipcosts rose."),
+        (
+            ["Sie erhalten jede bei uns gekaufte", "Ware innerhalb von vierzehn", "Tagen."],
+            "Sie erhalten jede bei uns gekaufte Ware innerhalb von vierzehn Tagen.",
+        ),
+        (
+            [f"{'prose ' * 12}of the", "Warehouse ends.", "x" * 140],
+            f"{'prose ' * 12}of the Warehouse ends.\n{'x' * 140}",
         ),
         (["By E-Mail-", "Formular."], "By E-Mail-Formular."),
     ],
@@ -183,6 +192,17 @@ def test_lines_of_a_pdf_are_joined_where_the_page_was_full(
 ) -> None:
     body = pdf_body(pdf(") Tj 0 -14 Td (".join(lines)), "a.pdf")
     assert body.text.strip() == (read or "\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "환불은 상품을 받은 날부터 십사일 이내에 신청할 수\n있으며 배송비는 고객이 부담합니다.",
+        "يمكنك إرجاع المنتج خلال أربعة\nعشر يوما من تاريخ الاستلام.",
+    ],
+)
+def test_lines_of_scripts_without_capitals_are_joined(text: str) -> None:
+    assert _unwrap(text) == text.replace("\n", " ")
 
 
 def titled_pdf(title: str) -> Body:

@@ -67,3 +67,11 @@ def test_a_quotation_in_a_foreign_language_is_grounded_but_in_the_wrong_language
     assert _faults(quoted, "Kann ich das zurückgeben?", "de") == [None, None]
     assert not is_in_language(Served(outcome=quoted, language="de", probability=0.9), "de")
     assert not is_in_language(Served(outcome=quoted, language="de", probability=0.9), "en")
+
+
+def test_a_heading_for_which_there_was_no_room_is_no_claim() -> None:
+    text = f"{RETURNS}\n\nRefunds for 30 partners …"
+    quoted = Answer(text=text, citations=(PASSAGE,), verbatim=True)
+    assert _faults(quoted, "Can I return it?", "en") == [None, None]
+    written = Answer(text=text, citations=(PASSAGE,))
+    assert Fault.NUMBER in _faults(written, "Can I return it?", "en")
