@@ -69,7 +69,8 @@ class Asking:
         """Show what there is to show; the seconds until it is worth another look."""
         try:
             while await self._decisions.due() is not None:
-                async with self._holds.held(self._name, HELD_S), self._showing:
+                # The lease is given back before a desk that stops may cancel this.
+                async with self._showing, self._holds.held(self._name, HELD_S):
                     # Another process may have been faster.
                     if (asked := await self._decisions.due()) is not None:
                         await self._show(desk, asked)
