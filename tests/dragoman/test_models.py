@@ -244,7 +244,9 @@ async def test_a_canary_is_shown_and_rolling_back_ends_it_first(tmp_path: Path) 
         assert (again["name"], again["state"]) == ("e1", "live")
 
 
+@pytest.mark.slow
 async def test_a_canary_is_promoted_before_its_time(tmp_path: Path) -> None:
+    """In the console: tests/bots/web/console/test_models.py."""
     async with shop(tmp_path, canary_share=0.1) as env:
         promoted = json.loads(command("models", "promote", "e3", "--json", env=env).stdout)
         assert (promoted["name"], promoted["state"]) == ("e3", "live")

@@ -149,10 +149,11 @@ def test_the_same_seed_gives_the_same_weights(shop: Path, tmp_path: Path) -> Non
     assert models[0] == models[1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_killed_between_checkpoints_ends_as_if_it_had_not_been(
     shop: Path, tmp_path: Path
 ) -> None:
+    """One that is only interrupted: test_encoder and test_preference."""
     recipe = write_recipe(shop, "killed", epochs=4, evaluate_every=2)
     whole = run(recipe, tmp_path / "whole")
     victim = [sys.executable, "-m", "tests.workers.training.victim", str(recipe)]

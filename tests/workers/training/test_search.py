@@ -150,8 +150,9 @@ def test_a_folder_holds_one_search_that_may_grow(tmp_path: Path) -> None:
         search(path, tmp_path / "out", silent)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_trial_is_taken_up_with_its_settings_and_checkpoint(tmp_path: Path) -> None:
+    """A run that is taken up without a search: test_encoder."""
     path = write_search(tmp_path, {"max_steps": 12, "evaluate_every": 3}, trials=1)
     folder = tmp_path / "out"
     code = (

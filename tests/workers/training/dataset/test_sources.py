@@ -176,10 +176,10 @@ def test_licences_are_told_apart(written: str, id_: str, free: bool) -> None:
     assert is_permissive(id_) is free
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "topics"), [("support", 800), ("articles", 1_048)])
 def test_articles_say_which_sentences_answer(name: str, topics: int) -> None:
-    """Those written for this project: a number names the sentence that production would number."""
+    """A number names the sentence that production would number; the firms' rows are read below."""
     rows = list(public.read(Path("models/data"), name))
     replies = [row for row in rows if isinstance(row, Reply)]
     assert len({row.group for row in rows}) == topics
