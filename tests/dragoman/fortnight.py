@@ -121,7 +121,7 @@ def build_base(folder: Path) -> Path:
     torch.manual_seed(0)
     vectors = StaticEmbedding(cast("Any", tokenizer), embedding_dim=256)
     with torch.no_grad():
-        vectors.embedding.weight.mul_(3e-3)
+        vectors.embedding.weight.mul_(2e-3)
     base = folder / "base"
     SentenceTransformer(modules=[vectors, Normalize()]).save_pretrained(
         str(base), create_model_card=False

@@ -26,7 +26,7 @@ from workers.training.dataset.examples import Example, Question
 
 WORKSPACE = WorkspaceId("shop")
 SETTINGS = {
-    "learning_rate": 0.05,
+    "learning_rate": 0.07,
     "batch": 12,
     "device_batch": 12,
     "max_tokens": 32,
