@@ -405,10 +405,10 @@ def is_ellipsis(text: str) -> bool:
     # Of a script without spaces, content is pairs of characters: about two of them to a word.
     words = sum(1 if len(word) > 2 else 0.5 for word in content(text))
     follows = _FOLLOW_UP.match(text.strip().casefold())
-    return words <= _MAX_ELLIPSIS and bool(follows) and not _asks_by_itself(text)
+    return words <= _MAX_ELLIPSIS and bool(follows) and not asks_by_itself(text)
 
 
-def _asks_by_itself(text: str) -> bool:
+def asks_by_itself(text: str) -> bool:
     """Whether a question word and something to ask about stand behind the conjunctions."""
     rest = text.strip().casefold()
     while follows := _FOLLOW_UP.match(rest):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from core import escalation, redaction
 from core.errors import Unavailable
 from core.escalation import Policy, Step
-from core.excerpt import excerpt, select
 from core.interpreting import Expects, with_time
-from core.language import Choice, choose, normalise_tag, same_language, without_request
+from core.language import Choice, choose, normalise_tag, same_language
+from core.lookup import Lookup, together
 from core.phrases import Phrase, say
 from core.ports import Detector, Ear, Generator, Retriever, ShowPartial
 from core.reply import Asked, Writer, verbatim
@@ -33,7 +33,7 @@ from core.turn import (
     WorkspaceId,
 )
 from core.verify import visible
-from core.wishes import courtesy_languages, without_courtesies
+from core.wishes import courtesy_languages
 
 Policies = Callable[[WorkspaceId, ConversationId | None], Awaitable[Policy]]
 """What holds in a workspace now, for a conversation; never raises."""
@@ -234,10 +234,14 @@ class _Here:
         asked = _masked(turn, language)
         try:
             with clock.step("search"):
-                found, step, question = await self._search(turn, asked)
+                lookup = Lookup(
+                    retriever=self.retriever, policy=self.policy, turn=turn, asked=asked
+                )
+                each = await lookup.look()
         except (Unavailable, TimeoutError):
             fault = escalation.handoff(Reason.FAULT, language, owner=turn.owner)
             return _NOTHING, fault, ""
+        found, step = together(each), each[0].step
         meant = await self._heard(turn)
         if meant is Meaning.MISUSE:
             step = Step.HANDOFF
@@ -245,13 +249,14 @@ class _Here:
             with clock.step("write"):
                 written = await self._write(asked, found, show)
             model = self.generator.model if written and self.generator else ""
-            return found, written or verbatim(found.passages, question, language), model
+            passages = [(looked.question, looked.found.passages) for looked in each]
+            return found, written or verbatim(passages, language), model
         # What no article answers may be no question.
         wished = escalation.by_meaning(meant, turn, language, self.policy)
         if wished is not None:
             return found, wished, ""
         if step is Step.CLARIFY:
-            options = escalation.choices(found, question, language)
+            options = escalation.choices(found, each[0].question, language)
             return found, Clarify(text=say(Phrase.WHICH_ONE, language), choices=options), ""
         reason = Reason.LOW_CONFIDENCE if found.passages else Reason.NO_KNOWLEDGE
         return found, escalation.handoff(reason, language, owner=turn.owner), ""
@@ -272,62 +277,6 @@ class _Here:
                 return await self.ear.hear(turn.text)
         except (Unavailable, TimeoutError):
             return Meaning.QUESTION
-
-    async def _search(self, turn: Turn, asked: Asked) -> tuple[Found, Step, str]:
-        """Search for the message, or, where it is half a question, with the one before.
-
-        The third is the question that an answer must be closest to.
-        """
-        question = without_courtesies(without_request(asked.text) or asked.text)
-        before = without_request(escalation.last_question(asked.history))
-        choosing = escalation.asked_back(asked.history)
-        together = f"{before}\n{question}"
-        leans = bool(before) and escalation.leans_on_context(question)
-        half = leans and escalation.is_ellipsis(question)
-        if half and (joint := await self._jointly(turn, asked, together, question)):
-            return joint, Step.ANSWER, question
-        found, step = await self._judged(turn, asked, question, may_ask=not choosing)
-        if titled := escalation.picked(turn.text, found.passages):
-            return replace(found, passages=titled), Step.ANSWER, together if choosing else question
-        if leans and not half and step is not Step.ANSWER:
-            joint = await self._jointly(turn, asked, together, question)
-            return (joint, Step.ANSWER, question) if joint else (found, step, question)
-        return found, step, question
-
-    async def _jointly(
-        self, turn: Turn, asked: Asked, together: str, question: str
-    ) -> Found | None:
-        """What both questions together find; None if that is no answer, or the one just given."""
-        found, step = await self._judged(turn, asked, together, may_ask=False)
-        if step is not Step.ANSWER:
-            return None
-        chosen, _ = select(found.passages, question, asked.language)
-        parts = [visible(excerpt(passage.text, question)) for passage in chosen]
-        again = escalation.tells_nothing_new(parts, question, turn.history)
-        return None if again else found
-
-    async def _judged(
-        self, turn: Turn, asked: Asked, question: str, *, may_ask: bool
-    ) -> tuple[Found, Step]:
-        found = await self._find(turn, asked, question)
-        step = escalation.decide(
-            found,
-            question,
-            self.policy,
-            language=asked.language,
-            owner=turn.owner,
-            may_ask=may_ask,
-        )
-        return found, step
-
-    async def _find(self, turn: Turn, asked: Asked, question: str) -> Found:
-        async with asyncio.timeout(self.policy.search_s):
-            return await self.retriever.search(
-                turn.address.workspace,
-                question,
-                language=asked.language,
-                conversation=_conversation(turn),
-            )
 
 
 def _conversation(turn: Turn) -> ConversationId | None:

@@ -192,12 +192,21 @@ class _Reply:
         )
 
 
-def verbatim(passages: Sequence[Passage], question: str, language: str) -> Answer:
-    """The best document's own words; in another language than the customer's, said to be so."""
-    chosen, left_out = select(passages, question, language)
-    said = visible(compose(chosen, question, left_out))
-    text = _introduced(said, chosen[0].language, language)
-    return Answer(text=text, citations=chosen, verbatim=True)
+def verbatim(found: Sequence[tuple[str, Sequence[Passage]]], language: str) -> Answer:
+    """The own words of the best document for each question.
+
+    In another language than the customer's, they are said to be so.
+    """
+    parts: list[str] = []
+    citations: list[Passage] = []
+    for question, passages in found:
+        chosen, left_out = select(passages, question, language)
+        said = visible(compose(chosen, question, left_out))
+        written_in = chosen[0].language
+        told = bool(citations) and same_language(written_in, citations[-1].language)
+        parts.append(said if told else _introduced(said, written_in, language))
+        citations += chosen
+    return Answer(text="\n\n".join(parts), citations=tuple(citations), verbatim=True)
 
 
 def _any_in(passages: Sequence[Passage], language: str) -> bool:

@@ -414,6 +414,74 @@ async def test_a_second_question_is_searched_alone_though_it_begins_with_and() -
     assert together not in retriever.asked
 
 
+TO_CANADA = "How long does a parcel to Canada take?"
+BOTH = f"{QUESTION} {TO_CANADA} Thanks!"
+
+
+def knows_both(probability: float = 0.8) -> FakeRetriever:
+    retriever = FakeRetriever(RETURNS, SHIPPING, probability=0.9)
+    found = Found(passages=(SHIPPING, RETURNS), probability=probability, index="index-1")
+    retriever.by_question[TO_CANADA] = found
+    return retriever
+
+
+async def test_two_questions_in_one_message_are_both_answered() -> None:
+    retriever = knows_both()
+    served = await serve(Pipeline(FakeDetector(), retriever), turn(BOTH))
+    text = f"{RETURNS.text}\n\n{SHIPPING.text}"
+    assert served.outcome == Answer(text=text, citations=(RETURNS, SHIPPING), verbatim=True)
+    assert served.probability == 0.8
+    assert retriever.asked == [QUESTION, TO_CANADA]
+
+
+async def test_a_model_is_shown_what_answers_each_of_two_questions() -> None:
+    generator = FakeGenerator("{2.1} {1.1}")
+    served = await serve(Pipeline(FakeDetector(), knows_both(), by(generator)), turn(BOTH))
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.citations == (SHIPPING, RETURNS)
+
+
+async def test_where_one_of_two_questions_has_no_answer_the_message_is_searched_for() -> None:
+    retriever = knows_both(probability=0.2)
+    served = await serve(Pipeline(FakeDetector(), retriever), turn(BOTH))
+    assert retriever.asked[-1] == f"{QUESTION} {TO_CANADA}"
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.citations == (RETURNS,)
+
+
+async def test_answers_from_articles_in_two_languages_say_where_the_language_changes() -> None:
+    retriever = knows_both()
+    retriever.found = replace(retriever.found, passages=(RETOURE,))
+    served = await serve(Pipeline(FakeDetector(), retriever), turn(BOTH))
+    told = say(Phrase.FOREIGN_ARTICLE, "en", language="German")
+    assert isinstance(served.outcome, Answer)
+    assert served.outcome.text == f"{told}\n\n{RETOURE.text}\n\n{SHIPPING.text}"
+
+
+@pytest.mark.parametrize(
+    ("whole", "alone", "cited"),
+    [(0.1, 0.9, RETURNS), (0.8, 0.9, RETURNS), (0.9, 0.8, SHIPPING), (0.9, 0.1, SHIPPING)],
+)
+async def test_a_question_is_also_searched_for_without_what_is_told_beside_it(
+    whole: float, alone: float, cited: Passage
+) -> None:
+    retriever = FakeRetriever(SHIPPING, probability=whole)
+    found = Found(passages=(RETURNS,), probability=alone, index="index-1")
+    retriever.by_question[QUESTION] = found
+    told = turn(f"We moved to Canada. {QUESTION}")
+    served = await serve(Pipeline(FakeDetector(), retriever), told)
+    assert isinstance(served.outcome, Answer)
+    assert (served.outcome.citations, served.probability) == ((cited,), max(whole, alone))
+
+
+async def test_what_is_told_beside_a_question_may_be_what_it_is_about() -> None:
+    retriever = FakeRetriever(probability=0.1)
+    one = turn("I am in Canada. What now?")
+    outcome = (await serve(Pipeline(FakeDetector(), retriever), one)).outcome
+    assert isinstance(outcome, Handoff)
+    assert retriever.asked == [one.text]
+
+
 async def test_a_greeting_before_a_question_is_not_searched_for() -> None:
     retriever = FakeRetriever(RETURNS)
     await serve(Pipeline(FakeDetector(), retriever), turn(f"Hi there! {QUESTION} Thank you."))

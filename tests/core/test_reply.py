@@ -49,5 +49,5 @@ def test_an_article_s_language_is_named_in_the_language_of_the_sentence(
     language: str, name: str
 ) -> None:
     passage = Passage(id="a", document="a", title="A", text="You can.", language="en")
-    introduction = verbatim([passage], "x", language).text.splitlines()[0]
+    introduction = verbatim([("x", [passage])], language).text.splitlines()[0]
     assert introduction.rstrip(":").endswith(name)
