@@ -52,14 +52,16 @@ class Search:
         served = await self._shelf.current(workspace, conversation)
         if served is None:
             return Found(passages=(), probability=0.0, index="")
-        ranked, renewal = await self._look(workspace, served, question, language)
-        if renewal is not None and question:
-            # What was asked for may be what is gone: rather a moment later than another answer.
-            await asyncio.wait((renewal,), timeout=MAX_WAIT_S)
+        ranked, lacking, exchange = await self._look(workspace, served, question, language)
+        if lacking and question:
+            if exchange is not None:
+                # What was asked for may be what is gone: rather later than another answer.
+                await asyncio.wait((exchange,), timeout=MAX_WAIT_S)
+            # Without an exchange under way, one may have ended since the search began.
             newer = await self._shelf.current(workspace, conversation)
             if newer is not None and newer is not served:
                 served = newer
-                ranked, _ = await self._look(workspace, served, question, language)
+                ranked, *_ = await self._look(workspace, served, question, language)
         nothing = Found(
             passages=(),
             probability=0.0,
@@ -84,10 +86,10 @@ class Search:
 
     async def _look(
         self, workspace: WorkspaceId, served: Served, question: str, language: str
-    ) -> tuple[Ranked, asyncio.Task[None] | None]:
+    ) -> tuple[Ranked, bool, asyncio.Task[None] | None]:
         """The best candidates that still stand, without what was removed or reworded since.
 
-        With them the exchange that brings what they lack, if one is under way.
+        Returns: them, whether they lack something, and the exchange that is under way, if any.
         """
         found = await self._rank(served, question, language)
         ids = {passage.document for _, passage, _ in found}
@@ -99,7 +101,7 @@ class Search:
             if standing.wordings.get(passage.document) == wording
         ]
         lacking = len(ranked) < len(found) or served.outdated_by(standing)
-        return ranked, exchange if lacking else None
+        return ranked, lacking, exchange
 
     async def _rank(
         self, served: Served, question: str, language: str

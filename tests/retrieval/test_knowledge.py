@@ -3,7 +3,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from core.adapters.database import Database, open_database
 from core.adapters.documents import Document
 from core.errors import Unavailable
 from core.turn import Found, WorkspaceId
+from retrieval.encoder import Vectors
 from retrieval.opening import Retrieval, open_retriever
 from tests.fakes.encoder import FakeEncoder
 from tests.patience import PATIENCE_S
@@ -192,6 +193,35 @@ async def test_the_first_question_after_another_process_changed_something_finds_
         assert [cited(each)[0] for each in found] == ["returns", "new", "faq#3"]
         assert "sixty" in found[0].passages[0].text
         assert {each.index for each in found} == {index}
+
+
+class Meanwhile(FakeEncoder):
+    """Another search begins and ends while this one encodes its question."""
+
+    search: Callable[[], Awaitable[Found]] | None = None
+
+    async def questions(self, texts: Sequence[str]) -> Vectors:
+        if self.search is not None:
+            search, self.search = self.search, None
+            await search()
+        return await super().questions(texts)
+
+
+async def test_a_question_that_another_was_faster_than_finds_what_is_new(
+    sqlite: Database, tmp_path: Path, docs: Path
+) -> None:
+    data, encoder = tmp_path / "data", Meanwhile()
+    async with (
+        open_retriever(sqlite, data, encoder=FakeEncoder()) as here,
+        open_retriever(sqlite, data, encoder=encoder) as there,
+    ):
+        await here.knowledge.add(SHOP, [str(docs)])
+        assert (await ask(there, "send a parcel back"))[0] == "returns"
+        article(docs, "new", "A new subject.")
+        await here.knowledge.add(SHOP, [str(docs)])
+        encoder.search = lambda: there.retriever.search(SHOP, "shipping", language="en")
+        assert (await ask(there, "a new subject"))[0] == "new"
+        assert encoder.search is None
 
 
 async def test_a_removal_holds_even_if_the_index_cannot_be_rebuilt(
