@@ -82,7 +82,7 @@ class Lookup:
     async def _surer(self, question: Question, whole: Looked) -> Looked:
         """What is found for a question without what is told beside it, if that is surer.
 
-        "I ordered a tent last week. When does it arrive?" is about no tent.
+        "I ordered a tent last week. Where is my invoice?" is about no tent.
         """
         if not question.alone:
             return whole

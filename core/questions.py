@@ -1,5 +1,6 @@
 """A message taken apart into what it asks, and what is told beside."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.escalation import asks_by_itself
@@ -22,13 +23,17 @@ class Question:
 
 
 def questions(text: str) -> tuple[Question, ...]:
-    """What a message asks, in reading order; nothing if that is no question, or more than three.
+    """What a message asks, in reading order; nothing if that is more than three questions.
 
-    One that says too little by itself ("and to Canada?") belongs to the one before.
+    One that says too little by itself ("and to Canada?") belongs to the one before. Where nothing
+    is asked, what is wanted mostly stands last.
     """
+    sentences = split(text)
+    if not any(map(_asks, sentences)):
+        return (_question(text, sentences[-1:]),)
     parts: list[list[str]] = []
     said: list[str] = []
-    for sentence in split(text):
+    for sentence in sentences:
         said.append(sentence)
         if not _asks(sentence):
             continue
@@ -42,13 +47,12 @@ def questions(text: str) -> tuple[Question, ...]:
     if not 1 <= len(parts) <= _MOST:
         return ()
     parts[-1] += said
-    return tuple(map(_question, parts))
+    return tuple(_question("".join(part), [*filter(_asks, part)]) for part in parts)
 
 
-def _question(sentences: list[str]) -> Question:
-    text = "".join(sentences).strip()
-    alone = "".join(filter(_asks, sentences)).strip()
-    return Question(text, alone if alone != text and _says_enough(alone) else "")
+def _question(text: str, sentences: Sequence[str]) -> Question:
+    whole, alone = text.strip(), "".join(sentences).strip()
+    return Question(whole, alone if alone != whole and _says_enough(alone) else "")
 
 
 def _asks(sentence: str) -> bool:

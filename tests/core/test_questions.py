@@ -51,9 +51,15 @@ from core.questions import Question, questions
             ),
         ),
         ("Where is my parcel?", (Question("Where is my parcel?"),)),
-        ("My parcel is late. I want my money back.", ()),
+        # Where nothing is asked, what is wanted stands last.
+        (
+            "My parcel is late. I want my money back.",
+            (Question("My parcel is late. I want my money back.", "I want my money back."),),
+        ),
+        ("My parcel is late. Help.", (Question("My parcel is late. Help."),)),
+        ("My parcel is late", (Question("My parcel is late"),)),
+        ("", (Question(""),)),
         ("??? ??", ()),
-        ("", ()),
         ("Is the red tent here? Is the blue tent here? A green tent? A black tent?", ()),
     ],
 )
