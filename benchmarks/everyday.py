@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import cycle
 from pathlib import Path
 
 import structlog
@@ -64,11 +65,11 @@ def beside_stories() -> list[Everyday]:
     stories: dict[str, list[str]] = {}
     for row in rows(DEMO / "stories.jsonl"):
         stories.setdefault(row["lang"], []).append(row["text"])
-    short = [one for one in questions() if one.form == "short"]
+    told = {language: cycle(some) for language, some in stories.items()}
     return [
-        replace(one, form=BESIDE, query=f"{told[at % len(told)]} {one.query}")
-        for at, one in enumerate(short)
-        if (told := stories[one.lang])
+        replace(one, form=BESIDE, query=f"{next(told[one.lang])} {one.query}")
+        for one in questions()
+        if one.form == "short"
     ]
 
 
