@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from core.language import requested_language, same_language, without_request
 from core.phrases import Phrase, say
+from core.questions import is_ellipsis
 from core.tones import Tone, tone
 from core.turn import (
     Answer,
@@ -36,27 +37,6 @@ _FAINT = 0.2
 _PLAIN = 0.8
 _EASIER = 0.75
 _ENOUGH_WORDS = 2
-_MAX_FOLLOW_UP = 4
-_MAX_ELLIPSIS = 2
-_FOLLOW_UP = re.compile(
-    r"(?:[¿¡]\s*)?(?:and|but|or|what about|how about|und|aber|oder|et|mais|y|pero|o|e|ed|ma|mas|en"
-    r"|maar|и|а|но|і|але|i|oraz|ale|ve|peki|ya|dan|lalu|terus|kalau|và|còn|thế|و|ماذا عن|और|तो)"
-    r"(?=[\s,])|(?:那|还有|還有|那么|那麼|じゃあ|では|あと|それと|그럼|그리고|그러면|و)"
-)
-# Behind one of those, these ask for something by themselves; "and what if it breaks?" does not.
-_ASKS = re.compile(
-    r"(?<!\w)(?:where|when|how|why|who|wo|wann|wie(?! ist| sieht| steht| wäre)|warum|wer|où|quand"
-    r"|comment|combien|pourquoi|d[oó]nde|cu[aá]ndo|cómo|(?<!en )cu[aá]nt[oa]s?(?! al? )|por qu[eé]"
-    r"|quién|onde|cadê|quando|com[oe](?= (?:faço|posso|puedo|hago|fa)(?!\w))|quem|dov|dove|perché"
-    r"|quant[oaie]s?(?! (?:[aà]o?s?|a[il]|all\w*|riguarda)(?!\w))|waar|wanneer|hoe(?! zit| dan)"
-    r"|hoeveel|waarom|где|когда|сколько|почему|куда|де|коли|скільки|чому|куди|gdzie|kiedy"
-    r"|(?:как|як)(?= (?:\w+(?:ть|ться|ти|тися|чь)|мне|мені|долго|довго|можно|можна)(?!\w))"
-    r"|jak(?! ze? )|dlaczego|nerede|ne zaman|nasıl(?= \w)|ne kadar|kaç|mana|kapan|berapa|đâu"
-    r"|bagaimana(?! dengan)|khi nào|bao giờ|(?<!thì )thế nào|làm sao|bao nhiêu|bao lâu|أين|وين"
-    r"|متى|كيف(?! بالنسبة)|كم|कहाँ|कहां|कब|कैसे(?= \w)|कितना|कितनी|कितने)(?!\w)"
-    r"|哪|怎么(?!样)|怎麼(?!樣)|如何|多少|多久|什么时候|什麼時候|どこ|いつ|どうや|どうす|いくら"
-    r"|어디|언제|어떻게|얼마"
-)
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _VOICE = frozenset({"voice", "audio", "video_note"})
 
@@ -390,30 +370,6 @@ def _last_said(history: Sequence[Message], *phrases: Phrase) -> bool:
         return False
     text, language = history[-1].text, history[-1].language
     return any(text.startswith(say(phrase, language)) for phrase in phrases)
-
-
-def leans_on_context(text: str) -> bool:
-    """Whether a message may be half a question: "and to Canada?", "how much?"."""
-    carries = content(text)
-    if len(carries) <= 1:
-        return True
-    return len(carries) <= _MAX_FOLLOW_UP and bool(_FOLLOW_UP.match(text.strip().casefold()))
-
-
-def is_ellipsis(text: str) -> bool:
-    """Whether a message makes no sense by itself: "and for a bicycle?"."""
-    # Of a script without spaces, content is pairs of characters: about two of them to a word.
-    words = sum(1 if len(word) > 2 else 0.5 for word in content(text))
-    follows = _FOLLOW_UP.match(text.strip().casefold())
-    return words <= _MAX_ELLIPSIS and bool(follows) and not asks_by_itself(text)
-
-
-def asks_by_itself(text: str) -> bool:
-    """Whether a question word and something to ask about stand behind the conjunctions."""
-    rest = text.strip().casefold()
-    while follows := _FOLLOW_UP.match(rest):
-        rest = rest[follows.end() :].lstrip(" ,")
-    return bool(_ASKS.search(rest)) and bool(content(_ASKS.sub(" ", rest)))
 
 
 def tells_nothing_new(parts: Sequence[str], question: str, history: Sequence[Message]) -> bool:

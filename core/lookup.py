@@ -10,7 +10,7 @@ from core.escalation import Policy, Step
 from core.excerpt import excerpt, select
 from core.language import without_request
 from core.ports import Retriever
-from core.questions import Question, questions
+from core.questions import Question, is_ellipsis, leans_on_context, questions
 from core.reply import Asked
 from core.turn import Found, Turn
 from core.verify import visible
@@ -64,8 +64,8 @@ class Lookup:
         before = without_request(escalation.last_question(self.asked.history))
         choosing = escalation.asked_back(self.asked.history)
         together = f"{before}\n{plain}"
-        leans = bool(before) and escalation.leans_on_context(plain)
-        half = leans and escalation.is_ellipsis(plain)
+        leans = bool(before) and leans_on_context(plain)
+        half = leans and is_ellipsis(plain)
         if half and (joint := await self._jointly(together, plain)):
             return joint
         looked = await self._judged(plain, may_ask=not choosing)
